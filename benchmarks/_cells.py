@@ -1,0 +1,100 @@
+"""A cache of measurements: one JSON file per corpus, system and seed, fit to be committed.
+
+A cell names the library versions and the kind of machine it was measured with, and nothing that identifies one.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "results" / "quality"
+LIBRARIES = (
+    "lightning-clf",
+    "lightning",
+    "torchmetrics",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "seqeval",
+    "scikit-learn",
+    "numpy",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement: a system trained on a corpus with a seed."""
+
+    corpus: str
+    system: str
+    seed: int
+
+    def __str__(self) -> str:
+        """Returns the name under which a cell is asked for."""
+        return f"{self.corpus}/{self.system}/{self.seed}"
+
+    @property
+    def path(self) -> Path:
+        """The file that holds the measurement, once there is one."""
+        return FOLDER / f"{self.corpus}-{self.system}-{self.seed}.json"
+
+    def read(self) -> dict[str, Any] | None:
+        """Returns what was measured, or None where nothing was yet."""
+        return json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else None
+
+    def write(
+        self,
+        metrics: dict[str, float],
+        train_seconds: float,
+        sizes: dict[str, int],
+        recipe: dict[str, float] | None,
+    ) -> None:
+        """Stores a measurement: the whole file or none of it.
+
+        Args:
+            metrics: Metrics named ``stage/metric``.
+            train_seconds: Wall-clock time of training alone.
+            sizes: How many things each stage's scores count.
+            recipe: What the system was trained with, where that was not its own choice.
+        """
+        record = {
+            "corpus": self.corpus,
+            "system": self.system,
+            "seed": self.seed,
+            "metrics": metrics,
+            "sizes": sizes,
+            "train_seconds": train_seconds,
+            "recipe": recipe,
+            "versions": versions(),
+            "machine": machine(),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path.with_suffix(f".{os.getpid()}.tmp")
+        draft.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        draft.replace(self.path)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the installed libraries that can change a measurement."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str | int | None]:
+    """Returns the kind of this machine, without its name."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = (line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line)
+        cpu = next(names, cpu)
+    return {"system": platform.system(), "architecture": platform.machine(), "cpu": cpu, "cores": os.cpu_count()}

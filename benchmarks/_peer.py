@@ -1,0 +1,171 @@
+"""The peer: the same recipe, run by the Hugging Face ``Trainer`` with the architecture's own head."""
+
+import importlib.util
+import tempfile
+
+import numpy as np
+import torch
+from _corpora import RECIPES, Corpus, MissingError, Recipe, Row, encoder, load
+from numpy.typing import NDArray
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+NEEDS = {"accelerate": "accelerate", "sklearn": "scikit-learn", "seqeval": "seqeval"}  # module: package
+IGNORED = -100
+
+Features = dict[str, list[int] | list[float] | int]
+
+
+def first_subwords(word_ids: list[int | None]) -> dict[int, int]:
+    """Returns, for each word inside the window, the position of its first subword."""
+    first: dict[int, int] = {}
+    for position, word in enumerate(word_ids):
+        if word is not None:
+            first.setdefault(word, position)
+    return first
+
+
+def encode(corpus: Corpus, rows: list[Row], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Features]:
+    """Tokenises rows and turns their labels into what the model's own loss expects.
+
+    Tags stand on the first subword of their word; every other position is ignored.
+    """
+    index = {label: i for i, label in enumerate(corpus.labels)}
+    features: list[Features] = []
+    for row in rows:
+        labels = corpus.row_labels(row)
+        if corpus.kind == "tags":
+            encoding = tokenizer(row["tokens"], is_split_into_words=True, truncation=True, max_length=max_length)
+            targets = [IGNORED] * len(encoding["input_ids"])
+            for word, position in first_subwords(encoding.word_ids()).items():
+                targets[position] = index[labels[word]]
+            features.append({**encoding, "labels": targets})
+            continue
+        encoding = tokenizer(row["text"], row.get("text_pair"), truncation=True, max_length=max_length)
+        if corpus.kind == "multi":
+            features.append({**encoding, "labels": [float(label in labels) for label in corpus.labels]})
+        else:
+            features.append({**encoding, "labels": index[labels[0]]})
+    return features
+
+
+def score(
+    corpus: Corpus, rows: list[Row], logits: NDArray[np.float32], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> dict[str, float]:
+    """Computes the metrics of one split from the logits of its rows, in the order of the rows."""
+    from seqeval import metrics as entities
+    from seqeval.scheme import IOB2
+    from sklearn.metrics import accuracy_score, f1_score
+
+    gold = [corpus.row_labels(row) for row in rows]
+    if corpus.kind == "tags":
+        predicted = []
+        for row, best in zip(rows, logits.argmax(-1), strict=True):
+            encoding = tokenizer(row["tokens"], is_split_into_words=True, truncation=True, max_length=max_length)
+            tags = ["O"] * len(row["tokens"])  # what a word beyond the window keeps
+            for word, position in first_subwords(encoding.word_ids()).items():
+                tags[word] = corpus.labels[best[position]]
+            predicted.append(tags)
+        strict = {"mode": "strict", "scheme": IOB2}
+        return {
+            "entity_precision": float(entities.precision_score(gold, predicted, **strict)),
+            "entity_recall": float(entities.recall_score(gold, predicted, **strict)),
+            "entity_f1": float(entities.f1_score(gold, predicted, **strict)),
+        }
+    if corpus.kind == "multi":
+        truth = np.array([[label in labels for label in corpus.labels] for labels in gold])
+        above = logits > 0  # a probability over 0.5
+        return {f"f1_{a}": float(f1_score(truth, above, average=a, zero_division=0)) for a in ("micro", "macro")}
+    names = [labels[0] for labels in gold]
+    best_names = [corpus.labels[i] for i in logits.argmax(-1)]
+    macro = f1_score(names, best_names, labels=corpus.labels, average="macro", zero_division=0)
+    return {"accuracy": float(accuracy_score(names, best_names)), "f1_macro": float(macro)}
+
+
+def load_model(corpus: Corpus) -> PreTrainedModel:
+    """Loads the encoder under a fresh head for the corpus."""
+    auto = AutoModelForTokenClassification if corpus.kind == "tags" else AutoModelForSequenceClassification
+    problem = {"single": "single_label_classification", "multi": "multi_label_classification", "tags": None}
+    model: PreTrainedModel = auto.from_pretrained(
+        encoder(),
+        dtype=torch.float32,
+        problem_type=problem[corpus.kind],
+        id2label=dict(enumerate(corpus.labels)),
+        label2id={label: i for i, label in enumerate(corpus.labels)},
+    )
+    return model
+
+
+def arguments(recipe: Recipe, seed: int, output: str) -> TrainingArguments:
+    """Writes a recipe as the arguments of a ``Trainer`` that neither saves nor evaluates on the way."""
+    return TrainingArguments(
+        output_dir=output,
+        seed=seed,
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=recipe.warmup_ratio,  # a share of all steps, being below 1
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_gradient_norm,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=128,
+        bf16=recipe.bf16,
+        use_cpu=True,
+        train_sampling_strategy="group_by_length",
+        eval_strategy="no",
+        save_strategy="no",
+        logging_steps=50,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def run(corpus: str, seed: int) -> dict[str, float]:
+    """Fine-tunes the encoder on a corpus and scores it on the test split, and on the dev split where there is one.
+
+    Args:
+        corpus: A key of ``RECIPES``.
+        seed: The seed of the head's weights, the order of the rows and dropout.
+
+    Returns:
+        Metrics named ``test/…`` and ``val/…``, and ``train_seconds``.
+
+    Raises:
+        MissingError: The data, the encoder or a package that only the peer needs is not installed.
+    """
+    missing = [package for module, package in NEEDS.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise MissingError(f"the peer needs packages that are not installed: {', '.join(missing)}")
+    recipe, data = RECIPES[corpus], load(corpus)
+    tokenizer = AutoTokenizer.from_pretrained(encoder())
+    collator = DataCollatorForTokenClassification if data.kind == "tags" else DataCollatorWithPadding
+    set_seed(seed)  # before the head is drawn
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = Trainer(
+            model=load_model(data),
+            args=arguments(recipe, seed, scratch),
+            data_collator=collator(tokenizer),
+            train_dataset=encode(data, data.splits["train"], tokenizer, recipe.max_length),
+            processing_class=tokenizer,
+        )
+        results = {"train_seconds": float(trainer.train().metrics["train_runtime"])}
+        # Grouping by length would also shuffle the rows that are predicted, and answer in the shuffled order.
+        trainer.args.train_sampling_strategy = "sequential"
+        for stage in ("test", "val"):
+            if rows := data.splits.get(stage):
+                features = encode(data, rows, tokenizer, recipe.max_length)
+                output = trainer.predict(features)  # type: ignore[arg-type]  # a list has all that it asks of a dataset
+                logits = np.asarray(output.predictions, dtype=np.float32)
+                metrics = score(data, rows, logits, tokenizer, recipe.max_length)
+                results |= {f"{stage}/{name}": value for name, value in metrics.items()}
+    return results

@@ -1,0 +1,223 @@
+"""A trained classifier on disk: written as an export folder, read from such a folder or from a checkpoint.
+
+An export folder is what `save_pretrained` writes (configuration, safetensors, tokenizer), so that stock `transformers`
+loads it, with `lightning_clf.json` beside it for what a configuration has no place for. A head of our own adds
+`head.safetensors`; stock code then loads the encoder without it.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import AutoTokenizer
+
+from lightning_clf.component import from_spec
+from lightning_clf.encoding.tokenizer import Tokenizer
+from lightning_clf.errors import InputError
+from lightning_clf.heads.base import Head
+from lightning_clf.labels import LabelSpace
+from lightning_clf.network import Network, quiet_transformers
+
+SECTION = "lightning_clf"
+"""The key under which a checkpoint holds all that loading needs besides the weights."""
+_SIDECAR = "lightning_clf.json"
+_HEAD_WEIGHTS = "head.safetensors"
+
+
+@dataclass
+class Artefact:
+    """A network and what its input must go through.
+
+    Attributes:
+        network: The network, on the CPU.
+        tokenizer: Its tokenizer.
+        max_length: The window it was trained with, in subwords.
+        columns: The columns it was trained on, by role: `text`, `text_pair`, `tokens`.
+    """
+
+    network: Network
+    tokenizer: Tokenizer
+    max_length: int
+    columns: dict[str, str]
+
+    @property
+    def labels(self) -> LabelSpace:
+        """The label space."""
+        return self.network.labels
+
+    def describe(self) -> dict[str, Any]:
+        """The artefact without its weights, in primitives and tensors, as a checkpoint holds it."""
+        return {
+            "config": json.loads(self.network.config.to_json_string(use_diff=False)),
+            "head": self.network.head.spec(),
+            "labels": self.labels.to_dict(),
+            "max_length": self.max_length,
+            "columns": self.columns,
+            "tokenizer": _tokenizer_files(self.tokenizer),
+        }
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any]) -> Artefact:
+        """An artefact with random weights, as `describe` put it down."""
+        labels = LabelSpace.from_dict(description["labels"])
+        head = from_spec(description["head"], Head)
+        network = Network.from_config(description["config"], head, labels)
+        tokenizer = _restore_tokenizer(description["tokenizer"])
+        return cls(network, tokenizer, description["max_length"], description["columns"])
+
+    def save(self, folder: Path) -> None:
+        """Write an export folder: in whole under its final name, or not at all.
+
+        Raises:
+            InputError: If the folder cannot be written, or the disk is full. What stood there before still stands.
+        """
+        temporary = folder.with_name(f".{folder.name}.writing")
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            self._write(temporary)
+            _replace(temporary, folder)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise InputError(
+                f"export folder {folder} cannot be written ({error}): free space, or choose another"
+            ) from error
+
+    def _write(self, folder: Path) -> None:
+        head_state = {name: tensor.contiguous() for name, tensor in self.network.head.state_dict().items()}
+        with quiet_transformers():
+            self.network.encoder.save_pretrained(folder)
+        if head_state:
+            save_file(head_state, folder / _HEAD_WEIGHTS)
+        self.tokenizer.save_pretrained(folder)
+        sidecar = {
+            "head": self.network.head.spec(),
+            "labels": self.labels.to_dict(),
+            "max_length": self.max_length,
+            "columns": self.columns,
+        }
+        (folder / _SIDECAR).write_text(json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_artefact(path: str | Path) -> Artefact:
+    """Read an export folder or a checkpoint.
+
+    Raises:
+        InputError: If it is neither, or it is damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _load_folder(path)
+    checkpoint = read_checkpoint(path)
+    artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
+    weights = {
+        name.removeprefix("network."): tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith("network.")
+    }
+    _load_weights(artefact.network, weights, path)
+    artefact.network.eval()
+    return artefact
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of this library, tensors and primitives only.
+
+    Raises:
+        InputError: If there is no such file, it is cut off or damaged, or another program wrote it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"checkpoint {path} does not exist: give a .ckpt file that `fit` wrote, or an export folder")
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"checkpoint {path} holds more than tensors and primitives, or is damaged: it was not read, since loading "
+            "it could run code; use one that this library wrote"
+        ) from error
+    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, KeyError) as error:
+        raise InputError(f"checkpoint {path} is damaged or cut off: use another, such as last.ckpt") from error
+    if not isinstance(checkpoint, dict) or SECTION not in checkpoint:
+        raise InputError(f"checkpoint {path} was not written by lightning-clf: use one that `fit` wrote")
+    return checkpoint
+
+
+def _load_folder(folder: Path) -> Artefact:
+    sidecar_file = folder / _SIDECAR
+    if not sidecar_file.is_file():
+        raise InputError(f"folder {folder} holds no {_SIDECAR}: give a folder that `fit` exported, such as …/best")
+    try:
+        sidecar = json.loads(sidecar_file.read_text(encoding="utf-8"))
+        labels = LabelSpace.from_dict(sidecar["labels"])
+        head = from_spec(sidecar["head"], Head)
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        network = Network.from_config(config, head, labels)
+        weights = {f"encoder.{name}": tensor for name, tensor in _encoder_weights(folder, network).items()}
+        if (folder / _HEAD_WEIGHTS).is_file():
+            weights |= {f"head.{name}": tensor for name, tensor in load_file(folder / _HEAD_WEIGHTS).items()}
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise InputError(f"export folder {folder} is damaged ({error}): export it again") from error
+    _load_weights(network, weights, folder)
+    network.eval()
+    return Artefact(network, tokenizer, sidecar["max_length"], sidecar["columns"])
+
+
+def _encoder_weights(folder: Path, network: Network) -> dict[str, Tensor]:
+    # through from_pretrained, which knows the names older versions of an architecture saved under
+    with quiet_transformers():
+        model = type(network.encoder).from_pretrained(folder, config=network.config, dtype=torch.float32)
+    state: dict[str, Tensor] = model.state_dict()
+    return state
+
+
+def _load_weights(network: Network, weights: dict[str, Tensor], path: Path) -> None:
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{path} does not hold the weights its own description asks for: {error}") from error
+
+
+def _replace(new: Path, final: Path) -> None:
+    """Move a finished folder to its final name; a folder cannot be replaced in one call, so the old steps aside."""
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    new.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _tokenizer_files(tokenizer: Tokenizer) -> dict[str, Tensor]:
+    """The tokenizer's files by name, as bytes in uint8 tensors: what a checkpoint may hold whatever is in them."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return {
+            str(file.relative_to(folder)): torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)
+            for file in sorted(Path(folder).rglob("*"))
+            if file.is_file()
+        }
+
+
+def _restore_tokenizer(files: dict[str, Tensor]) -> Tokenizer:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            target = Path(folder, Path(name).name)  # the name alone: a stored path must not lead out of the folder
+            target.write_bytes(content.numpy().tobytes())
+        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder)
+        return tokenizer

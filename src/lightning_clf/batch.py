@@ -1,0 +1,92 @@
+"""The typed batch: made by the collator, read by networks and modules.
+
+Letters, here and in every docstring: **B** examples, **N** windows (N ≥ B once long texts are windowed), **T** subword
+tokens, **W** words, **C** classes, **H** hidden size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+IGNORE = -100
+"""The target of a place that has none: padding, or an unlabelled row. It is PyTorch's own default `ignore_index`."""
+
+
+@dataclass
+class Batch:
+    """One batch of encoded examples.
+
+    Attributes:
+        inputs: What the encoder's `forward` takes, by name: `input_ids [N,T]`, `attention_mask [N,T]`, and
+            `token_type_ids [N,T]` where the architecture has it. All int64.
+        example_ids: The position of each example in its split. Int64 `[B]`.
+        window_to_example: The row in this batch that each window belongs to. Int64 `[N]`.
+        targets: The right answers, or `None` when predicting: class indices int64 `[B]`, 0/1 labels float32 `[B,C]`,
+            scores float32 `[B]`, or tag indices int64 `[B,W]` (`IGNORE` beyond an example's last word).
+        word_ids: For tags, the word each subword belongs to, counted within its example; −1 for special tokens and
+            padding. Int64 `[N,T]`.
+        first_subword: For tags, where in the flattened `[N*T]` a word's first subword lies; −1 for a word that has
+            none, because the tokenizer dropped it or the window ended before it. Int64 `[B,W]`.
+        word_counts: For tags, how many words each example has. Int64 `[B]`.
+    """
+
+    inputs: dict[str, Tensor]
+    example_ids: Tensor
+    window_to_example: Tensor
+    targets: Tensor | None = None
+    word_ids: Tensor | None = None
+    first_subword: Tensor | None = None
+    word_counts: Tensor | None = None
+
+    def __len__(self) -> int:
+        """The number of examples, B."""
+        return len(self.example_ids)
+
+    @property
+    def word_mask(self) -> Tensor:
+        """True where an example has a word: bool `[B,W]`."""
+        first_subword, word_counts = self.words()
+        return torch.arange(first_subword.shape[1], device=word_counts.device) < word_counts[:, None]
+
+    def words(self) -> tuple[Tensor, Tensor]:
+        """`first_subword [B,W]` and `word_counts [B]` of a batch that has words.
+
+        Raises:
+            TypeError: If this batch was collated from texts rather than words.
+        """
+        if self.first_subword is None or self.word_counts is None:
+            raise TypeError("this batch has no words: a head or module for tags was given a batch of texts")
+        return self.first_subword, self.word_counts
+
+    def require_targets(self) -> Tensor:
+        """The targets of a batch that has them.
+
+        Raises:
+            TypeError: If this batch was collated for prediction.
+        """
+        if self.targets is None:
+            raise TypeError("this batch has no targets: it was collated for prediction")
+        return self.targets
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """The same batch with every tensor on a device."""
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """The same batch in page-locked memory, for faster copies to a GPU."""
+        return self._map(lambda tensor: tensor.pin_memory())
+
+    def _map(self, function: Any) -> Self:
+        def apply(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: function(tensor) for key, tensor in value.items()}
+            return function(value) if isinstance(value, Tensor) else value
+
+        return dataclasses.replace(
+            self, **{field.name: apply(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        )

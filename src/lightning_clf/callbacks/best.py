@@ -1,0 +1,71 @@
+"""Keeping the best epoch: as a checkpoint, as an export folder, and in the module when the fit ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_clf.artefact import read_checkpoint
+from lightning_clf.errors import InputError
+from lightning_clf.modules.base import ClassifierModule
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps `best.ckpt` by the module's `monitor`, exports `best/` each time it changes, and ends the fit with it.
+
+    Both stand in the run folder, beside `last.ckpt`, from which a fit goes on.
+
+    Args:
+        mode: Whether more is better: `max` for every metric a module is judged by, `min` for a loss.
+        export: Whether each best is also written as a folder that `transformers` loads.
+    """
+
+    def __init__(self, mode: Literal["max", "min"] = "max", export: bool = True) -> None:
+        super().__init__(filename="best", mode=mode, save_last=True, save_top_k=1, enable_version_counter=False)
+        self.export = export
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take the metric from the module, and the run folder from the logger."""
+        self.monitor = _classifier(pl_module).monitor
+        self.dirpath = self.dirpath or trainer.log_dir or trainer.default_root_dir
+        super().setup(trainer, pl_module, stage)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save, and export if this epoch is the best so far.
+
+        Raises:
+            InputError: If there is no metric of the name `monitor`; said after the sanity check, before any training.
+        """
+        if self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(name for name in trainer.callback_metrics if name.count("/") == 1))
+            raise InputError(f"model.monitor {self.monitor!r} is not a metric of this task: use one of {known}")
+        before = self.best_model_score
+        super().on_validation_end(trainer, pl_module)
+        if self.export and self.best_model_score is not before and trainer.is_global_zero:
+            _classifier(pl_module).artefact.save(self.export_folder)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the best epoch's weights back, and say which it was."""
+        if not self.best_model_path or not Path(self.best_model_path).is_file():
+            return
+        checkpoint = read_checkpoint(self.best_model_path)
+        pl_module.load_state_dict(checkpoint["state_dict"])
+        rank_zero_info(
+            f"best: {self.monitor} {self.best_model_score:.4f} in epoch {checkpoint['epoch']}, kept in "
+            f"{self.best_model_path}" + (f" and exported to {self.export_folder}" if self.export else "")
+        )
+
+    @property
+    def export_folder(self) -> Path:
+        """Where the best is exported to."""
+        return Path(str(self.dirpath)) / "best"
+
+
+def _classifier(module: LightningModule) -> ClassifierModule:
+    if not isinstance(module, ClassifierModule):
+        raise InputError(f"{type(module).__name__} is not a ClassifierModule: use Lightning's ModelCheckpoint with it")
+    return module

@@ -1,0 +1,35 @@
+"""Stopping when the task's own metric no longer improves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping
+
+from lightning_clf.modules.base import ClassifierModule
+
+
+class TaskEarlyStopping(EarlyStopping):
+    """Early stopping by the module's `monitor`, off unless given a patience.
+
+    Args:
+        patience: How many validations without improvement to wait for; `None` never stops early, since a schedule that
+            goes down to 0 is meant to be run to its end.
+        min_delta: The least change that counts as improvement.
+        mode: Whether more is better: `max` for every metric a module is judged by, `min` for a loss.
+    """
+
+    def __init__(
+        self, patience: int | None = None, min_delta: float = 0.0, mode: Literal["max", "min"] = "max"
+    ) -> None:
+        # never stopping is an endless patience: one code path, and the state in a checkpoint stays the same
+        super().__init__(
+            monitor="", min_delta=min_delta, patience=2**31 if patience is None else patience, mode=mode, strict=False
+        )
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Take the metric from the module."""
+        if isinstance(pl_module, ClassifierModule):
+            self.monitor = pl_module.monitor
+        super().setup(trainer, pl_module, stage)

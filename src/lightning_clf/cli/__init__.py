@@ -1,0 +1,79 @@
+"""The command line: `lightning-clf fit|validate|test|predict`.
+
+This file imports nothing heavy, so that `--help` and a mistyped command answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from lightning_clf.errors import InputError
+
+__all__ = ["main"]
+
+_HELP = """\
+usage: lightning-clf COMMAND [options]
+
+Fine-tune a transformer encoder to classify texts, pairs of texts or words, and use the result.
+
+commands:
+  fit        train: lightning-clf fit --config ner.yaml
+  validate   score a checkpoint on the dev split
+  test       score a checkpoint on the test split: lightning-clf test --config ner.yaml --ckpt_path RUN/best.ckpt
+  predict    answer a file of rows: lightning-clf predict --model RUN/best --input rows.jsonl --output answers.jsonl
+
+A configuration is looked up in the working folder first, then among those that are shipped; several add up.
+lightning-clf COMMAND --help says what a command takes. --traceback shows where an error came from.
+"""
+_TRAINING = ("fit", "validate", "test")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        args: The words after `lightning-clf`; `None` takes those of the process.
+
+    Returns:
+        The exit code: 0 done, 2 bad input or configuration. What else goes wrong is raised, and ends the process
+        with 1.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    show_traceback = "--traceback" in words
+    words = [word for word in words if word != "--traceback"]
+    try:
+        return _run(words)
+    except InputError as error:
+        if show_traceback:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # the reader of our output went away, as `head` does: not an error, and nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(_HELP, end="")
+        return 0
+    command, *options = words
+    if command in _TRAINING:
+        from lightning_clf.cli.training import run_training
+
+        run_training(command, options)
+    elif command == "predict":
+        from lightning_clf.cli.predict import run_predict
+
+        run_predict(options)
+    elif command in ("--version", "-V"):
+        from importlib.metadata import version
+
+        print(version("lightning-clf"))
+    else:
+        raise InputError(f"command {command!r} is unknown: use fit, validate, test or predict")
+    return 0

@@ -1,0 +1,86 @@
+"""`lightning-clf predict`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from lightning_clf.errors import InputError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}: see lightning-clf predict --help")
+
+
+def run_predict(words: list[str]) -> None:
+    """Answer the rows of a file.
+
+    Raises:
+        InputError: If an option, the model or a row is not as it should be.
+    """
+    options = _parser().parse_args(words)
+
+    from lightning_clf.artefact import load_artefact
+    from lightning_clf.inference import Classifier, predict_file
+
+    columns = {"text": options.text_column, "text_pair": options.text_pair_column, "tokens": options.tokens_column}
+    given = {role: name for role, name in columns.items() if name is not None}
+    classifier = Classifier(load_artefact(options.model), given)
+    if options.device:
+        classifier.to(options.device)
+    predict_file(
+        classifier,
+        options.input,
+        options.output,
+        batch_size=options.batch_size,
+        show=readable if options.pretty else None,
+    )
+
+
+def readable(answer: dict[str, Any]) -> str:
+    """An answer as a person would read it."""
+    if "tokens" in answer:
+        return _readable_tags(answer)
+    if "score" in answer:
+        return f"{answer['score']:.3f}"
+    if "label" in answer:
+        return f"{answer['label']} ({answer['probability']:.3f})"
+    return ", ".join(f"{name} ({answer['probabilities'][name]:.3f})" for name in answer["labels"]) or "(none)"
+
+
+def _readable_tags(answer: dict[str, Any]) -> str:
+    words: list[str] = list(answer["tokens"])
+    if "entities" not in answer:
+        return " ".join(f"{word}/{tag}" for word, tag in zip(words, answer["tags"], strict=True))
+    for entity in answer["entities"]:
+        words[entity["start"]] = "[" + words[entity["start"]]
+        words[entity["end"] - 1] += f" | {entity['type']}]"
+    return " ".join(words)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="lightning-clf predict",
+        description="Answer every row of a file with one JSON line, in the order of the rows.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--model", required=True, help="a checkpoint (.ckpt) or an export folder, such as RUN/best")
+    parser.add_argument(
+        "--input", required=True, help="a .jsonl, .csv or .tsv file, any other file as plain lines, or - to read along"
+    )
+    parser.add_argument("--output", help="the file to write; left out or -, it is printed")
+    parser.add_argument("--batch-size", type=_positive, default=32, help="rows in one forward pass (default: 32)")
+    parser.add_argument("--text-column", help="the column of the text (default: the one trained on)")
+    parser.add_argument("--text-pair-column", help="the column of a pair's second text (default: the one trained on)")
+    parser.add_argument("--tokens-column", help="the column of the words of a tagger (default: the one trained on)")
+    parser.add_argument("--device", help="where to run, such as cuda (default: cpu)")
+    parser.add_argument("--pretty", action="store_true", help="write answers for reading instead of JSON")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not 1 or more")
+    return value

@@ -1,0 +1,107 @@
+"""Objects that remember how they were made, so that a checkpoint can make them again."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any, Self, TypeVar
+
+from lightning_clf.errors import InputError
+
+C = TypeVar("C", bound="Component")
+Spec = dict[str, Any]
+
+
+class Component:
+    """A head, a loss, a policy: anything a configuration names by `class_path` and `init_args`.
+
+    The arguments an instance was made with are recorded before its `__init__` runs, whether it was made by the command
+    or in Python, so that a user's own subclass needs neither a registration nor a call to be stored in a checkpoint.
+    """
+
+    _init_args: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Record the arguments of the call, then leave the making to `__init__`."""
+        self = super().__new__(cls)
+        try:
+            # the class's own signature would show this method's (*args, **kwargs) on some versions of Python
+            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+        except TypeError:
+            return self  # __init__ raises the same error, with the traceback a caller expects
+        init_args: dict[str, Any] = {}
+        for name, value in list(bound.arguments.items())[1:]:
+            is_variadic = bound.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+            init_args.update(value if is_variadic else {name: value})
+        # nn.Module.__setattr__ refuses to store anything before nn.Module.__init__ has run
+        object.__setattr__(self, "_init_args", init_args)
+        return self
+
+    def spec(self) -> Spec:
+        """The `class_path` and `init_args` that make this object again, in primitives only.
+
+        Raises:
+            InputError: If an argument is not a primitive, a list or mapping of them, or another component.
+        """
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        init_args = {name: _primitive(value, f"{path}({name}=…)") for name, value in self._init_args.items()}
+        return {"class_path": path, "init_args": init_args}
+
+
+def from_spec(spec: Spec, base: type[C]) -> C:
+    """Make the component a specification describes.
+
+    Args:
+        spec: What `Component.spec` returned.
+        base: The class the result must be an instance of.
+
+    Raises:
+        InputError: If the class cannot be imported, is not a `base`, or does not take these arguments.
+    """
+    cls = import_class(spec["class_path"], base)
+    init_args = {name: _restore(value) for name, value in spec.get("init_args", {}).items()}
+    try:
+        return cls(**init_args)
+    except TypeError as error:
+        raise InputError(f"{spec['class_path']} does not take the arguments it was stored with: {error}") from error
+
+
+def import_class(path: str, base: type[C]) -> type[C]:
+    """Import a class by its dotted path and hold it against the base it must have.
+
+    Raises:
+        InputError: If there is no such class, or it is not a subclass of `base`.
+    """
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        cls = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"class {path!r} cannot be imported ({error}): install or put on PYTHONPATH the package that defines it"
+        ) from error
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        raise InputError(f"{path} is not a {base.__name__}: name a subclass of {base.__module__}.{base.__name__}")
+    return cls
+
+
+def _primitive(value: Any, where: str) -> Any:
+    if isinstance(value, Component):
+        return {"__component__": value.spec()}
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, list | tuple):
+        return [_primitive(item, where) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _primitive(item, where) for key, item in value.items()}
+    raise InputError(
+        f"{where} is a {type(value).__name__}, which a checkpoint cannot hold: pass numbers, strings, lists, mappings "
+        "or other components"
+    )
+
+
+def _restore(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"__component__"}:
+            return from_spec(value["__component__"], Component)
+        return {key: _restore(item) for key, item in value.items()}
+    return [_restore(item) for item in value] if isinstance(value, list) else value

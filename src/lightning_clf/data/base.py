@@ -1,0 +1,273 @@
+"""What every datamodule does: find the splits, prepare them once, and hand out batches."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+from datasets import Dataset
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
+from torch.utils.data import DataLoader, Sampler
+
+from lightning_clf.batch import Batch
+from lightning_clf.data import cache
+from lightning_clf.data.checks import check_split, count_labels, sum_column
+from lightning_clf.data.encoded import Encoding
+from lightning_clf.data.holdout import hold_out
+from lightning_clf.data.readers import Format
+from lightning_clf.data.rows import RowFormat
+from lightning_clf.data.samplers import ShardSampler, ShuffleSampler
+from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
+from lightning_clf.data.split import Split
+from lightning_clf.encoding import Collator, Tokenizer
+from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace
+
+BatchLoader = DataLoader[Batch]
+R = TypeVar("R", bound=RowFormat)
+
+
+class BaseDataModule(LightningDataModule, ABC, Generic[R]):
+    """Splits of a source, encoded for the model's encoder and batched.
+
+    The label space is known from construction. The tokenizer is that of the module being trained; outside of a Trainer,
+    set `datamodule.tokenizer` before `prepare_data` and `setup`.
+
+    A subclass says what its rows look like (`_find_rows`, `_find_labels`); one for a known corpus only declares the
+    class attributes.
+
+    Attributes:
+        corpora: Data sets this class knows, by the short name a user may give as `source`; the first is the default.
+        split_names: What the splits are called in folders and on the hub.
+        fallback_format: The format of files whose name does not tell it.
+        known_labels: The labels, where the task has the same in every source.
+        tokenizer: The tokenizer, where no module brings one.
+
+    Args:
+        source: A folder holding `train`, `dev` (or `validation`, `valid`, `val`) and `test` as `.jsonl`, `.csv`,
+            `.tsv`, `.parquet` or `.conll`; a hub id; a mapping of splits to files, or in Python to data sets
+            or lists of rows.
+        subset: On the hub, the configuration, of data sets that have several.
+        revision: On the hub, a branch, tag or commit. `None` is the newest.
+        format: The format of the files, for suffixes that do not tell it. `None` goes by the suffix.
+        splits: What `train`, `val` and `test` are called in a folder or on the hub, where it is something else.
+        labels: The label names in the model's order. `None` takes those of the data: the hub's, else train's, sorted.
+        max_length: The window in subwords. 128 holds most sentences; cost grows with it, and what it cuts is reported.
+        batch_size: Examples a training step and process. 32 is what fine-tuning recipes start from.
+        eval_batch_size: Examples a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
+        num_workers: Processes that collate. 0 because rows are encoded beforehand and collation is cheap.
+        val_fraction: How much of train becomes the dev split where there is none.
+        seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
+        cache_dir: Where encoded splits are kept. `None` is $LIGHTNING_CLF_CACHE, else ~/.cache/lightning_clf.
+
+    Raises:
+        InputError: If an argument is out of range, or the source is not there.
+    """
+
+    corpora: ClassVar[Mapping[str, Corpus]] = {}
+    split_names: ClassVar[Names] = SPLIT_NAMES
+    fallback_format: ClassVar[Format | None] = None
+    known_labels: ClassVar[tuple[str, ...] | None] = None
+
+    tokenizer: Tokenizer | None = None
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        *,
+        subset: str | None = None,
+        revision: str | None = None,
+        format: Format | None = None,
+        splits: dict[str, str] | None = None,
+        labels: list[str] | None = None,
+        max_length: int = 128,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        num_workers: int = 0,
+        val_fraction: float = 0.1,
+        seed: int = 0,
+        cache_dir: str | Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.max_length = _at_least(1, max_length, "max_length")
+        self.batch_size = _at_least(1, batch_size, "batch_size")
+        self.eval_batch_size = _at_least(1, eval_batch_size or 2 * batch_size, "eval_batch_size")
+        self.num_workers = _at_least(0, num_workers, "num_workers")
+        if not 0 < val_fraction < 1:
+            raise InputError(f"data.val_fraction is {val_fraction}: give a number between 0 and 1, such as 0.1")
+        self.val_fraction = val_fraction
+        self.seed = seed
+        self.cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else cache.default_cache_dir()
+        self._declared = list(labels) if labels is not None else None
+        self._source = source
+        self._options = SourceOptions(subset, revision, format, splits, self.split_names, self.fallback_format)
+        self._encoded: dict[str, Dataset] = {}
+
+    @abstractmethod
+    def _find_rows(self) -> R:
+        """Which columns to read, with all that was left open by the configuration decided from the data."""
+
+    @abstractmethod
+    def _find_labels(self) -> LabelSpace:
+        """The label space as declared, as the data declare it, or as train has it."""
+
+    @cached_property
+    def splits(self) -> dict[str, Split]:
+        """The splits the source has, under `train`, `val` and `test`, not yet read."""
+        return resolve(self._source, self._options, self.corpora)
+
+    @cached_property
+    def rows(self) -> R:
+        """How a row becomes an example."""
+        return self._find_rows()
+
+    @cached_property
+    def labels(self) -> LabelSpace:
+        """The label space. Where nothing declares it, the train split is read once."""
+        return self._find_labels()
+
+    @property
+    def input_columns(self) -> dict[str, str]:
+        """The columns a row's input is read from, by role: `text`, `text_pair`, `tokens`."""
+        return self.rows.inputs()
+
+    @property
+    def declared(self) -> list[str] | None:
+        """The label names that the configuration or the corpus declares, without looking into the data."""
+        return self._declared if self._declared is not None else list(self.known_labels or ()) or None
+
+    def _survey_split(self) -> Split:
+        """The split that tells which labels there are.
+
+        Raises:
+            InputError: If the source has no train split.
+        """
+        if "train" not in self.splits:
+            raise InputError(
+                f"data.source has no train split to find the labels in ({', '.join(self.splits)} only): "
+                "set data.labels, or add train"
+            )
+        return self.splits["train"]
+
+    def _encoding(self) -> Encoding:
+        trainer = self.trainer
+        module = trainer.lightning_module if trainer is not None else None
+        tokenizer = getattr(module, "tokenizer", None) or self.tokenizer
+        if tokenizer is None:
+            raise InputError("the datamodule has no tokenizer: set datamodule.tokenizer, or run it through a Trainer")
+        return Encoding(self.rows, self.labels, tokenizer, self.max_length)
+
+    def prepare_data(self) -> None:
+        """Check and encode every split, unless the cache has it.
+
+        Raises:
+            InputError: If a row cannot be used; it says which and why.
+        """
+        encoding = self._encoding()
+        for name, split in self.splits.items():
+            rows, summary = cache.prepare(split, encoding, self.cache_dir)
+            check_split(name, split, rows, summary, self.labels)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open what `prepare_data` wrote, and hold out a dev split if there is none.
+
+        Raises:
+            RuntimeError: If `prepare_data` was not called.
+        """
+        if self._encoded:
+            return
+        encoding = self._encoding()
+        for name, split in self.splits.items():
+            loaded = cache.load(split, encoding, self.cache_dir)
+            if loaded is None:
+                raise RuntimeError(f"{split.name} is not in the cache {self.cache_dir}: call prepare_data before setup")
+            self._encoded[name] = loaded[0]
+        if "val" not in self._encoded and "train" in self._encoded:
+            self._hold_out(self._encoded["train"])
+        for name, cut in self.truncated_counts.items():
+            if cut:
+                unit = "words" if self.labels.kind == "tags" else "texts"
+                rank_zero_info(f"{name}: {cut} {unit} did not fit whole into max_length={self.max_length}")
+
+    def _hold_out(self, train: Dataset) -> None:
+        strata = train.data.column("target").to_pylist() if self.labels.kind == "single" else None
+        kept, held = hold_out(len(train), self.val_fraction, self.seed, strata)
+        self._encoded |= {"train": train.select(kept), "val": train.select(held)}
+        name = self.splits["train"].name
+        rank_zero_info(f"{name}: {len(held)} of {len(train)} rows are held out as dev split (data.seed={self.seed})")
+
+    @property
+    def num_train(self) -> int:
+        """How many examples an epoch of training has, over all processes. Known after `setup`."""
+        return len(self._rows_of("train"))
+
+    @property
+    def class_counts(self) -> list[int]:
+        """How often train has each label, in the order of the label space. Known after `setup`.
+
+        Words are counted for tags, examples otherwise; for scores there is the one count of examples.
+        """
+        return count_labels(self._rows_of("train"), self.labels)
+
+    @property
+    def truncated_counts(self) -> dict[str, int]:
+        """How many texts (for tags: words) of each split the window cut. Known after `setup`."""
+        return {name: sum_column(rows, "truncated") for name, rows in self._encoded.items()}
+
+    def _rows_of(self, name: str) -> Dataset:
+        if not self._encoded:
+            raise RuntimeError("the datamodule is not set up: call prepare_data and setup first")
+        if name not in self._encoded:
+            raise InputError(f"data.source has no {name} split ({', '.join(self.splits)} only): add one")
+        rows = self._encoded[name]
+        if not len(rows):
+            raise InputError(
+                f"no row of {self.splits[name].name} has a label (-1 is the hub's way of keeping them secret): "
+                "evaluate on the val split instead"
+            )
+        return rows
+
+    def train_dataloader(self) -> BatchLoader:
+        """Shuffled batches of the train split."""
+        rows = self._rows_of("train")
+        # what Lightning's own sampler does: another global seed is another order
+        seed = self.seed + int(os.environ.get("PL_GLOBAL_SEED", "0"))
+        return self._loader(rows, ShuffleSampler(rows, *self._place(), seed), self.batch_size)
+
+    def val_dataloader(self) -> BatchLoader:
+        """Batches of the dev split, each example once."""
+        return self._eval_loader("val")
+
+    def test_dataloader(self) -> BatchLoader:
+        """Batches of the test split, each example once."""
+        return self._eval_loader("test")
+
+    def _eval_loader(self, name: str) -> BatchLoader:
+        rows = self._rows_of(name)
+        return self._loader(rows, ShardSampler(rows, *self._place()), self.eval_batch_size)
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer is not None else (1, 0)
+
+    def _loader(self, rows: Dataset, sampler: Sampler[int], batch_size: int) -> BatchLoader:
+        return DataLoader(
+            rows,
+            batch_size=batch_size,
+            sampler=sampler,
+            collate_fn=Collator(self._encoding().tokenizer, self.labels),
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+def _at_least(least: int, value: int, key: str) -> int:
+    if value < least:
+        raise InputError(f"data.{key} is {value}: give {least} or more")
+    return value

@@ -1,0 +1,74 @@
+"""What is said of a whole split once it is encoded: counts, warnings, and what no training could use."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets import Dataset
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_clf.data.encoded import Summary
+from lightning_clf.data.split import Split
+from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace
+
+
+def column(rows: Dataset, name: str) -> pa.ChunkedArray:
+    """A column of encoded rows, lists flattened, without making Python objects of it."""
+    return rows.with_format("arrow")[:][name] if rows._indices is not None else rows.data.column(name)
+
+
+def sum_column(rows: Dataset, name: str) -> int:
+    """The sum of a column of numbers."""
+    return int(pc.sum(column(rows, name)).as_py() or 0) if name in rows.column_names else 0
+
+
+def count_labels(rows: Dataset, labels: LabelSpace) -> list[int]:
+    """How often each label occurs, over the whole label space: a label that no row has counts 0.
+
+    Args:
+        rows: Encoded rows.
+        labels: The label space, of C labels.
+
+    Returns:
+        C counts: of words for tags, of examples otherwise. A score has the one count of all examples.
+    """
+    if labels.kind == "score":
+        return [len(rows)]
+    targets = column(rows, "target")
+    values = pc.list_flatten(targets) if pa.types.is_list(targets.type) else targets
+    counts: list[int] = np.bincount(values.to_numpy(), minlength=len(labels)).tolist()
+    return counts
+
+
+def check_split(name: str, split: Split, rows: Dataset, summary: Summary, labels: LabelSpace) -> None:
+    """Warn of what is odd about a split, and refuse what cannot be trained on.
+
+    Args:
+        name: `train`, `val` or `test`.
+        split: Where the rows come from.
+        rows: The encoded rows.
+        summary: What was met while they were encoded.
+        labels: The label space.
+
+    Raises:
+        InputError: If train or dev have no labelled row, or train has one class only.
+    """
+    if summary.empty:
+        rank_zero_warn(f"{split.name}: {summary.empty} of {summary.rows} rows have an empty text; they are kept")
+    if not summary.rows and name != "test":
+        raise InputError(f"no row of {split.name} has a label ({summary.unlabelled} have -1): give labelled rows")
+    if summary.unlabelled and summary.rows:
+        rank_zero_warn(
+            f"{split.name}: {summary.unlabelled} of {summary.unlabelled + summary.rows} rows have -1 for a label and "
+            "are left out as unlabelled; if -1 is a label of its own, declare it in data.labels"
+        )
+    if name == "train" and labels.kind in ("single", "tags"):
+        seen = np.flatnonzero(count_labels(rows, labels))
+        if len(seen) < 2:
+            unit = "words" if labels.kind == "tags" else "rows"
+            raise InputError(
+                f"all {unit} of {split.name} have the label {labels.names[seen[0]]!r}: "
+                "a classifier needs two classes to tell apart"
+            )

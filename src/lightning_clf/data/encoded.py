@@ -1,0 +1,145 @@
+"""Rows to encoded rows: checked, tokenised and counted, batch by batch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+
+from lightning_clf.data.rows import Example, RowFormat
+from lightning_clf.data.split import Split
+from lightning_clf.encoding import Tokenizer
+from lightning_clf.labels import Kind, LabelSpace
+
+_VERSION = 1  # of the encoded rows; raised when the same input is to be encoded differently
+_BATCH = 1000  # rows tokenised at a time
+
+_TARGETS: dict[Kind, pa.DataType] = {
+    "single": pa.int32(),
+    "multi": pa.list_(pa.int32()),
+    "tags": pa.list_(pa.int32()),
+    "score": pa.float64(),
+}
+_COLUMNS: dict[str, pa.DataType] = {
+    "input_ids": pa.list_(pa.int32()),
+    "token_type_ids": pa.list_(pa.int8()),
+    "word_ids": pa.list_(pa.int32()),
+    "word_count": pa.int32(),
+    "truncated": pa.int32(),
+    "example_id": pa.int64(),
+}
+
+
+@dataclass
+class Summary:
+    """What was met while a split was encoded.
+
+    Attributes:
+        rows: How many rows were kept.
+        unlabelled: How many were dropped because they have no label.
+        empty: How many have nothing to read. They are kept.
+    """
+
+    rows: int = 0
+    unlabelled: int = 0
+    empty: int = 0
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """All that decides how a row is encoded.
+
+    Attributes:
+        rows: Which columns are read, and how.
+        labels: What the targets count.
+        tokenizer: The encoder's tokenizer.
+        max_length: The window, in subwords.
+    """
+
+    rows: RowFormat
+    labels: LabelSpace
+    tokenizer: Tokenizer
+    max_length: int
+
+    def key(self, split: Split) -> str:
+        """A digest that differs whenever the encoded rows could."""
+        return _digest(
+            {
+                "version": _VERSION,
+                "split": split.fingerprint(),
+                "tokenizer": fingerprint(self.tokenizer),
+                "max_length": self.max_length,
+                "labels": self.labels.to_dict(),
+                "rows": self.rows.to_dict(),
+            }
+        )
+
+
+def fingerprint(tokenizer: Tokenizer) -> str:
+    """A digest of all that decides what a tokenizer returns."""
+    state: dict[str, Any] = {
+        "class": type(tokenizer).__name__,
+        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
+        "inputs": list(tokenizer.model_input_names),
+        "sides": [tokenizer.padding_side, tokenizer.truncation_side],
+    }
+    if tokenizer.is_fast:
+        backend = json.loads(tokenizer.backend_tokenizer.to_str())
+        # these two are what the last call left behind, not what the tokenizer is
+        state["backend"] = {key: value for key, value in backend.items() if key not in ("truncation", "padding")}
+    else:
+        state["vocabulary"] = tokenizer.get_vocab()
+    return _digest(state)
+
+
+def _digest(state: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def encode_split(split: Split, encoding: Encoding, summary: Summary) -> Iterator[pa.Table]:
+    """Check and encode a split.
+
+    Args:
+        split: The rows.
+        encoding: How to encode them.
+        summary: Filled in passing.
+
+    Yields:
+        Tables of encoded rows; at least one, which may have no rows.
+
+    Raises:
+        InputError: If a row cannot be used; it says which and why.
+    """
+    examples = _labelled(split, encoding.rows, summary)
+    batch = list(islice(examples, _BATCH))
+    while True:
+        yield _encode_batch(batch, encoding)
+        batch = list(islice(examples, _BATCH))
+        if not batch:
+            return
+
+
+def _labelled(split: Split, rows: RowFormat, summary: Summary) -> Iterator[tuple[int, Example]]:
+    for position, (number, row) in enumerate(split.rows()):
+        example = rows.parse(row, split.where(number))
+        if example.label is None:
+            summary.unlabelled += 1
+            continue
+        summary.rows += 1
+        summary.empty += example.is_empty
+        yield position, example
+
+
+def _encode_batch(batch: list[tuple[int, Example]], encoding: Encoding) -> pa.Table:
+    examples = [example for _, example in batch]
+    # an empty batch still has to have the columns
+    columns = encoding.rows.encode(encoding.tokenizer, examples, encoding.max_length) if examples else {"input_ids": []}
+    columns["target"] = [encoding.rows.target(example, encoding.labels) for example in examples]
+    columns["example_id"] = [position for position, _ in batch]
+    types = _COLUMNS | {"target": _TARGETS[encoding.labels.kind]}
+    return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})

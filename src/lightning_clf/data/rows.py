@@ -1,0 +1,126 @@
+"""From a row to an example: what every task asks of its rows, and the parts that are the same in each."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_clf.data.readers import Row
+from lightning_clf.data.split import Split
+from lightning_clf.encoding import Tokenizer
+from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace
+
+UNLABELLED = -1
+"""What data sets on the hub write where they keep the label to themselves."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A validated row.
+
+    Attributes:
+        text: The text, or for tags the words.
+        pair: The second text, of tasks on pairs.
+        label: The label as the row has it, in the shape the task expects; `None` for a row without one.
+        where: Where the row is, for messages.
+    """
+
+    text: str | list[str]
+    pair: str | None
+    label: Any
+    where: str
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to read."""
+        parts = self.text if isinstance(self.text, list) else [self.text, self.pair or ""]
+        return not any(part.strip() for part in parts)
+
+
+class RowFormat(ABC):
+    """Which columns a task reads and what they may hold. Subclasses are frozen dataclasses of primitives."""
+
+    @abstractmethod
+    def parse(self, row: Row, where: str) -> Example:
+        """Check a row without looking at other rows.
+
+        Raises:
+            InputError: If a column is missing or holds something the task cannot use.
+        """
+
+    @abstractmethod
+    def target(self, example: Example, labels: LabelSpace) -> Any:
+        """What the model should answer: a class index, a list of them, a score, or a tag index a word.
+
+        Raises:
+            InputError: If the label is not one of the label space.
+        """
+
+    @abstractmethod
+    def encode(self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> dict[str, list[Any]]:
+        """Examples to columns of subword ids."""
+
+    @abstractmethod
+    def inputs(self) -> dict[str, str]:
+        """The columns that are read, by role: `text` and `text_pair`, or `tokens`. Prediction reads them again."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options in primitives, which are part of the cache's key."""
+        return {"class": type(self).__qualname__} | dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
+
+
+def first_row(split: Split) -> Row:
+    """The first row of a split, to see which columns there are."""
+    return next(iter(split.rows()))[1]
+
+
+def pick_column(key: str, given: str | None, candidates: Sequence[str], row: Row, split: Split) -> str:
+    """The column a user named, or the first of the usual names that the data have.
+
+    Raises:
+        InputError: If there is no such column.
+    """
+    if given is not None:
+        candidates = [given]
+    for column in candidates:
+        if column in row:
+            return column
+    raise missing_column(split.name, " or ".join(repr(column) for column in candidates), row, key)
+
+
+def missing_column(where: str, column: str, row: Row, key: str) -> InputError:
+    """The error for a row without a column."""
+    columns = ", ".join(row) or "none"
+    return InputError(f"{where} has no column {column} (columns: {columns}): set data.{key} to the one to use")
+
+
+def read_text(row: Row, column: str, where: str, key: str) -> str:
+    """A column of text.
+
+    Raises:
+        InputError: If it is missing, or not text that can be encoded.
+    """
+    if column not in row:
+        raise missing_column(where, repr(column), row, key)
+    return check_text(row[column], f"column {column!r} of {where}")
+
+
+def check_text(value: Any, what: str) -> str:
+    """Hold a value against what a tokenizer can take.
+
+    Raises:
+        InputError: If it is not a string, or a string that is not valid Unicode.
+    """
+    if not isinstance(value, str):
+        found = "empty (null)" if value is None else f"a {type(value).__name__}"
+        raise InputError(f"{what} is {found}, not text: correct the row")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{what} holds half a surrogate pair (character {error.start + 1}): correct it") from error
+    return value

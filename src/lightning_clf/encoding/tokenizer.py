@@ -1,0 +1,104 @@
+"""Loading tokenizers, with one clear error for everything that can be wrong with a name or a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+from tokenizers import normalizers
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from lightning_clf.errors import InputError
+
+Tokenizer = PreTrainedTokenizerBase
+
+_NETWORK_TIMEOUT = (
+    10.0  # seconds; the hub client's own retries would keep a user with a mistyped folder waiting a minute
+)
+
+
+def load_tokenizer(name: str, *, words: bool = False, trust_remote_code: bool = False) -> Tokenizer:
+    """Load the tokenizer of an encoder.
+
+    Args:
+        name: A hub id, or a folder with the tokenizer's files.
+        words: Whether it will be given pre-split words. Byte-level BPE tokenizers lose the space before a word unless
+            they are built for it, and only fast tokenizers can tell which word a subword came from.
+        trust_remote_code: Whether code that comes with the tokenizer may run.
+
+    Raises:
+        InputError: If there is no such encoder, it has no tokenizer, or a tagger is given a slow one.
+    """
+    check_available(name)
+    arguments: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, **arguments)
+        if words and _loses_spaces(tokenizer):
+            tokenizer = AutoTokenizer.from_pretrained(name, add_prefix_space=True, **arguments)
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise InputError(
+            f"encoder {name!r} has no tokenizer that can be loaded ({_first_line(error)}): save the tokenizer beside "
+            "the weights with tokenizer.save_pretrained(...)"
+        ) from error
+    if words and _loses_spaces(tokenizer):
+        _prepend_space(tokenizer)
+    if words and not tokenizer.is_fast:
+        raise InputError(
+            f"the tokenizer of encoder {name!r} is slow-only ({type(tokenizer).__name__}), and tagging needs a fast "
+            "one to know which word a subword came from: save it with a tokenizer.json, or choose another encoder"
+        )
+    if tokenizer.pad_token is None:
+        # decoders come without one; any token serves, since padding is masked
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer
+
+
+def check_available(name: str) -> None:
+    """Find out quickly whether an encoder can be had, before a client with long retries is asked for it.
+
+    Raises:
+        InputError: If it is neither a folder, nor in the local cache, nor on a hub that answers.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise InputError(f"encoder folder {name!r} holds no config.json: give the folder save_pretrained wrote")
+        return
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise InputError(f"encoder folder {name!r} does not exist: correct model.encoder")
+    try:
+        if isinstance(try_to_load_from_cache(name, "config.json"), str):
+            return
+        get_hf_file_metadata(hf_hub_url(name, "config.json"), timeout=_NETWORK_TIMEOUT)
+    except HFValidationError as error:
+        raise InputError(f"encoder {name!r} is neither a folder nor a hub id: correct model.encoder") from error
+    except GatedRepoError as error:
+        raise InputError(f"encoder {name!r} is gated: accept its terms and log in with `hf auth login`") from error
+    except RepositoryNotFoundError as error:
+        raise InputError(f"encoder {name!r} is neither a folder nor on the hub: correct model.encoder") from error
+    except Exception as error:
+        raise InputError(
+            f"encoder {name!r} is neither a folder here nor in the local cache, and the hub cannot be reached "
+            f"({type(error).__name__}): correct model.encoder, or give a folder"
+        ) from error
+
+
+def _loses_spaces(tokenizer: Tokenizer) -> bool:
+    """Whether a word is split differently at the start of a text than after a space, as byte-level BPE does."""
+    if not tokenizer.is_fast:
+        return False
+    inside = tokenizer.tokenize("a a")
+    return len(inside) > 1 and tokenizer.tokenize("a")[-1] != inside[-1]
+
+
+def _prepend_space(tokenizer: Tokenizer) -> None:
+    """For tokenizers without a class of their own, which take no notice of `add_prefix_space`."""
+    backend = tokenizer.backend_tokenizer
+    steps = [step for step in (backend.normalizer, normalizers.Prepend(" ")) if step is not None]
+    backend.normalizer = normalizers.Sequence(steps)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

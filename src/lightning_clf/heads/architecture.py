@@ -1,0 +1,41 @@
+"""The head an architecture brings along."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification
+
+from lightning_clf.batch import Batch
+from lightning_clf.heads.base import ALL_KINDS, Head
+from lightning_clf.heads.pooling import gather_words
+from lightning_clf.labels import Kind, LabelSpace
+
+
+class ArchitectureHead(Head):
+    """The classification head that `transformers` defines for the architecture: the default of every module.
+
+    Its pretrained pooler counts where there is one, and what is exported is exactly a stock model, for every
+    architecture. For tags it is read at each word's first subword (Devlin et al. 2019, section 5.3).
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
+
+    def build(self, hidden_size: int, labels: LabelSpace) -> None:
+        """Nothing to make: the parameters are the architecture's."""
+
+    def auto_class(self) -> Any:
+        """The Auto class with a head for words, or the one with a head for texts."""
+        return AutoModelForTokenClassification if self.labels.kind == "tags" else AutoModelForSequenceClassification
+
+    def hidden(self, output: Any) -> Tensor:
+        """The architecture's own logits: `[N,C]`, or `[N,T,C]` for tags."""
+        logits: Tensor = output.logits
+        return logits
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Logits as they are, `[B,C]`; of each word's first subword for tags, `[B,W,C]`; squeezed to `[B]` for scores."""
+        if self.labels.kind == "tags":
+            return gather_words(hidden, batch)
+        return hidden.squeeze(-1) if self.labels.kind == "score" else hidden

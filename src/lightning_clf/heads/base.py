@@ -1,0 +1,73 @@
+"""What every head is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from transformers import AutoModel, PretrainedConfig
+
+from lightning_clf.batch import Batch
+from lightning_clf.component import Component
+from lightning_clf.heads.decoding import DECODERS
+from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.prediction import Prediction
+
+ALL_KINDS: frozenset[Kind] = frozenset(DECODERS)
+
+
+class Head(Component, nn.Module, ABC):
+    """Turns an encoder's hidden states into scores, and scores into predictions.
+
+    A head is made with its own options alone; `build` gives it its parameters once the encoder and the labels are
+    known, so that nobody counts classes or hidden sizes. To write one, subclass, and define `build` and `forward`.
+
+    Attributes:
+        kinds: The label kinds this head accepts.
+        config: The encoder's configuration, once built.
+        labels: The label space, once built.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
+    config: PretrainedConfig
+    labels: LabelSpace
+
+    def attach(self, config: PretrainedConfig, labels: LabelSpace) -> None:
+        """Tell the head what it stands on, and let it build."""
+        self.config, self.labels = config, labels
+        self.build(config.hidden_size, labels)
+
+    @abstractmethod
+    def build(self, hidden_size: int, labels: LabelSpace) -> None:
+        """Make the parameters.
+
+        Args:
+            hidden_size: H, the width of the encoder's hidden states.
+            labels: The label space; `len(labels)` is C.
+        """
+
+    @abstractmethod
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Score a batch.
+
+        Args:
+            hidden: The encoder's last hidden states `[N,T,H]`.
+            batch: The batch they were computed from.
+
+        Returns:
+            Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`.
+        """
+
+    def decode(self, scores: Tensor, batch: Batch) -> Prediction:
+        """Turn scores into labels and probabilities."""
+        return DECODERS[self.labels.kind](scores, batch, self.labels)
+
+    def auto_class(self) -> Any:
+        """Which `transformers` Auto class makes the encoder this head sits on."""
+        return AutoModel
+
+    def hidden(self, output: Any) -> Tensor:
+        """What `forward` is given, taken from the encoder's output."""
+        states: Tensor = output.last_hidden_state
+        return states

@@ -1,0 +1,66 @@
+"""Heads of our own on the bare encoder: one layer, or two."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lightning_clf.batch import Batch
+from lightning_clf.heads.base import Head
+from lightning_clf.heads.pooling import SequencePooling, WordPooling, make_pooling
+from lightning_clf.labels import LabelSpace
+
+
+class LinearHead(Head):
+    """Pool, drop out, one linear layer.
+
+    Args:
+        pooling: How subwords become a text (`cls`, `mean`, `max`, `attention`, `last`) or a word (`first`, `mean`,
+            `max`). `None` takes `cls` for texts and `first` for tags, as the BERT paper does.
+        dropout: Probability of dropping a pooled feature; 0.1 is BERT's.
+    """
+
+    def __init__(self, pooling: SequencePooling | WordPooling | None = None, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.pooling_name = pooling
+        self.dropout = nn.Dropout(dropout)
+
+    def build(self, hidden_size: int, labels: LabelSpace) -> None:
+        """Make the pooling and the output layer."""
+        words = labels.kind == "tags"
+        self.pooling = make_pooling(self.pooling_name or ("first" if words else "cls"), hidden_size, words=words)
+        self.output = self.make_output(hidden_size, len(labels))
+
+    def make_output(self, hidden_size: int, outputs: int) -> nn.Module:
+        """The layers from pooled features `[…,H]` to scores `[…,C]`."""
+        return nn.Linear(hidden_size, outputs)
+
+    def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """`[N,T,H]` to `[B,C]`, `[B,W,C]` or `[B]`."""
+        scores: Tensor = self.output(self.dropout(self.pooling(hidden, batch)))
+        return scores.squeeze(-1) if self.labels.kind == "score" else scores
+
+
+class MLPHead(LinearHead):
+    """Pool, drop out, a hidden layer with GELU, drop out, one linear layer.
+
+    Args:
+        pooling: As for `LinearHead`.
+        dropout: Probability of dropping a feature, before the hidden layer and after it.
+        hidden_features: Width of the hidden layer; `None` takes the encoder's.
+    """
+
+    def __init__(
+        self,
+        pooling: SequencePooling | WordPooling | None = None,
+        dropout: float = 0.1,
+        hidden_features: int | None = None,
+    ) -> None:
+        super().__init__(pooling, dropout)
+        self.hidden_features = hidden_features
+
+    def make_output(self, hidden_size: int, outputs: int) -> nn.Module:
+        """Two layers with a GELU between them."""
+        width = self.hidden_features or hidden_size
+        return nn.Sequential(
+            nn.Linear(hidden_size, width), nn.GELU(), nn.Dropout(self.dropout.p), nn.Linear(width, outputs)
+        )

@@ -1,0 +1,87 @@
+"""Predictions to plain answers, one a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from lightning_clf.inference.inputs import ReadRow
+from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.prediction import Prediction
+from lightning_clf.schemes import spans
+
+Answer = dict[str, Any]
+_DIGITS = 6
+
+
+def answer(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:
+    """What the example at `place` in its batch was answered."""
+    return _ANSWERS[labels.kind](labels, prediction, place, row)
+
+
+def _single(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:
+    chosen = int(_given(prediction.indices)[place])
+    probabilities = _named(labels, prediction.probabilities, place)
+    name = labels.names[chosen]
+    return {"label": name, "probability": probabilities.get(name), "probabilities": probabilities}
+
+
+def _multi(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:
+    chosen = _given(prediction.indices)[place].nonzero().flatten().tolist()
+    return {
+        "labels": [labels.names[index] for index in chosen],
+        "probabilities": _named(labels, prediction.probabilities, place),
+    }
+
+
+def _score(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:
+    return {"score": round(float(_given(prediction.scores)[place]), _DIGITS)}
+
+
+def _tags(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:
+    count = len(row.words)
+    indices = _given(prediction.indices)[place, :count]
+    tags = [labels.names[index] for index in indices.tolist()]
+    result: Answer = {"tokens": row.words, "tags": tags}
+    if prediction.probabilities is not None:
+        chosen = prediction.probabilities[place, :count].gather(1, indices[:, None]).squeeze(1).tolist()
+        # a word that no subword in the window speaks for has no probability
+        result["probabilities"] = [round(value, _DIGITS) if value > 0 else None for value in chosen]
+    if labels.scheme != "none":
+        assert labels.scheme is not None
+        result["entities"] = [
+            {"type": kind, "start": start, "end": end, **_surface(row, start, end)}
+            for kind, start, end in spans(tags, labels.scheme)
+        ]
+    return result
+
+
+def _surface(row: ReadRow, start: int, end: int) -> Answer:
+    """The words of a span; for a string also where it lies in it, such that `text[char_start:char_end]` is `text`."""
+    if row.offsets is None:
+        return {"text": " ".join(row.words[start:end])}
+    first, last = row.offsets[start][0], row.offsets[end - 1][1]
+    return {"text": row.texts[0][first:last], "char_start": first, "char_end": last}
+
+
+def _named(labels: LabelSpace, probabilities: Tensor | None, place: int) -> dict[str, float]:
+    if probabilities is None:
+        return {}
+    values = probabilities[place].tolist()
+    return {name: round(value, _DIGITS) for name, value in zip(labels.names, values, strict=True)}
+
+
+def _given(tensor: Tensor | None) -> Tensor:
+    if tensor is None:
+        raise TypeError("the head's decode left out what this kind of label is answered with")
+    return tensor
+
+
+_ANSWERS: dict[Kind, Callable[[LabelSpace, Prediction, int, ReadRow], Answer]] = {
+    "single": _single,
+    "multi": _multi,
+    "score": _score,
+    "tags": _tags,
+}

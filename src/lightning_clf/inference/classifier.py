@@ -1,0 +1,87 @@
+"""Rows in, answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from lightning_clf.artefact import Artefact, load_artefact
+from lightning_clf.encoding import Collator
+from lightning_clf.inference.answers import answer
+from lightning_clf.inference.inputs import Inputs
+from lightning_clf.labels import LabelSpace
+
+Answer = dict[str, Any]
+
+
+def load_classifier(path: str | Path) -> Classifier:
+    """Load a checkpoint or an export folder for prediction.
+
+    Raises:
+        InputError: If it is neither, or damaged.
+    """
+    return Classifier(load_artefact(path))
+
+
+class Classifier:
+    """A trained network with all that a row must go through, on one device, in evaluation mode.
+
+    Args:
+        artefact: What `load_artefact` read, or a module's `artefact`.
+        columns: Which columns to read, by role (`text`, `text_pair`, `tokens`), where they are not those of training.
+    """
+
+    def __init__(self, artefact: Artefact, columns: Mapping[str, str] | None = None) -> None:
+        self.artefact = artefact
+        self.network = artefact.network.eval()
+        self.inputs = Inputs(artefact, columns or {})
+        self._collate = Collator(artefact.tokenizer, artefact.labels)
+
+    @property
+    def labels(self) -> LabelSpace:
+        """The label space."""
+        return self.artefact.labels
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move the network to a device."""
+        self.network.to(device)
+        return self
+
+    def predict(self, rows: Sequence[str | Mapping[str, Any]], batch_size: int = 32) -> list[Answer]:
+        """Answer rows, in their order.
+
+        Rows are batched by length, so that little is spent on padding.
+
+        Args:
+            rows: Strings, or mappings with the columns the classifier reads.
+            batch_size: How many rows share a forward pass.
+
+        Returns:
+            One answer a row, in plain Python values: `label` with `probability` and `probabilities`; `labels` with
+            `probabilities`; `tokens`, `tags`, `probabilities` and `entities`; or `score`.
+
+        Raises:
+            InputError: If a row lacks a column or holds something else in it.
+        """
+        read = [self.inputs.read(row, f"row {number}") for number, row in enumerate(rows, start=1)]
+        return self.predict_read(read, batch_size)
+
+    def predict_read(self, read: Sequence[Any], batch_size: int) -> list[Answer]:
+        """Answer rows that `inputs.read` has read."""
+        if not read:
+            return []
+        encoded = self.inputs.encode(read)
+        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]["input_ids"]))
+        answers: list[Answer] = [{} for _ in encoded]
+        device = next(self.network.parameters()).device
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = self._collate([encoded[index] for index in chosen]).to(device)
+            with torch.inference_mode():
+                prediction = self.network.predict(batch)
+            for place, index in enumerate(chosen):
+                answers[index] = answer(self.labels, prediction, place, read[index])
+        return answers

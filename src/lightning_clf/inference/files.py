@@ -1,0 +1,102 @@
+"""A file of rows in, a file of JSON lines out, in the same order."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from lightning_clf.data.readers import read_lines, read_rows
+from lightning_clf.errors import InputError
+from lightning_clf.files import write_atomically
+from lightning_clf.inference.classifier import Answer, Classifier
+
+_CHUNK = 2048  # rows sorted by length together; what is held in memory at a time
+_SUFFIXES = {".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv"}
+
+
+def predict_file(
+    classifier: Classifier,
+    source: str,
+    target: str | None,
+    *,
+    batch_size: int = 32,
+    show: Callable[[Answer], str] | None = None,
+) -> int:
+    """Answer every row of a file.
+
+    Args:
+        classifier: What answers.
+        source: A `.jsonl`, `.csv` or `.tsv` file with a header; any other name is plain text, one input a line. `-` is
+            standard input, as JSON lines if its first line is an object, else plain text.
+        target: The file to write, one JSON object a row; it appears once it is whole. `None` or `-` is standard output.
+        batch_size: How many rows share a forward pass.
+        show: How an answer becomes a line; `None` writes JSON.
+
+    Returns:
+        The number of rows answered.
+
+    Raises:
+        InputError: If a row cannot be read, named by its line, or the target cannot be written.
+    """
+    show = show or (lambda result: json.dumps(result, ensure_ascii=False))
+    count = 0
+    name = "standard input" if source == "-" else source
+    progress = tqdm(desc="predict", unit="row", disable=not sys.stderr.isatty())
+    with _open_target(target) as out, progress:
+        for chunk in _chunks(_rows(source)):
+            read = [classifier.inputs.read(row, f"{name} line {number}") for number, row in chunk]
+            for result in classifier.predict_read(read, batch_size):
+                out.write(show(result) + "\n")
+            count += len(chunk)
+            progress.update(len(chunk))
+    return count
+
+
+def _rows(source: str) -> Iterator[tuple[int, str | dict[str, Any]]]:
+    if source == "-":
+        yield from _standard_input()
+        return
+    path = Path(source)
+    suffix = _SUFFIXES.get(path.suffix.lower())
+    yield from read_rows(path, suffix) if suffix else read_lines(path)  # type: ignore[arg-type]
+
+
+def _standard_input() -> Iterator[tuple[int, str | dict[str, Any]]]:
+    lines = ((number, line.rstrip("\r\n")) for number, line in enumerate(sys.stdin, start=1))
+    first = next(lines, None)
+    if first is None:
+        raise InputError("standard input is empty: give one input a line")
+    is_json = first[1].lstrip().startswith("{")
+    for number, line in itertools.chain([first], lines):
+        if not is_json:
+            yield number, line
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"standard input line {number} is not JSON ({error}): write one object a line") from error
+        if not isinstance(row, dict):
+            raise InputError(f"standard input line {number} is not a JSON object: write one object a line")
+        yield number, row
+
+
+def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    iterator = iter(rows)
+    while chunk := list(itertools.islice(iterator, _CHUNK)):
+        yield chunk
+
+
+@contextlib.contextmanager
+def _open_target(target: str | None) -> Iterator[TextIO]:
+    if target is None or target == "-":
+        yield sys.stdout
+    else:
+        with write_atomically(Path(target)) as file:
+            yield file

@@ -1,0 +1,92 @@
+"""What a row must hold, and how it becomes subwords: the same way as in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning_clf.artefact import Artefact
+from lightning_clf.encoding import encode_texts, encode_words, split_words
+from lightning_clf.errors import InputError
+
+
+@dataclass
+class ReadRow:
+    """A row's inputs.
+
+    Attributes:
+        texts: The text, or the two texts of a pair.
+        words: For taggers, the words.
+        offsets: For taggers given a string, where each word lies in it, as `(start, end)` in characters.
+    """
+
+    texts: tuple[str, ...] = ()
+    words: list[str] = field(default_factory=list)
+    offsets: list[tuple[int, int]] | None = None
+
+
+class Inputs:
+    """Reads and encodes rows for one artefact.
+
+    Args:
+        artefact: Says which columns were read in training, and how texts are encoded.
+        columns: Other names for the roles `text`, `text_pair` and `tokens`.
+    """
+
+    def __init__(self, artefact: Artefact, columns: Mapping[str, str]) -> None:
+        self.artefact = artefact
+        self.tags = artefact.labels.kind == "tags"
+        trained = artefact.columns
+        self.tokens = columns.get("tokens", trained.get("tokens", "tokens"))
+        self.text = columns.get("text", trained.get("text", "text"))
+        self.pair = columns.get("text_pair", trained.get("text_pair"))
+
+    def read(self, row: str | Mapping[str, Any], where: str) -> ReadRow:
+        """Take the inputs from a row.
+
+        Raises:
+            InputError: If a column is missing, or does not hold what it should.
+        """
+        if isinstance(row, str):
+            row = {self.text: row}
+        if self.tags:
+            return self._read_words(row, where)
+        texts = [self._text(row, self.text, where)]
+        if self.pair:
+            texts.append(self._text(row, self.pair, where))
+        return ReadRow(tuple(texts))
+
+    def encode(self, rows: Sequence[ReadRow]) -> list[dict[str, Any]]:
+        """Encode rows for the collator."""
+        tokenizer, max_length = self.artefact.tokenizer, self.artefact.max_length
+        if self.tags:
+            columns = encode_words(tokenizer, [row.words for row in rows], max_length)
+        else:
+            pairs = [row.texts[1] for row in rows] if self.pair else None
+            columns = encode_texts(tokenizer, [row.texts[0] for row in rows], pairs, max_length)
+        columns["example_id"] = list(range(len(rows)))
+        return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+    def _read_words(self, row: Mapping[str, Any], where: str) -> ReadRow:
+        words = row.get(self.tokens)
+        if words is None:
+            text = self._text(row, self.text, where, also=self.tokens)
+            offsets = split_words(text)
+            return ReadRow((text,), [text[start:end] for start, end in offsets], offsets)
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise InputError(f'{where}: column {self.tokens!r} must hold a list of words, such as ["Paris", "sleeps"]')
+        return ReadRow(words=words)
+
+    def _text(self, row: Mapping[str, Any], column: str, where: str, also: str | None = None) -> str:
+        # a model trained on the hub's own column name is also given files, where the column is called by its role
+        value = row.get(column, row.get("text") if column == self.text else None)
+        if value is None:
+            wanted = f"{column!r}" + (f" or {also!r}" if also else "")
+            raise InputError(
+                f"{where} has no column {wanted}, only {', '.join(map(repr, row)) or 'none'}: add it, or name another "
+                "with --text-column or --text-pair-column"
+            )
+        if not isinstance(value, str):
+            raise InputError(f"{where}: column {column!r} must hold a string, not {type(value).__name__}")
+        return value

@@ -1,0 +1,66 @@
+"""What every loss is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lightning_clf.batch import IGNORE
+from lightning_clf.component import Component
+from lightning_clf.labels import Kind, LabelSpace
+
+
+class LossTerms(NamedTuple):
+    """A loss before the mean is taken, so that the mean can be taken over every rank and accumulated batch.
+
+    Attributes:
+        total: The sum of the loss over all places, a float32 scalar with a gradient.
+        weight: What to divide by for the mean, a float32 scalar: the number of places, or the sum of their weights.
+    """
+
+    total: Tensor
+    weight: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """`total / weight`, or 0 where nothing was counted."""
+        return self.total / self.weight.clamp(min=torch.finfo(torch.float32).tiny)
+
+
+class Loss(Component, nn.Module, ABC):
+    """Compares scores with targets, in float32 whatever the precision of the scores.
+
+    To write one, subclass, name the `kinds` it fits, and define `forward`. `build` and `fit_counts` are there for what
+    depends on the labels and on how often each occurs; what `fit_counts` learns must be a buffer, so that a checkpoint
+    holds it.
+
+    Attributes:
+        kinds: The label kinds this loss fits. A pairing with any other is refused before training.
+    """
+
+    kinds: ClassVar[frozenset[Kind]]
+
+    def build(self, labels: LabelSpace) -> None:
+        """Prepare for a label space. The default needs nothing."""
+
+    def fit_counts(self, counts: Sequence[int]) -> None:
+        """Take in how often each of the C labels occurs in train. The default needs nothing."""
+
+    @abstractmethod
+    def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
+        """Compare.
+
+        Args:
+            scores: Logits `[…,C]`, or numbers `[B]` for the kind `score`.
+            targets: Class indices `[…]` with `IGNORE` where there is none, 0/1 `[B,C]`, or numbers `[B]`.
+        """
+
+
+def valid_places(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores `[M,C]` in float32 and targets `[M]` of the M places that have a target."""
+    valid = targets.flatten() != IGNORE
+    return scores.flatten(0, -2)[valid].float(), targets.flatten()[valid]

@@ -1,0 +1,101 @@
+"""The two standard losses: softmax for one label, sigmoid for many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.losses.base import Loss, LossTerms, valid_places
+from lightning_clf.losses.weights import ClassWeights, class_weights, declared_weights, is_strategy
+
+
+class WeightedLoss(Loss):
+    """A loss with one weight a class, declared or computed from the counts of train.
+
+    Args:
+        weights: A strategy (`inverse`, `sqrt_inverse`, `effective`), one number a class, or a mapping by label name;
+            `None` weighs all alike.
+    """
+
+    class_weights: Tensor
+
+    def __init__(self, weights: ClassWeights | None = None) -> None:
+        super().__init__()
+        self._declared = weights
+        self._strategy = is_strategy(weights)
+
+    def build(self, labels: LabelSpace) -> None:
+        """Make the buffer of weights `[C]`; a strategy fills it once the counts are known."""
+        if self._declared is None or self._strategy:
+            weights = torch.ones(len(labels))
+        else:
+            weights = declared_weights(self._declared, labels, "class_weights")  # type: ignore[arg-type]
+        self.register_buffer("class_weights", weights)
+
+    def fit_counts(self, counts: Sequence[int]) -> None:
+        """Compute the weights, if they are to come from the counts."""
+        if self._strategy:
+            self.class_weights.copy_(class_weights(self._declared, counts))  # type: ignore[arg-type]
+
+
+class CrossEntropyLoss(WeightedLoss):
+    """Softmax cross-entropy, for one label of C and for tags.
+
+    Args:
+        class_weights: As for `WeightedLoss`. The mean divides by the sum of the weights, as in PyTorch.
+        label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016); 0 is none.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"single", "tags"})
+
+    def __init__(self, class_weights: ClassWeights | None = None, label_smoothing: float = 0.0) -> None:
+        super().__init__(class_weights)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
+        """Logits `[…,C]` against indices `[…]`."""
+        logits, indices = valid_places(scores, targets)
+        total = functional.cross_entropy(
+            logits, indices, self.class_weights, reduction="sum", label_smoothing=self.label_smoothing
+        )
+        return LossTerms(total, self.class_weights[indices].sum())
+
+
+class BCELoss(WeightedLoss):
+    """Sigmoid binary cross-entropy, for any of C labels.
+
+    Args:
+        class_weights: As for `WeightedLoss`, on both answers of a label. The mean divides by the number of answers.
+        pos_weight: How much more a label's presence weighs than its absence: one number, one a label, or a mapping
+            by name.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"multi"})
+    pos_weight: Tensor
+
+    def __init__(
+        self,
+        class_weights: ClassWeights | None = None,
+        pos_weight: float | list[float] | dict[str, float] = 1.0,
+    ) -> None:
+        super().__init__(class_weights)
+        self._pos_weight = pos_weight
+
+    def build(self, labels: LabelSpace) -> None:
+        """Make the buffers of weights, both `[C]`."""
+        super().build(labels)
+        given = self._pos_weight
+        values = [float(given)] * len(labels) if isinstance(given, int | float) else given
+        self.register_buffer("pos_weight", declared_weights(values, labels, "pos_weight"))
+
+    def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
+        """Logits `[B,C]` against 0/1 `[B,C]`."""
+        total = functional.binary_cross_entropy_with_logits(
+            scores.float(), targets.float(), self.class_weights, reduction="sum", pos_weight=self.pos_weight
+        )
+        return LossTerms(total, torch.tensor(float(targets.numel()), device=scores.device))

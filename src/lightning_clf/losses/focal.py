@@ -1,0 +1,69 @@
+"""Focal loss, which turns down what is already easy (Lin et al. 2017, "Focal Loss for Dense Object Detection")."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_clf.labels import Kind
+from lightning_clf.losses.base import LossTerms, valid_places
+from lightning_clf.losses.cross_entropy import WeightedLoss
+from lightning_clf.losses.weights import ClassWeights
+
+
+class FocalLoss(WeightedLoss):
+    """−wᵧ (1−pᵧ)^γ log pᵧ over a softmax, for one label of C and for tags.
+
+    Args:
+        gamma: γ, how strongly the easy is turned down; 2 is the paper's choice, 0 is cross-entropy.
+        class_weights: As for `WeightedLoss`; the paper's α. The mean divides by their sum.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"single", "tags"})
+
+    def __init__(self, gamma: float = 2.0, class_weights: ClassWeights | None = None) -> None:
+        super().__init__(class_weights)
+        self.gamma = gamma
+
+    def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
+        """Logits `[…,C]` against indices `[…]`."""
+        logits, indices = valid_places(scores, targets)
+        log_p = logits.log_softmax(-1).gather(1, indices[:, None]).squeeze(1)
+        weight = self.class_weights[indices]
+        return LossTerms((-weight * _focus(log_p, self.gamma) * log_p).sum(), weight.sum())
+
+
+class BinaryFocalLoss(WeightedLoss):
+    """Focal loss on each label's own sigmoid, for any of C labels.
+
+    Args:
+        gamma: γ, as for `FocalLoss`.
+        alpha: Weight of a label's presence, 1 − α that of its absence; 0.25 is the paper's with γ = 2. `None` weighs
+            both 1.
+        class_weights: As for `WeightedLoss`, on both answers of a label. The mean divides by the number of answers.
+    """
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"multi"})
+
+    def __init__(
+        self, gamma: float = 2.0, alpha: float | None = None, class_weights: ClassWeights | None = None
+    ) -> None:
+        super().__init__(class_weights)
+        self.gamma, self.alpha = gamma, alpha
+
+    def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
+        """Logits `[B,C]` against 0/1 `[B,C]`."""
+        targets = targets.float()
+        log_p = functional.logsigmoid(torch.where(targets > 0.5, scores.float(), -scores.float()))
+        terms = -_focus(log_p, self.gamma) * log_p * self.class_weights
+        if self.alpha is not None:
+            terms = terms * torch.where(targets > 0.5, self.alpha, 1 - self.alpha)
+        return LossTerms(terms.sum(), torch.tensor(float(targets.numel()), device=scores.device))
+
+
+def _focus(log_p: Tensor, gamma: float) -> Tensor:
+    """(1−p)^γ. The base is kept off zero, where a power below 1 has no finite gradient."""
+    return (-torch.expm1(log_p)).clamp(min=torch.finfo(log_p.dtype).tiny) ** gamma

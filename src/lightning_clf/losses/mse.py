@@ -1,0 +1,23 @@
+"""Squared error, for scores."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_clf.labels import Kind
+from lightning_clf.losses.base import Loss, LossTerms
+
+
+class MSELoss(Loss):
+    """The squared difference, in the scores' own unit squared."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({"score"})
+
+    def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
+        """Numbers `[B]` against numbers `[B]`."""
+        total = functional.mse_loss(scores.float(), targets.float(), reduction="sum")
+        return LossTerms(total, torch.tensor(float(targets.numel()), device=scores.device))

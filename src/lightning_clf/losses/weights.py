@@ -1,0 +1,77 @@
+"""Weights for classes, from how often they occur or as a user names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace
+
+Strategy = Literal["inverse", "sqrt_inverse", "effective"]
+ClassWeights = Strategy | list[float] | dict[str, float]
+
+_BETA = 0.9999  # Cui et al. 2019 find it best on large, long-tailed sets
+
+
+def class_weights(strategy: Strategy, counts: Sequence[int]) -> Tensor:
+    """Weights for classes by their frequency.
+
+    `inverse` is n/(C·nᵢ), scikit-learn's "balanced"; `sqrt_inverse` is 1/√nᵢ scaled to a mean of 1; `effective` is
+    (1−β)/(1−β^nᵢ) scaled to a mean of 1 (Cui et al. 2019, "Class-Balanced Loss Based on Effective Number of Samples",
+    β = 0.9999).
+
+    Args:
+        strategy: The name of the formula.
+        counts: nᵢ, how often each of the C classes occurs in train. A class that does not occur gets weight 0, and
+            counts for C but not for the mean.
+
+    Returns:
+        Weights `[C]`, float32.
+    """
+    count = torch.tensor(list(counts), dtype=torch.float64)
+    present = count > 0
+    safe = count.clamp(min=1)
+    if strategy == "inverse":
+        weights = count.sum() / (len(count) * safe)
+    else:
+        raw = safe.rsqrt() if strategy == "sqrt_inverse" else (1 - _BETA) / (1 - _BETA**safe)
+        weights = raw / raw[present].mean() if present.any() else raw
+    return (weights * present).float()
+
+
+def declared_weights(weights: Sequence[float] | Mapping[str, float], labels: LabelSpace, key: str) -> Tensor:
+    """Weights as a user wrote them: one number a class in the labels' order, or a mapping by label name.
+
+    A label the mapping does not name weighs 1.
+
+    Raises:
+        InputError: If there are too many or too few, a label is unknown, or a weight is negative or not finite.
+    """
+    if isinstance(weights, Mapping):
+        for name in weights:
+            if name not in labels.names:
+                raise InputError(f"{key} names label {name!r}, which is not one of: {', '.join(labels.names)}")
+        values = [float(weights.get(name, 1.0)) for name in labels.names]
+    else:
+        values = [float(value) for value in weights]
+        if len(values) != len(labels):
+            raise InputError(f"{key} has {len(values)} numbers for {len(labels)} labels: {', '.join(labels.names)}")
+    tensor = torch.tensor(values)
+    if not bool((tensor.isfinite() & (tensor >= 0)).all()):
+        raise InputError(f"{key} must be finite numbers of at least 0, but is {values}")
+    return tensor
+
+
+def is_strategy(weights: object) -> bool:
+    """Whether weights are to be computed from counts.
+
+    Raises:
+        InputError: If it is a name, but of no strategy.
+    """
+    if isinstance(weights, str) and weights not in get_args(Strategy):
+        raise InputError(f"class_weights {weights!r} is unknown: use one of {', '.join(get_args(Strategy))}")
+    return isinstance(weights, str)

@@ -1,0 +1,355 @@
+"""What every LightningModule of this library is: one network, one loss, one step."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, ClassVar, Self, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric
+
+from lightning_clf.artefact import SECTION, Artefact, read_checkpoint
+from lightning_clf.batch import Batch
+from lightning_clf.component import Component, from_spec, import_class
+from lightning_clf.encoding import Tokenizer, load_tokenizer
+from lightning_clf.errors import InputError
+from lightning_clf.finetuning import LinearSchedule, Schedule, parameter_groups
+from lightning_clf.heads import ArchitectureHead, Head
+from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.losses import ClassWeights, Loss, LossTerms
+from lightning_clf.metrics import MetricSet, build_metrics
+from lightning_clf.network import Network
+
+STAGES = ("train", "val", "test")
+
+
+class ClassifierModule(Component, LightningModule):
+    """A pretrained encoder with a head, trained and scored for one kind of label.
+
+    The label space comes from the datamodule when the Trainer sets up, or from a checkpoint; nothing is counted by
+    hand. A subclass names its `kind`, its default loss and the metric it is judged by.
+
+    Args:
+        encoder: A hub id, or a folder that `save_pretrained` wrote, with weights and tokenizer.
+        head: What stands on the encoder; `None` takes the architecture's own, whose pretrained pooler counts and whose
+            export any `transformers` code loads.
+        loss: What is minimised; `None` takes the task's standard loss.
+        class_weights: Shorthand for the standard loss with weights: `inverse`, `sqrt_inverse`, `effective`, one number
+            a class, or a mapping by label name. Not together with `loss`, which has its own.
+        learning_rate: Peak of the schedule. 5e-5 is the upper end of BERT's own range, and suits small encoders.
+        weight_decay: AdamW's decay on matrices; biases and norms never decay. 0.01 is BERT's.
+        warmup_ratio: Share of all steps over which the learning rate rises from 0; 0.1 is BERT's.
+        schedule: The way from the peak; `None` goes down in a straight line to 0.
+        monitor: The metric that decides which epoch is best, such as `val/accuracy`; `None` takes the task's own.
+        encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob: 0.0`.
+        labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
+        trust_remote_code: Whether code that comes with the encoder may run. Off, since it runs as you.
+
+    Raises:
+        InputError: If loss or head do not fit the task, or both `loss` and `class_weights` are given.
+    """
+
+    kind: ClassVar[Kind]
+    default_monitor: ClassVar[str]
+
+    network: Network
+
+    def __init__(
+        self,
+        encoder: str,
+        head: Head | None = None,
+        loss: Loss | None = None,
+        class_weights: ClassWeights | None = None,
+        learning_rate: float = 5e-5,
+        weight_decay: float = 0.01,
+        warmup_ratio: float = 0.1,
+        schedule: Schedule | None = None,
+        monitor: str | None = None,
+        encoder_options: dict[str, Any] | None = None,
+        labels: dict[str, Any] | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        super().__init__()
+        if loss is not None and class_weights is not None:
+            raise InputError(
+                "model.class_weights and model.loss are both given: set class_weights in the loss's init_args"
+            )
+        head = head or ArchitectureHead()
+        self.encoder_name = encoder
+        self.head_spec = head.spec()
+        self.loss = loss or self.default_loss(class_weights)
+        self._check_pairings(head)
+        self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.warmup_ratio = warmup_ratio
+        self.schedule = schedule or LinearSchedule()
+        self.monitor = monitor or self.default_monitor
+        self.encoder_options = encoder_options
+        self.trust_remote_code = trust_remote_code
+        self.labels = LabelSpace.from_dict(labels) if labels else None
+        self.max_length: int | None = None
+        self.columns: dict[str, str] = {}
+        self.metrics = nn.ModuleDict()
+        self.mean_losses = nn.ModuleDict({_key(stage): MeanMetric() for stage in STAGES})
+        self._tokenizer: Tokenizer | None = None
+        self.register_buffer("_weight", torch.zeros(()), persistent=False)
+
+    # ------------------------------------------------------------------ what a subclass says
+
+    @classmethod
+    def default_loss(cls, class_weights: ClassWeights | None) -> Loss:
+        """The task's standard loss."""
+        raise NotImplementedError
+
+    def score(self, batch: Batch) -> tuple[Tensor, LossTerms]:
+        """One forward pass: scores of the batch's examples or words, and the loss."""
+        scores = self(batch)
+        return scores, self.compute_loss(scores, batch)
+
+    def compute_loss(self, scores: Tensor, batch: Batch) -> LossTerms:
+        """The loss of scores `[B,…]` against the batch's targets. Override to change what is compared."""
+        terms: LossTerms = self.loss(scores, batch.require_targets())
+        return terms
+
+    # ------------------------------------------------------------------ building
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The encoder's tokenizer, or the checkpoint's. The datamodule reads it here."""
+        if self._tokenizer is None:
+            self._tokenizer = load_tokenizer(
+                self.encoder_name, words=self.kind == "tags", trust_remote_code=self.trust_remote_code
+            )
+        return self._tokenizer
+
+    def setup(self, stage: str) -> None:
+        """Take labels and window from the datamodule, and build what is not built yet."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if datamodule is not None:
+            self.labels = self.labels or datamodule.labels
+            self.max_length = datamodule.max_length
+            self.columns = datamodule.input_columns
+        self.build()
+        if stage == "fit" and datamodule is not None:
+            self.loss.fit_counts(datamodule.class_counts)
+
+    def build(self) -> None:
+        """Build network, loss and metrics for the label space, once.
+
+        Raises:
+            InputError: If there are no labels yet, they are of another kind, or the encoder cannot be had or is too
+                short for the window.
+        """
+        if hasattr(self, "network"):
+            self._check_window()
+            return
+        labels = self._known_labels()
+        network = Network.from_pretrained(
+            self.encoder_name,
+            from_spec(self.head_spec, Head),
+            labels,
+            self.tokenizer,
+            encoder_options=self.encoder_options,
+            trust_remote_code=self.trust_remote_code,
+        )
+        self._adopt(network)
+
+    def _adopt(self, network: Network) -> None:
+        self.network = network
+        self.labels = network.labels
+        self.loss.build(network.labels)
+        metrics = build_metrics(network.labels)
+        self.metrics = nn.ModuleDict({_key(stage): copy.deepcopy(metrics) for stage in STAGES})
+        self._check_window()
+
+    def _known_labels(self) -> LabelSpace:
+        if self.labels is None:
+            raise InputError("the label space is not known: use a datamodule of lightning_clf, or pass labels=…")
+        if self.labels.kind != self.kind:
+            raise InputError(
+                f"{type(self).__name__} needs labels of kind {self.kind!r}, but the data's are of kind "
+                f"{self.labels.kind!r}: choose the module or the datamodule (its key `kind`) that fits"
+            )
+        return self.labels
+
+    def _check_pairings(self, head: Head) -> None:
+        for part, key in ((head, "model.head"), (self.loss, "model.loss")):
+            if self.kind not in part.kinds:
+                fitting = ", ".join(sorted(part.kinds))
+                raise InputError(
+                    f"{key} {type(part).__name__} fits labels of kind {fitting}, but {type(self).__name__} has kind "
+                    f"{self.kind}: choose another, or leave it out for the default"
+                )
+
+    def _check_window(self) -> None:
+        limit = self.network.max_positions
+        if self.max_length and limit and self.max_length > limit:
+            raise InputError(
+                f"data.max_length {self.max_length} is beyond what encoder {self.encoder_name!r} has positions for: "
+                f"set it to {limit} or less"
+            )
+
+    # ------------------------------------------------------------------ the step
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""
+        scores: Tensor = self.network(batch)
+        return scores
+
+    def _step(self, batch: Batch, stage: str) -> LossTerms:
+        scores, terms = self.score(batch)
+        with torch.no_grad():
+            self._mean_loss(stage).update(terms.mean.detach(), terms.weight.detach())
+            self.stage_metrics(stage).update(self.network.head.decode(scores.detach(), batch), batch.require_targets())
+        return terms
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """One forward pass; returns the sum of the losses, which `on_before_optimizer_step` turns into a mean."""
+        terms = self._step(batch, "train")
+        self._weight += terms.weight.detach()
+        self.log("train/loss_step", terms.mean.detach(), prog_bar=True, batch_size=len(batch))
+        return terms.total
+
+    def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
+        """One forward pass over validation data."""
+        self._step(batch, "val")
+
+    def test_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
+        """One forward pass over test data."""
+        self._step(batch, "test")
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Make gradients of sums into gradients of the mean over all ranks and accumulated batches, before clipping.
+
+        Lightning has divided by the number of accumulated batches, and DDP by the number of ranks: a mean of means,
+        which is wrong where batches differ in words or weights. Both are undone, and the true weight divides.
+        """
+        weight = self._weight
+        if self.trainer.world_size > 1:
+            weight = self.trainer.strategy.reduce(weight, reduce_op="sum")  # type: ignore[assignment]
+        # a weight of nothing goes with gradients of nothing: any finite factor leaves them so
+        weight = weight.clamp(min=torch.finfo(torch.float32).tiny)
+        scale = self.trainer.world_size * self.trainer.accumulate_grad_batches / weight
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(scale)
+        self._weight = torch.zeros_like(self._weight)
+
+    # ------------------------------------------------------------------ the ends of epochs
+
+    def on_train_epoch_start(self) -> None:
+        """Start counting anew."""
+        self._reset("train")
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting anew."""
+        self._reset("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Start counting anew."""
+        self._reset("test")
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's metrics."""
+        self._log_epoch("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's metrics."""
+        self._log_epoch("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the epoch's metrics."""
+        self._log_epoch("test")
+
+    def stage_metrics(self, stage: str) -> MetricSet:
+        """The metrics of `train`, `val` or `test`."""
+        return cast(MetricSet, self.metrics[_key(stage)])
+
+    def _mean_loss(self, stage: str) -> MeanMetric:
+        return cast(MeanMetric, self.mean_losses[_key(stage)])
+
+    def _reset(self, stage: str) -> None:
+        # at the start, not at the end: the reports that follow an epoch still read the counts
+        self.stage_metrics(stage).reset()
+        self._mean_loss(stage).reset()
+
+    def _log_epoch(self, stage: str) -> None:
+        loss: Tensor = self._mean_loss(stage).compute()
+        values = self.stage_metrics(stage).compute()
+        values = {f"{stage}/{name}": value.float() for name, value in {"loss": loss, **values}.items()}
+        shown = self.monitor.replace("val/", f"{stage}/")
+        self.log_dict({name: value for name, value in values.items() if name != shown})
+        if shown in values:
+            self.log(shown, values[shown], prog_bar=True)
+
+    # ------------------------------------------------------------------ optimisation
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """AdamW with decay on matrices only, and the schedule over all steps of the run."""
+        optimizer = AdamW(parameter_groups(self, self.weight_decay), lr=self.learning_rate)
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = round(self.warmup_ratio * total)
+        scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, warmup, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    # ------------------------------------------------------------------ checkpoints
+
+    @property
+    def artefact(self) -> Artefact:
+        """The network with what its input goes through, as export and prediction take it.
+
+        Raises:
+            InputError: If nothing is built yet.
+        """
+        if not hasattr(self, "network"):
+            raise InputError("the module is not built yet: fit it, or load it from a checkpoint")
+        return Artefact(self.network, self.tokenizer, self.max_length or self.tokenizer.model_max_length, self.columns)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add all that loading needs: the module's own arguments, encoder configuration, tokenizer, labels."""
+        checkpoint[SECTION] = {"format": 1, "module": self.spec(), "artefact": self.artefact.describe()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Build from the checkpoint alone, if nothing is built yet."""
+        if not hasattr(self, "network"):
+            self._adopt_description(checkpoint[SECTION]["artefact"])
+
+    def _adopt_description(self, description: dict[str, Any]) -> None:
+        artefact = Artefact.from_description(description)
+        self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
+        self._adopt(artefact.network)
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: str, **overrides: Any) -> Self:  # type: ignore[override]
+        """Load a trained module: no network, no encoder folder, no further argument.
+
+        Args:
+            checkpoint_path: A `.ckpt` file, from the command or from Python.
+            **overrides: Arguments of the module to change, such as `learning_rate`.
+
+        Raises:
+            InputError: If the file is missing, damaged, not this library's, or of another task.
+        """
+        checkpoint = read_checkpoint(checkpoint_path)
+        spec = checkpoint[SECTION]["module"]
+        stored = import_class(spec["class_path"], ClassifierModule)
+        if not issubclass(stored, cls):
+            raise InputError(
+                f"checkpoint {checkpoint_path} is of a {stored.__name__}, not of a {cls.__name__}: load it with "
+                f"{stored.__name__}.load_from_checkpoint"
+            )
+        module = from_spec({**spec, "init_args": {**spec["init_args"], **overrides}}, cls)
+        module.on_load_checkpoint(checkpoint)
+        module.load_state_dict(checkpoint["state_dict"])
+        return module
+
+
+def _key(stage: str) -> str:
+    """A module may not hold another under the name `train`, which is a method of its own."""
+    return f"{stage}_stage"

@@ -1,0 +1,170 @@
+"""An encoder with a head: what training wraps, prediction runs and an export writes. Nothing of Lightning."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from lightning_clf.batch import Batch
+from lightning_clf.encoding.tokenizer import Tokenizer, check_available
+from lightning_clf.errors import InputError
+from lightning_clf.heads.base import Head
+from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.prediction import Prediction
+
+# what stock pipelines read to choose between softmax, sigmoid and neither
+_PROBLEM_TYPES: dict[Kind, str | None] = {
+    "single": "single_label_classification",
+    "multi": "multi_label_classification",
+    "score": "regression",
+    "tags": None,
+}
+
+
+class Network(nn.Module):
+    """An encoder with a head on it, for one label space.
+
+    Attributes:
+        encoder: A stock `transformers` model: the bare encoder, or the architecture with its own head.
+        head: What makes scores of the encoder's output.
+        labels: The label space.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, head: Head, labels: LabelSpace) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.labels = labels
+        # from_pretrained returns modules in eval mode, and Lightning keeps the mode it finds: dropout would be off
+        self.train()
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str,
+        head: Head,
+        labels: LabelSpace,
+        tokenizer: Tokenizer,
+        *,
+        encoder_options: dict[str, Any] | None = None,
+        trust_remote_code: bool = False,
+    ) -> Network:
+        """Put a new head on pretrained weights.
+
+        Args:
+            name: A hub id, or a folder.
+            head: The head, not yet built.
+            labels: The label space.
+            tokenizer: The encoder's tokenizer, which says what padding is.
+            encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob`.
+            trust_remote_code: Whether code that comes with the encoder may run.
+
+        Raises:
+            InputError: If the encoder is not to be had, or has no such head or configuration key.
+        """
+        check_available(name)
+        try:
+            config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"encoder {name!r} has no configuration transformers can read: {error}") from error
+        _configure(config, labels, tokenizer, encoder_options or {}, name)
+        head.attach(config, labels)
+        with quiet_transformers():
+            try:
+                encoder = head.auto_class().from_pretrained(
+                    name,
+                    config=config,
+                    dtype=torch.float32,  # else transformers 5 keeps the precision the file was saved in
+                    ignore_mismatched_sizes=True,  # a head saved for another number of labels is made anew
+                    trust_remote_code=trust_remote_code,
+                    **_model_options(head, config),
+                )
+            except (OSError, ValueError) as error:
+                raise InputError(f"encoder {name!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+        return cls(encoder, head, labels)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], head: Head, labels: LabelSpace) -> Network:
+        """The same network with random weights, to load stored ones into.
+
+        Args:
+            config: What `PretrainedConfig.to_dict` returned.
+            head: The head, not yet built.
+            labels: The label space.
+        """
+        options = {key: value for key, value in config.items() if key != "model_type"}
+        restored = AutoConfig.for_model(config["model_type"], **options)
+        head.attach(restored, labels)
+        encoder = head.auto_class().from_config(restored, **_model_options(head, restored))
+        return cls(encoder.float(), head, labels)
+
+    @property
+    def config(self) -> PretrainedConfig:
+        """The encoder's configuration."""
+        config: PretrainedConfig = self.encoder.config
+        return config
+
+    @property
+    def max_positions(self) -> int | None:
+        """The longest window the encoder has positions for, in subwords; `None` where it has no limit of its own."""
+        for name, module in self.encoder.named_modules():
+            if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+                # RoBERTa and its kin count positions from the padding index on
+                return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+        return getattr(self.config, "max_position_embeddings", None)
+
+    def features(self, batch: Batch) -> Tensor:
+        """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""
+        return self.head.hidden(self.encoder(**batch.inputs, return_dict=True))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`."""
+        scores: Tensor = self.head(self.features(batch), batch)
+        return scores
+
+    def predict(self, batch: Batch) -> Prediction:
+        """Score and decode a batch."""
+        return self.head.decode(self(batch), batch)
+
+
+def _configure(
+    config: PretrainedConfig, labels: LabelSpace, tokenizer: Tokenizer, options: dict[str, Any], name: str
+) -> None:
+    for key, value in options.items():
+        if not hasattr(config, key):
+            raise InputError(f"encoder_options has {key!r}, but {config.model_type} ({name}) has no such setting")
+        setattr(config, key, value)
+    config.id2label = labels.id2label
+    config.label2id = {label: index for index, label in labels.id2label.items()}
+    config.problem_type = _PROBLEM_TYPES[labels.kind]
+    if config.pad_token_id is None:
+        config.pad_token_id = tokenizer.pad_token_id
+
+
+def _model_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
+    """Leave out the pooler of a bare encoder: our heads do not read it, and DDP refuses unused parameters."""
+    mapping = head.auto_class()._model_mapping
+    model_class = mapping[type(config)] if type(config) in mapping else None
+    has_pooler = model_class and "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
+    return {"add_pooling_layer": False} if has_pooler else {}
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Hold back the report that a new head's weights are new, and progress bars that are over before they are read."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

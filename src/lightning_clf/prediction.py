@@ -1,0 +1,24 @@
+"""What a head decides for one batch: the common language of heads, metrics and writers of predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass
+class Prediction:
+    """The decoded answers of one batch, one an example, or one a word for tags.
+
+    Attributes:
+        indices: The chosen labels: class indices int64 `[B]`, chosen labels 0/1 int64 `[B,C]`, or tag indices int64
+            `[B,W]` (of no meaning beyond an example's last word). `None` for a score.
+        probabilities: How sure the model is, float32: `[B,C]`, for tags `[B,W,C]`. `None` for a score and for heads
+            that have no probabilities.
+        scores: For a score, the number itself. Float32 `[B]`.
+    """
+
+    indices: Tensor | None = None
+    probabilities: Tensor | None = None
+    scores: Tensor | None = None
