@@ -19,7 +19,7 @@ quickstart: $(VENV)/.installed
 	rm -rf demo
 	$(BIN)/python -m lightning_clf.demo demo
 	$(BIN)/lightning-clf fit --config quickstart.yaml
-	$(BIN)/lightning-clf test --config quickstart.yaml --ckpt_path demo/run/best.ckpt
+	$(BIN)/lightning-clf test --ckpt_path demo/run/best.ckpt
 	$(BIN)/lightning-clf predict --model demo/run/best --input demo/data/test.jsonl --output demo/predictions.jsonl
 	$(BIN)/python -m lightning_clf.demo score demo/data/test.jsonl demo/predictions.jsonl
 

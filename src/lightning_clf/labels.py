@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any, Literal, get_args
 from lightning_clf.errors import InputError
 from lightning_clf.schemes import SCHEMES, Scheme, entity_types, full_tagset
 
+_INTEGER = re.compile(r"-?[0-9]+")
 Kind = Literal["single", "multi", "tags", "score"]
 
 
@@ -127,7 +129,7 @@ class LabelSpace:
 
 def sort_names(names: Iterable[str]) -> list[str]:
     """The default order of labels nobody declared: integers numerically, anything else alphabetically."""
-    unique = set(names)
-    if all(name.lstrip("-").isdecimal() for name in unique):
+    unique = sorted(set(names))
+    if all(_INTEGER.fullmatch(name) for name in unique):
         return sorted(unique, key=int)
-    return sorted(unique)
+    return unique

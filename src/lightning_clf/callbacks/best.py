@@ -8,6 +8,7 @@ from typing import Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
 from lightning_clf.artefact import read_checkpoint
 from lightning_clf.errors import InputError
@@ -27,6 +28,7 @@ class BestCheckpoint(ModelCheckpoint):
     def __init__(self, mode: Literal["max", "min"] = "max", export: bool = True) -> None:
         super().__init__(filename="best", mode=mode, save_last=True, save_top_k=1, enable_version_counter=False)
         self.export = export
+        self._exported_score: Tensor | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take the metric from the module, and the run folder from the logger."""
@@ -43,9 +45,19 @@ class BestCheckpoint(ModelCheckpoint):
         if self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(name for name in trainer.callback_metrics if name.count("/") == 1))
             raise InputError(f"model.monitor {self.monitor!r} is not a metric of this task: use one of {known}")
-        before = self.best_model_score
         super().on_validation_end(trainer, pl_module)
-        if self.export and self.best_model_score is not before and trainer.is_global_zero:
+        self._export_if_better(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save at the end of an epoch where Lightning saves there, and export if it is the best so far."""
+        super().on_train_epoch_end(trainer, pl_module)
+        self._export_if_better(trainer, pl_module)
+
+    def _export_if_better(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.best_model_score is self._exported_score:
+            return
+        self._exported_score = self.best_model_score
+        if self.export and trainer.is_global_zero:
             _classifier(pl_module).artefact.save(self.export_folder)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -22,7 +22,7 @@ Fine-tune a transformer encoder to classify texts, pairs of texts or words, and 
 commands:
   fit        train: lightning-clf fit --config ner.yaml
   validate   score a checkpoint on the dev split
-  test       score a checkpoint on the test split: lightning-clf test --config ner.yaml --ckpt_path RUN/best.ckpt
+  test       score a checkpoint on the test split: lightning-clf test --ckpt_path RUN/best.ckpt
   predict    answer a file of rows: lightning-clf predict --model RUN/best --input rows.jsonl --output answers.jsonl
 
 A configuration is looked up in the working folder first, then among those that are shipped; several add up.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from lightning_clf.errors import InputError
@@ -32,6 +33,18 @@ def resolve_configs(words: list[str]) -> list[str]:
         elif index + 1 < len(words):
             resolved[index + 1] = str(find_config(words[index + 1]))
     return resolved
+
+
+def default_to_run(words: list[str]) -> list[str]:
+    """Where a checkpoint is given and no configuration, take the one its run was configured with."""
+    given = {word.partition("=")[0] for word in words}
+    if "--ckpt_path" not in given or given & {*_OPTIONS, "--model", "--data"}:
+        return words
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--ckpt_path")
+    checkpoint = parser.parse_known_args(words)[0].ckpt_path
+    config = Path(checkpoint).parent / "config.yaml" if checkpoint else None
+    return ["--config", str(config), *words] if config and config.is_file() else words
 
 
 def find_config(name: str) -> Path:

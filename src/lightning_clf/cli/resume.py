@@ -38,8 +38,8 @@ def _compare(stored: Spec, given: ClassifierModule, path: str) -> None:
     for key, value in described["init_args"].items():
         if value != before.get(key) and value != defaults.get(key):
             raise InputError(
-                f"model.{key} is {value!r}, but checkpoint {path} was trained with {before.get(key)!r}: a checkpoint "
-                "keeps its model, so leave the key out, or train anew without --ckpt_path"
+                f"model.{key} is {value!r}, but checkpoint {path} was trained with {before.get(key)!r}: leave "
+                "the key out, or leave --config out to take the run's own, or train anew without --ckpt_path"
             )
 
 

@@ -22,7 +22,7 @@ def run_folder(command: str, root: str, checkpoint: str | None) -> Path:
     Raises:
         InputError: If the folder cannot be made or written.
     """
-    folder = Path(checkpoint).parent if checkpoint else _unused(Path(root))
+    folder = Path(checkpoint).absolute().parent if checkpoint else _unused(Path(root).absolute())
     probe = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)

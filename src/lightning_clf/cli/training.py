@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 # imported whole, so that a short class name in a configuration finds them
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
-from lightning_clf.cli.configs import resolve_configs
+from lightning_clf.cli.configs import default_to_run, resolve_configs
 from lightning_clf.cli.messages import one_line
 from lightning_clf.cli.resume import module_from_checkpoint
 from lightning_clf.cli.run_folder import run_folder
@@ -49,7 +49,7 @@ def run_training(command: str, options: list[str]) -> None:
             load_from_checkpoint_support=False,
             save_config_kwargs={"overwrite": True},
             parser_kwargs={"exit_on_error": False, **{name: {"exit_on_error": False} for name in _COMMANDS}},
-            args=[command, *resolve_configs(options)],
+            args=[command, *resolve_configs(default_to_run(options))],
         )
     except argparse.ArgumentError as error:
         raise InputError(one_line(str(error))) from error

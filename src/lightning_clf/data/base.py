@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 import torch
 from datasets import Dataset
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Sampler
 
@@ -64,6 +65,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         num_workers: Processes that collate. 0 because rows are encoded beforehand and collation is cheap.
         val_fraction: How much of train becomes the dev split where there is none.
         seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
+        drop_duplicates: Whether rows of train that repeat an earlier one, input and label, are left out.
         cache_dir: Where encoded splits are kept. `None` is $LIGHTNING_CLF_CACHE, else ~/.cache/lightning_clf.
 
     Raises:
@@ -92,6 +94,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         num_workers: int = 0,
         val_fraction: float = 0.1,
         seed: int = 0,
+        drop_duplicates: bool = False,
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
@@ -103,6 +106,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             raise InputError(f"data.val_fraction is {val_fraction}: give a number between 0 and 1, such as 0.1")
         self.val_fraction = val_fraction
         self.seed = seed
+        self.drop_duplicates = drop_duplicates
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else cache.default_cache_dir()
         self._declared = list(labels) if labels is not None else None
         self._source = source
@@ -129,7 +133,14 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     @cached_property
     def labels(self) -> LabelSpace:
-        """The label space. Where nothing declares it, the train split is read once."""
+        """The label space. Where nothing declares it, the train split is read once.
+
+        Without a train split it is that of the model being evaluated.
+        """
+        if self.declared is None and "train" not in self.splits:
+            known = getattr(self._module(), "labels", None)
+            if isinstance(known, LabelSpace):
+                return known
         return self._find_labels()
 
     @property
@@ -155,13 +166,22 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             )
         return self.splits["train"]
 
-    def _encoding(self) -> Encoding:
-        trainer = self.trainer
-        module = trainer.lightning_module if trainer is not None else None
-        tokenizer = getattr(module, "tokenizer", None) or self.tokenizer
+    def _module(self) -> LightningModule | None:
+        return self.trainer.lightning_module if self.trainer is not None else None
+
+    def _tokenizer(self) -> Tokenizer:
+        tokenizer: Tokenizer | None = getattr(self._module(), "tokenizer", None) or self.tokenizer
         if tokenizer is None:
             raise InputError("the datamodule has no tokenizer: set datamodule.tokenizer, or run it through a Trainer")
-        return Encoding(self.rows, self.labels, tokenizer, self.max_length)
+        return tokenizer
+
+    def _encodings(self) -> dict[str, Encoding]:
+        """How each split is encoded."""
+        encoding = Encoding(self.rows, self.labels, self._tokenizer(), self.max_length)
+        encodings = dict.fromkeys(self.splits, encoding)
+        if self.drop_duplicates and "train" in encodings:  # what is evaluated on stays as it was given
+            encodings["train"] = replace(encoding, drop_duplicates=True)
+        return encodings
 
     def prepare_data(self) -> None:
         """Check and encode every split, unless the cache has it.
@@ -169,9 +189,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         Raises:
             InputError: If a row cannot be used; it says which and why.
         """
-        encoding = self._encoding()
+        encodings = self._encodings()
         for name, split in self.splits.items():
-            rows, summary = cache.prepare(split, encoding, self.cache_dir)
+            rows, summary = cache.prepare(split, encodings[name], self.cache_dir)
             check_split(name, split, rows, summary, self.labels)
 
     def setup(self, stage: str | None = None) -> None:
@@ -180,11 +200,10 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         Raises:
             RuntimeError: If `prepare_data` was not called.
         """
-        if self._encoded:
-            return
-        encoding = self._encoding()
+        encodings = self._encodings()
+        self._encoded = {}
         for name, split in self.splits.items():
-            loaded = cache.load(split, encoding, self.cache_dir)
+            loaded = cache.load(split, encodings[name], self.cache_dir)
             if loaded is None:
                 raise RuntimeError(f"{split.name} is not in the cache {self.cache_dir}: call prepare_data before setup")
             self._encoded[name] = loaded[0]
@@ -260,7 +279,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             rows,
             batch_size=batch_size,
             sampler=sampler,
-            collate_fn=Collator(self._encoding().tokenizer, self.labels),
+            collate_fn=Collator(self._tokenizer(), self.labels),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Dataset
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_clf.data.encoded import Summary
 from lightning_clf.data.split import Split
@@ -57,6 +57,8 @@ def check_split(name: str, split: Split, rows: Dataset, summary: Summary, labels
     """
     if summary.empty:
         rank_zero_warn(f"{split.name}: {summary.empty} of {summary.rows} rows have an empty text; they are kept")
+    if summary.duplicates:
+        rank_zero_info(f"{split.name}: {summary.duplicates} rows repeat an earlier one and are left out")
     if not summary.rows and name != "test":
         raise InputError(f"no row of {split.name} has a label ({summary.unlabelled} have -1): give labelled rows")
     if summary.unlabelled and summary.rows:

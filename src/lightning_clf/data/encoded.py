@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -43,11 +44,13 @@ class Summary:
         rows: How many rows were kept.
         unlabelled: How many were dropped because they have no label.
         empty: How many have nothing to read. They are kept.
+        duplicates: How many were dropped because they repeat an earlier one.
     """
 
     rows: int = 0
     unlabelled: int = 0
     empty: int = 0
+    duplicates: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,23 +62,29 @@ class Encoding:
         labels: What the targets count.
         tokenizer: The encoder's tokenizer.
         max_length: The window, in subwords.
+        drop_duplicates: Whether rows that repeat an earlier one are left out.
     """
 
     rows: RowFormat
     labels: LabelSpace
     tokenizer: Tokenizer
     max_length: int
+    drop_duplicates: bool = False
 
     def key(self, split: Split) -> str:
         """A digest that differs whenever the encoded rows could."""
+        return _digest({"options": self._digest, "split": split.fingerprint()})
+
+    @cached_property
+    def _digest(self) -> str:
         return _digest(
             {
                 "version": _VERSION,
-                "split": split.fingerprint(),
                 "tokenizer": fingerprint(self.tokenizer),
                 "max_length": self.max_length,
                 "labels": self.labels.to_dict(),
                 "rows": self.rows.to_dict(),
+                "drop_duplicates": self.drop_duplicates,
             }
         )
 
@@ -115,7 +124,7 @@ def encode_split(split: Split, encoding: Encoding, summary: Summary) -> Iterator
     Raises:
         InputError: If a row cannot be used; it says which and why.
     """
-    examples = _labelled(split, encoding.rows, summary)
+    examples = _kept(split, encoding, summary)
     batch = list(islice(examples, _BATCH))
     while True:
         yield _encode_batch(batch, encoding)
@@ -124,12 +133,19 @@ def encode_split(split: Split, encoding: Encoding, summary: Summary) -> Iterator
             return
 
 
-def _labelled(split: Split, rows: RowFormat, summary: Summary) -> Iterator[tuple[int, Example]]:
+def _kept(split: Split, encoding: Encoding, summary: Summary) -> Iterator[tuple[int, Example]]:
+    seen: set[str] = set()
     for position, (number, row) in enumerate(split.rows()):
-        example = rows.parse(row, split.where(number))
+        example = encoding.rows.parse(row, split.where(number))
         if example.label is None:
             summary.unlabelled += 1
             continue
+        if encoding.drop_duplicates:
+            content = repr((example.text, example.pair, example.label))
+            if content in seen:
+                summary.duplicates += 1
+                continue
+            seen.add(content)
         summary.rows += 1
         summary.empty += example.is_empty
         yield position, example

@@ -98,6 +98,13 @@ def missing_column(where: str, column: str, row: Row, key: str) -> InputError:
     return InputError(f"{where} has no column {column} (columns: {columns}): set data.{key} to the one to use")
 
 
+def unknown_label(name: str, where: str) -> InputError:
+    """The error for a label that neither the train split nor the configuration has."""
+    return InputError(
+        f"label {name!r} ({where}) is not in train nor data.labels: add it to data.labels or correct the row"
+    )
+
+
 def read_text(row: Row, column: str, where: str, key: str) -> str:
     """A column of text.
 

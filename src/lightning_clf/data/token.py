@@ -40,6 +40,7 @@ class TokenDataModule(BaseDataModule[TokenRows]):
         num_workers: Processes that collate. 0 because rows are encoded beforehand and collation is cheap.
         val_fraction: How much of train becomes the dev split where there is none.
         seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
+        drop_duplicates: Whether rows of train that repeat an earlier one, words and tags, are left out.
         cache_dir: Where encoded splits are kept. `None` is $LIGHTNING_CLF_CACHE, else ~/.cache/lightning_clf.
 
     Raises:
@@ -65,6 +66,7 @@ class TokenDataModule(BaseDataModule[TokenRows]):
         num_workers: int = 0,
         val_fraction: float = 0.1,
         seed: int = 0,
+        drop_duplicates: bool = False,
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__(
@@ -80,6 +82,7 @@ class TokenDataModule(BaseDataModule[TokenRows]):
             num_workers=num_workers,
             val_fraction=val_fraction,
             seed=seed,
+            drop_duplicates=drop_duplicates,
             cache_dir=cache_dir,
         )
         self.tokens_column = None if tokens_column is None else str(tokens_column)

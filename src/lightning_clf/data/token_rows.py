@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning_clf.data.readers import Row
-from lightning_clf.data.rows import Example, RowFormat, check_text, first_row, missing_column, pick_column
+from lightning_clf.data.rows import (
+    Example,
+    RowFormat,
+    check_text,
+    first_row,
+    missing_column,
+    pick_column,
+    unknown_label,
+)
 from lightning_clf.data.split import Split
 from lightning_clf.encoding import Tokenizer, encode_words
 from lightning_clf.errors import InputError
@@ -71,13 +79,6 @@ class TokenRows(RowFormat):
     def inputs(self) -> dict[str, str]:
         """The column of words."""
         return {"tokens": self.tokens_column}
-
-
-def unknown_label(name: str, where: str) -> InputError:
-    """The error for a label that neither the train split nor the configuration has."""
-    return InputError(
-        f"label {name!r} ({where}) is not in train nor data.labels: add it to data.labels or correct the row"
-    )
 
 
 def _read_list(value: Any, column: str, where: str) -> list[Any]:

@@ -1,0 +1,178 @@
+"""Texts, or pairs of texts, with a class, several classes or a score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_clf.data.base import BaseDataModule
+from lightning_clf.data.readers import Format
+from lightning_clf.data.rows import first_row, pick_column
+from lightning_clf.data.sources import Source
+from lightning_clf.data.text_rows import TextKind, TextRows
+from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace, sort_names
+
+_PAIR_COLUMNS = ("text_pair", "hypothesis", "sentence2", "sentence_B")
+_LABEL_COLUMNS: dict[TextKind, tuple[str, ...]] = {
+    "single": ("label",),
+    "multi": ("labels",),
+    "score": ("score", "label"),
+}
+
+
+class SequenceDataModule(BaseDataModule[TextRows]):
+    """Texts, or pairs of texts, with one label, several labels or a score.
+
+    Attributes:
+        kinds: The kinds of label this class reads; the first is the default.
+        text_columns: What the column of texts is usually called.
+        pair_columns: What the column of second texts is usually called; empty where a task is on single texts.
+        ignore_case: Whether labels are told apart by letters alone.
+
+    Args:
+        source: A folder holding `train`, `dev` (or `validation`, `valid`, `val`) and `test` as `.jsonl`, `.csv`,
+            `.tsv` or `.parquet`; a hub id; a mapping of splits to files, or in Python to data sets or lists of rows.
+        kind: `single`, `multi` or `score`. `None` is `single`, for classes that know their task the kind of it.
+        text_column: The column of texts. `None` is `text`, or `sentence`, as the hub has it.
+        text_pair_column: The column of second texts. `None` reads single texts, and says so where there is a second.
+        label_column: The column of labels. `None` is `label`, for `multi` `labels`, for `score` `score`.
+        label_columns: For `multi`, one column a label holding 0 or 1, as tables have them. `None` reads `label_column`.
+        label_separator: For `multi`, what stands between labels in a cell of a CSV file, such as `|`.
+        score_range: For `score`, the lowest and the highest value. It has no default, since the data show it only by
+            luck, and predictions are scaled to it.
+        subset: On the hub, the configuration, of data sets that have several.
+        revision: On the hub, a branch, tag or commit. `None` is the newest.
+        format: The format of the files, for suffixes that do not tell it. `None` goes by the suffix.
+        splits: What `train`, `val` and `test` are called in a folder or on the hub, where it is something else.
+        labels: The label names in the model's order; numbers in the data are then positions in it. `None` takes those
+            of the data: the hub's, else train's, sorted.
+        max_length: The window in subwords. 128 holds most sentences; cost grows with it, and what it cuts is reported.
+        batch_size: Texts a training step and process. 32 is what fine-tuning recipes start from.
+        eval_batch_size: Texts a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
+        num_workers: Processes that collate. 0 because rows are encoded beforehand and collation is cheap.
+        val_fraction: How much of train becomes the dev split where there is none.
+        seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
+        drop_duplicates: Whether rows of train that repeat an earlier one, text and label, are left out.
+        cache_dir: Where encoded splits are kept. `None` is $LIGHTNING_CLF_CACHE, else ~/.cache/lightning_clf.
+
+    Raises:
+        InputError: If an argument is out of range, or the source is not there.
+    """
+
+    kinds: ClassVar[tuple[TextKind, ...]] = ("single", "multi", "score")
+    text_columns: ClassVar[tuple[str, ...]] = ("text", "sentence")
+    pair_columns: ClassVar[tuple[str, ...]] = ()
+    ignore_case: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        *,
+        kind: TextKind | None = None,
+        text_column: str | None = None,
+        text_pair_column: str | None = None,
+        label_column: str | None = None,
+        label_columns: list[str] | None = None,
+        label_separator: str | None = None,
+        score_range: tuple[float, float] | None = None,
+        subset: str | None = None,
+        revision: str | None = None,
+        format: Format | None = None,
+        splits: dict[str, str] | None = None,
+        labels: list[str] | None = None,
+        max_length: int = 128,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        num_workers: int = 0,
+        val_fraction: float = 0.1,
+        seed: int = 0,
+        drop_duplicates: bool = False,
+        cache_dir: str | Path | None = None,
+    ) -> None:
+        super().__init__(
+            source,
+            subset=subset,
+            revision=revision,
+            format=format,
+            splits=splits,
+            labels=labels,
+            max_length=max_length,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            num_workers=num_workers,
+            val_fraction=val_fraction,
+            seed=seed,
+            drop_duplicates=drop_duplicates,
+            cache_dir=cache_dir,
+        )
+        self.kind: TextKind = kind or self.kinds[0]
+        self.text_column = text_column
+        self.text_pair_column = text_pair_column
+        self.label_column = label_column
+        self.label_columns = tuple(label_columns or ())
+        self.label_separator = label_separator
+        self.score_range = score_range
+        self._check_arguments()
+
+    def _check_arguments(self) -> None:
+        if self.kind not in self.kinds:
+            raise InputError(f"{type(self).__name__} has no kind {self.kind!r}: use {' or '.join(self.kinds)}")
+        if (self.kind == "score") != (self.score_range is not None):
+            raise InputError(
+                "data.kind: score needs data.score_range: set it to the lowest and highest score, such as [1.0, 5.0]"
+                if self.kind == "score"
+                else f"data.score_range is for kind: score, but data.kind is {self.kind}: remove one of them"
+            )
+        for key in ("label_columns", "label_separator"):
+            if getattr(self, key) and self.kind != "multi":
+                raise InputError(f"data.{key} is for kind: multi, but data.kind is {self.kind}: remove one of them")
+        if self.label_columns and (self.label_column or self.label_separator):
+            raise InputError("data.label_columns replaces data.label_column and data.label_separator: keep one of them")
+        if self.label_columns and self.declared and sorted(self.label_columns) != sorted(self.declared):
+            raise InputError("data.labels and data.label_columns name different labels: remove data.labels")
+
+    def _find_rows(self) -> TextRows:
+        split = next(iter(self.splits.values()))  # train, if there is one
+        row = first_row(split)
+        label = None
+        if not self.label_columns:
+            label = pick_column("label_column", self.label_column, _LABEL_COLUMNS[self.kind], row, split)
+        pair = None
+        if self.text_pair_column is not None or self.pair_columns:
+            pair = pick_column("text_pair_column", self.text_pair_column, self.pair_columns, row, split)
+        elif unread := next((column for column in _PAIR_COLUMNS if column in row), None):
+            rank_zero_warn(
+                f"{split.name} has a column {unread!r} that is not read: set data.text_pair_column to read pairs"
+            )
+        return TextRows(
+            kind=self.kind,
+            text_column=pick_column("text_column", self.text_column, self.text_columns, row, split),
+            text_pair_column=pair,
+            label_column=label,
+            label_columns=self.label_columns,
+            label_separator=self.label_separator,
+            declared=tuple(self.declared or ()),
+            ignore_case=self.ignore_case,
+            score_range=self.score_range,
+        )
+
+    def _find_labels(self) -> LabelSpace:
+        if self.kind == "score" and self.score_range is not None:
+            return LabelSpace.score(*self.score_range)
+        return LabelSpace.of(self._names(), "multi" if self.kind == "multi" else "single")
+
+    def _names(self) -> list[str]:
+        if self.declared or self.label_columns:
+            return self.declared or list(self.label_columns)
+        split, rows = self._survey_split(), self.rows
+        named = split.class_names(rows.label_column or "")
+        if named is not None:
+            return named
+        names: set[str] = set()
+        for number, row in split.rows():
+            label = rows.parse(row, split.where(number)).label
+            names.update([label] if isinstance(label, str) else label or ())
+        return sort_names(names)

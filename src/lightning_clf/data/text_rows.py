@@ -1,0 +1,165 @@
+"""Rows of a text, or a pair of texts, and a class, several classes or a score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from lightning_clf.data.readers import Row
+from lightning_clf.data.rows import UNLABELLED, Example, RowFormat, missing_column, read_text, unknown_label
+from lightning_clf.encoding import Tokenizer, encode_texts
+from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace
+
+TextKind = Literal["single", "multi", "score"]
+
+
+@dataclass(frozen=True)
+class TextRows(RowFormat):
+    """A text, or a pair of texts, and what is to be said of it.
+
+    Attributes:
+        kind: `single` (one class), `multi` (any number of classes) or `score` (a number).
+        text_column: The column of the first text.
+        text_pair_column: The column of the second text, of tasks on pairs.
+        label_column: The column of the label; `None` where `label_columns` hold it.
+        label_columns: For several classes, one column a label that holds 0 or 1.
+        label_separator: For several classes, what stands between the labels of one cell.
+        declared: The labels as declared. A number that is not one of them is a position among them.
+        ignore_case: Whether labels are told apart by letters alone.
+        score_range: The lowest and the highest score.
+    """
+
+    kind: TextKind
+    text_column: str
+    text_pair_column: str | None = None
+    label_column: str | None = None
+    label_columns: tuple[str, ...] = ()
+    label_separator: str | None = None
+    declared: tuple[str, ...] = ()
+    ignore_case: bool = False
+    score_range: tuple[float, float] | None = None
+
+    def inputs(self) -> dict[str, str]:
+        """The columns of the texts."""
+        pair = {"text_pair": self.text_pair_column} if self.text_pair_column is not None else {}
+        return {"text": self.text_column, **pair}
+
+    def parse(self, row: Row, where: str) -> Example:
+        """Check that a row has its texts, and a label in the shape the task expects."""
+        text = read_text(row, self.text_column, where, "text_column")
+        pair = None
+        if self.text_pair_column is not None:
+            pair = read_text(row, self.text_pair_column, where, "text_pair_column")
+        return Example(text, pair, self._label(row, where), where)
+
+    def _label(self, row: Row, where: str) -> str | list[str] | float | None:
+        if self.label_columns:
+            return [column for column in self.label_columns if _read_flag(row, column, where)]
+        column = self.label_column or "label"
+        if column not in row:
+            raise missing_column(where, repr(column), row, "label_column")
+        value = row[column]
+        if _is_missing(value) and not (self.kind == "multi" and value == ""):
+            raise InputError(f"{where} has no label (column {column!r} is empty): give it one, or remove the row")
+        if self.kind == "score":
+            return self._score(value, where)
+        if str(value).strip() in (str(UNLABELLED), f"{UNLABELLED}.0") and str(UNLABELLED) not in self.declared:
+            return None
+        return _read_class(value, where) if self.kind == "single" else self._classes(value, where)
+
+    def _score(self, value: Any, where: str) -> float | None:
+        try:
+            score = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(
+                f"score {value!r} ({where}) is not a number: correct it, or set data.label_column"
+            ) from None
+        if not math.isfinite(score):
+            raise InputError(f"score {value!r} ({where}) is not a finite number: correct it or remove the row")
+        low, high = self.score_range or (-math.inf, math.inf)
+        if not low <= score <= high:
+            if score == UNLABELLED:
+                return None
+            raise InputError(
+                f"score {score:g} ({where}) is not in data.score_range [{low:g}, {high:g}]: correct either"
+            )
+        return score
+
+    def _classes(self, value: Any, where: str) -> list[str]:
+        if isinstance(value, str):
+            if self.label_separator is None:
+                raise InputError(
+                    f"{where} has the label {value!r}, not a list: give a list of labels, or set data.label_separator "
+                    "(or data.label_columns) for labels in CSV"
+                )
+            value = [part for part in value.split(self.label_separator) if part.strip()]
+        if not isinstance(value, list):
+            raise InputError(f"{where} has the label {value!r}, not a list: give a list of labels")
+        return list(dict.fromkeys(_read_class(item, where) for item in value))
+
+    def target(self, example: Example, labels: LabelSpace) -> int | list[int] | float:
+        """The class index, the indices of all classes, or the score."""
+        if self.kind == "score":
+            return float(example.label)
+        if self.kind == "single":
+            return self._index(example.label, labels, example.where)
+        return sorted({self._index(name, labels, example.where) for name in example.label})
+
+    def _index(self, name: str, labels: LabelSpace, where: str) -> int:
+        positions = _positions(labels.names, self.ignore_case)
+        position = positions.get(name.casefold() if self.ignore_case else name)
+        if position is None and self.declared and name.isdecimal() and int(name) < len(labels):
+            position = int(name)
+        if position is None:
+            raise unknown_label(name, where)
+        return position
+
+    def encode(self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> dict[str, list[Any]]:
+        """Texts to subword ids."""
+        texts = [str(example.text) for example in examples]
+        pairs = [example.pair or "" for example in examples] if self.text_pair_column is not None else None
+        return encode_texts(tokenizer, texts, pairs, max_length)
+
+
+@lru_cache(maxsize=8)
+def _positions(names: tuple[str, ...], ignore_case: bool) -> dict[str, int]:
+    return {name.casefold() if ignore_case else name: index for index, name in enumerate(names)}
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _read_class(value: Any, where: str) -> str:
+    """A class name; whole numbers become their digits."""
+    if isinstance(value, list):
+        raise InputError(
+            f"{where} has a list of labels ({value!r}): for several labels a row use MultiLabelDataModule or kind: multi"
+        )
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # what a table with an empty cell makes of a column of whole numbers
+    if isinstance(value, float | dict):
+        raise InputError(
+            f"{where} has the label {value!r}, which names no class: for numbers to predict use kind: score"
+        )
+    name = str(value).strip()
+    if not name or value is None:
+        raise InputError(f"{where} has an empty label: give it a name, or remove the row")
+    return name
+
+
+def _read_flag(row: Row, column: str, where: str) -> bool:
+    if column not in row:
+        raise missing_column(where, repr(column), row, "label_columns")
+    value = str(row[column]).strip().removesuffix(".0").lower()
+    if value not in ("0", "1", "false", "true"):
+        raise InputError(
+            f"column {column!r} of {where} is {row[column]!r}: a column of data.label_columns holds 0 or 1"
+        )
+    return value in ("1", "true")
