@@ -13,14 +13,13 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from datasets import Dataset
 from lightning.pytorch import LightningDataModule, LightningModule
-from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader, Sampler
 
 from lightning_clf.batch import Batch
 from lightning_clf.data import cache
-from lightning_clf.data.checks import check_split, count_labels, sum_column
+from lightning_clf.data.checks import check_fraction, check_number, check_split, count_labels
 from lightning_clf.data.encoded import Encoding
-from lightning_clf.data.holdout import hold_out
+from lightning_clf.data.prepared import PreparedSplits
 from lightning_clf.data.readers import Format
 from lightning_clf.data.rows import RowFormat
 from lightning_clf.data.samplers import ShardSampler, ShuffleSampler
@@ -98,20 +97,20 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
-        self.max_length = _at_least(1, max_length, "max_length")
-        self.batch_size = _at_least(1, batch_size, "batch_size")
-        self.eval_batch_size = _at_least(1, eval_batch_size or 2 * batch_size, "eval_batch_size")
-        self.num_workers = _at_least(0, num_workers, "num_workers")
-        if not 0 < val_fraction < 1:
-            raise InputError(f"data.val_fraction is {val_fraction}: give a number between 0 and 1, such as 0.1")
-        self.val_fraction = val_fraction
+        self.max_length = check_number("max_length", max_length, 1)
+        self.batch_size = check_number("batch_size", batch_size, 1)
+        self.eval_batch_size = check_number(
+            "eval_batch_size", 2 * batch_size if eval_batch_size is None else eval_batch_size, 1
+        )
+        self.num_workers = check_number("num_workers", num_workers, 0)
+        self.val_fraction = check_fraction("val_fraction", val_fraction)
         self.seed = seed
         self.drop_duplicates = drop_duplicates
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else cache.default_cache_dir()
         self._declared = list(labels) if labels is not None else None
         self._source = source
         self._options = SourceOptions(subset, revision, format, splits, self.split_names, self.fallback_format)
-        self._encoded: dict[str, Dataset] = {}
+        self._prepared: PreparedSplits | None = None
 
     @abstractmethod
     def _find_rows(self) -> R:
@@ -154,11 +153,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return self._declared if self._declared is not None else list(self.known_labels or ()) or None
 
     def _survey_split(self) -> Split:
-        """The split that tells which labels there are.
-
-        Raises:
-            InputError: If the source has no train split.
-        """
+        """The split that tells which labels there are."""
         if "train" not in self.splits:
             raise InputError(
                 f"data.source has no train split to find the labels in ({', '.join(self.splits)} only): "
@@ -176,7 +171,6 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return tokenizer
 
     def _encodings(self) -> dict[str, Encoding]:
-        """How each split is encoded."""
         encoding = Encoding(self.rows, self.labels, self._tokenizer(), self.max_length)
         encodings = dict.fromkeys(self.splits, encoding)
         if self.drop_duplicates and "train" in encodings:  # what is evaluated on stays as it was given
@@ -195,31 +189,17 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             check_split(name, split, rows, summary, self.labels)
 
     def setup(self, stage: str | None = None) -> None:
-        """Open what `prepare_data` wrote, and hold out a dev split if there is none.
+        """Open what `prepare_data` wrote, and hold out a dev split if there is none."""
+        prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)
+        if "val" not in self.splits and "train" in self.splits:
+            prepared.hold_out(self.val_fraction, self.seed)
+        self._prepared = prepared
+        prepared.report_truncated()
 
-        Raises:
-            RuntimeError: If `prepare_data` was not called.
-        """
-        encodings = self._encodings()
-        self._encoded = {}
-        for name, split in self.splits.items():
-            loaded = cache.load(split, encodings[name], self.cache_dir)
-            if loaded is None:
-                raise RuntimeError(f"{split.name} is not in the cache {self.cache_dir}: call prepare_data before setup")
-            self._encoded[name] = loaded[0]
-        if "val" not in self._encoded and "train" in self._encoded:
-            self._hold_out(self._encoded["train"])
-        for name, cut in self.truncated_counts.items():
-            if cut:
-                unit = "words" if self.labels.kind == "tags" else "texts"
-                rank_zero_info(f"{name}: {cut} {unit} did not fit whole into max_length={self.max_length}")
-
-    def _hold_out(self, train: Dataset) -> None:
-        strata = train.data.column("target").to_pylist() if self.labels.kind == "single" else None
-        kept, held = hold_out(len(train), self.val_fraction, self.seed, strata)
-        self._encoded |= {"train": train.select(kept), "val": train.select(held)}
-        name = self.splits["train"].name
-        rank_zero_info(f"{name}: {len(held)} of {len(train)} rows are held out as dev split (data.seed={self.seed})")
+    def _rows_of(self, name: str) -> Dataset:
+        if self._prepared is None:
+            raise RuntimeError("the datamodule is not set up: call prepare_data and setup first")
+        return self._prepared.rows(name)
 
     @property
     def num_train(self) -> int:
@@ -237,20 +217,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     @property
     def truncated_counts(self) -> dict[str, int]:
         """How many texts (for tags: words) of each split the window cut. Known after `setup`."""
-        return {name: sum_column(rows, "truncated") for name, rows in self._encoded.items()}
-
-    def _rows_of(self, name: str) -> Dataset:
-        if not self._encoded:
-            raise RuntimeError("the datamodule is not set up: call prepare_data and setup first")
-        if name not in self._encoded:
-            raise InputError(f"data.source has no {name} split ({', '.join(self.splits)} only): add one")
-        rows = self._encoded[name]
-        if not len(rows):
-            raise InputError(
-                f"no row of {self.splits[name].name} has a label (-1 is the hub's way of keeping them secret): "
-                "evaluate on the val split instead"
-            )
-        return rows
+        return self._prepared.truncated_counts if self._prepared is not None else {}
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the train split."""
@@ -284,9 +251,3 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
-
-
-def _at_least(least: int, value: int, key: str) -> int:
-    if value < least:
-        raise InputError(f"data.{key} is {value}: give {least} or more")
-    return value

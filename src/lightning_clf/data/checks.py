@@ -1,4 +1,4 @@
-"""What is said of a whole split once it is encoded: counts, warnings, and what no training could use."""
+"""What is said of numbers and of whole splits: counts, warnings, and what no training could use."""
 
 from __future__ import annotations
 
@@ -12,6 +12,28 @@ from lightning_clf.data.encoded import Summary
 from lightning_clf.data.split import Split
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace
+
+
+def check_number(key: str, value: int, least: int) -> int:
+    """Hold a number against the least it may be.
+
+    Raises:
+        InputError: If it is less.
+    """
+    if value < least:
+        raise InputError(f"data.{key} is {value}: give {least} or more")
+    return value
+
+
+def check_fraction(key: str, value: float) -> float:
+    """Hold a number against the bounds of a share.
+
+    Raises:
+        InputError: If it is not between 0 and 1.
+    """
+    if not 0 < value < 1:
+        raise InputError(f"data.{key} is {value}: give a number between 0 and 1, such as 0.1")
+    return value
 
 
 def column(rows: Dataset, name: str) -> pa.ChunkedArray:

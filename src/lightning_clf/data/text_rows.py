@@ -139,15 +139,11 @@ def _is_missing(value: Any) -> bool:
 def _read_class(value: Any, where: str) -> str:
     """A class name; whole numbers become their digits."""
     if isinstance(value, list):
-        raise InputError(
-            f"{where} has a list of labels ({value!r}): for several labels a row use MultiLabelDataModule or kind: multi"
-        )
+        raise InputError(f"{where} has a list of labels ({value!r}): if rows have several, use MultiLabelDataModule")
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # what a table with an empty cell makes of a column of whole numbers
     if isinstance(value, float | dict):
-        raise InputError(
-            f"{where} has the label {value!r}, which names no class: for numbers to predict use kind: score"
-        )
+        raise InputError(f"{where} has the label {value!r}, which names no class: to predict numbers use kind: score")
     name = str(value).strip()
     if not name or value is None:
         raise InputError(f"{where} has an empty label: give it a name, or remove the row")
@@ -159,7 +155,5 @@ def _read_flag(row: Row, column: str, where: str) -> bool:
         raise missing_column(where, repr(column), row, "label_columns")
     value = str(row[column]).strip().removesuffix(".0").lower()
     if value not in ("0", "1", "false", "true"):
-        raise InputError(
-            f"column {column!r} of {where} is {row[column]!r}: a column of data.label_columns holds 0 or 1"
-        )
+        raise InputError(f"column {column!r} of {where} is {row[column]!r}: columns of data.label_columns hold 0 or 1")
     return value in ("1", "true")

@@ -1,0 +1,81 @@
+"""The encoded splits of a source, opened for training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from datasets import Dataset
+from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_clf.data import cache
+from lightning_clf.data.checks import column, sum_column
+from lightning_clf.data.encoded import Encoding
+from lightning_clf.data.holdout import hold_out
+from lightning_clf.data.split import Split
+from lightning_clf.errors import InputError
+
+
+class PreparedSplits:
+    """Encoded rows by split, memory-mapped from the cache.
+
+    Args:
+        splits: Where the rows come from.
+        encodings: How each split is encoded.
+        cache_dir: Where the cache is.
+
+    Raises:
+        RuntimeError: If a split has not been prepared.
+    """
+
+    def __init__(self, splits: Mapping[str, Split], encodings: Mapping[str, Encoding], cache_dir: Path) -> None:
+        self.splits = splits
+        self.encodings = encodings
+        self._rows: dict[str, Dataset] = {}
+        for name, split in splits.items():
+            loaded = cache.load(split, encodings[name], cache_dir)
+            if loaded is None:
+                raise RuntimeError(f"{split.name} is not in the cache {cache_dir}: call prepare_data before setup")
+            self._rows[name] = loaded[0]
+
+    def hold_out(self, fraction: float, seed: int) -> None:
+        """Make a dev split of some rows of train, for single labels with the same share of each.
+
+        Args:
+            fraction: How much of train.
+            seed: Which rows.
+        """
+        train, split = self._rows["train"], self.splits["train"]
+        strata = column(train, "target").to_pylist() if self.encodings["train"].labels.kind == "single" else None
+        kept, held = hold_out(len(train), fraction, seed, strata)
+        self._rows |= {"train": train.select(kept), "val": train.select(held)}
+        rank_zero_info(f"{split.name}: {len(held)} of {len(train)} rows are held out as dev split (data.seed={seed})")
+
+    def rows(self, name: str) -> Dataset:
+        """The rows of a split.
+
+        Raises:
+            InputError: If there is no such split, or none of its rows has a label.
+        """
+        if name not in self._rows:
+            raise InputError(f"data.source has no {name} split ({', '.join(self.splits)} only): add one")
+        rows = self._rows[name]
+        if not len(rows):
+            raise InputError(
+                f"no row of {self.splits[name].name} has a label (all have -1: the hub keeps the labels of contests "
+                "to itself): evaluate on the val split instead"
+            )
+        return rows
+
+    def report_truncated(self) -> None:
+        """Say in one line what the window cut."""
+        encoding = next(iter(self.encodings.values()))
+        unit = "words" if encoding.labels.kind == "tags" else "texts"
+        cut = ", ".join(f"{count} of {name}" for name, count in self.truncated_counts.items() if count)
+        if cut:
+            rank_zero_info(f"max_length={encoding.max_length} cuts {unit}: {cut}")
+
+    @property
+    def truncated_counts(self) -> dict[str, int]:
+        """How many texts (for tags: words) of each split the window cut."""
+        return {name: sum_column(rows, "truncated") for name, rows in self._rows.items()}
