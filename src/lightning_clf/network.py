@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.prediction import Prediction
 
 # what stock pipelines read to choose between softmax, sigmoid and neither
-_PROBLEM_TYPES: dict[Kind, str | None] = {
+_PROBLEM_TYPES: dict[Kind, Literal["single_label_classification", "multi_label_classification", "regression"] | None] = {
     "single": "single_label_classification",
     "multi": "multi_label_classification",
     "score": "regression",
@@ -160,7 +160,7 @@ def _model_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
 def quiet_transformers() -> Iterator[None]:
     """Hold back the report that a new head's weights are new, and progress bars that are over before they are read."""
     level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity(transformers_logging.ERROR)
     transformers_logging.disable_progress_bar()
     try:
         yield

@@ -39,8 +39,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     The label space is known from construction. The tokenizer is that of the module being trained; outside of a Trainer,
     set `datamodule.tokenizer` before `prepare_data` and `setup`.
 
-    A subclass says what its rows look like (`_find_rows`, `_find_labels`); one for a known corpus only declares the
-    class attributes.
+    A subclass says what its rows look like (`_find_row_format`, `_find_labels`); one for a known corpus only declares
+    the class attributes.
 
     Attributes:
         corpora: Data sets this class knows, by the short name a user may give as `source`; the first is the default.
@@ -113,7 +113,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         self._prepared: PreparedSplits | None = None
 
     @abstractmethod
-    def _find_rows(self) -> R:
+    def _find_row_format(self) -> R:
         """Which columns to read, with all that was left open by the configuration decided from the data."""
 
     @abstractmethod
@@ -126,9 +126,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return resolve(self._source, self._options, self.corpora)
 
     @cached_property
-    def rows(self) -> R:
+    def row_format(self) -> R:
         """How a row becomes an example."""
-        return self._find_rows()
+        return self._find_row_format()
 
     @cached_property
     def labels(self) -> LabelSpace:
@@ -145,7 +145,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     @property
     def input_columns(self) -> dict[str, str]:
         """The columns a row's input is read from, by role: `text`, `text_pair`, `tokens`."""
-        return self.rows.inputs()
+        return self.row_format.inputs()
 
     @property
     def declared(self) -> list[str] | None:
@@ -171,7 +171,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return tokenizer
 
     def _encodings(self) -> dict[str, Encoding]:
-        encoding = Encoding(self.rows, self.labels, self._tokenizer(), self.max_length)
+        encoding = Encoding(self.row_format, self.labels, self._tokenizer(), self.max_length)
         encodings = dict.fromkeys(self.splits, encoding)
         if self.drop_duplicates and "train" in encodings:  # what is evaluated on stays as it was given
             encodings["train"] = replace(encoding, drop_duplicates=True)

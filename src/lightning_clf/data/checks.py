@@ -38,7 +38,7 @@ def check_fraction(key: str, value: float) -> float:
 
 def column(rows: Dataset, name: str) -> pa.ChunkedArray:
     """A column of encoded rows, lists flattened, without making Python objects of it."""
-    return rows.with_format("arrow")[:][name] if rows._indices is not None else rows.data.column(name)
+    return rows.select_columns([name]).with_format("arrow")[:][name]
 
 
 def sum_column(rows: Dataset, name: str) -> int:

@@ -99,7 +99,7 @@ def _read_jsonl(path: Path, name: str) -> Iterator[tuple[int, Row]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line.rstrip())
         except json.JSONDecodeError as error:
             raise InputError(
                 f"{name} line {number} is not JSON ({error.msg} at column {error.colno}): write one JSON object a line"

@@ -134,7 +134,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         if self.label_columns and self.declared and sorted(self.label_columns) != sorted(self.declared):
             raise InputError("data.labels and data.label_columns name different labels: remove data.labels")
 
-    def _find_rows(self) -> TextRows:
+    def _find_row_format(self) -> TextRows:
         split = next(iter(self.splits.values()))  # train, if there is one
         row = first_row(split)
         label = None
@@ -167,7 +167,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
     def _names(self) -> list[str]:
         if self.declared or self.label_columns:
             return self.declared or list(self.label_columns)
-        split, rows = self._survey_split(), self.rows
+        split, rows = self._survey_split(), self.row_format
         named = split.class_names(rows.label_column or "")
         if named is not None:
             return named

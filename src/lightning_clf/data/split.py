@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features
 
@@ -101,8 +102,14 @@ class FileSplit(Split):
 
     @cached_property
     def _features(self) -> Mapping[str, Any]:
-        # Parquet files that come from the hub carry their class names in the schema
-        return Features.from_arrow_schema(pq.read_schema(self.path)) if self.format == "parquet" else {}
+        """Parquet files that come from the hub carry their class names in the schema."""
+        if self.format != "parquet":
+            return {}
+        try:
+            schema = pq.read_schema(self.path)
+        except (OSError, pa.ArrowException):
+            return {}  # reading the rows says what is wrong
+        return dict(Features.from_arrow_schema(schema)) if b"huggingface" in (schema.metadata or {}) else {}
 
 
 class DatasetSplit(Split):

@@ -75,18 +75,14 @@ class TextRows(RowFormat):
         try:
             score = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError, OverflowError):
-            raise InputError(
-                f"score {value!r} ({where}) is not a number: correct it, or set data.label_column"
-            ) from None
+            raise InputError(f"score {value!r} ({where}) is no number: correct it, or set data.label_column") from None
         if not math.isfinite(score):
             raise InputError(f"score {value!r} ({where}) is not a finite number: correct it or remove the row")
         low, high = self.score_range or (-math.inf, math.inf)
         if not low <= score <= high:
             if score == UNLABELLED:
                 return None
-            raise InputError(
-                f"score {score:g} ({where}) is not in data.score_range [{low:g}, {high:g}]: correct either"
-            )
+            raise InputError(f"score {score:g} ({where}) is outside data.score_range [{low:g}, {high:g}]: fix either")
         return score
 
     def _classes(self, value: Any, where: str) -> list[str]:

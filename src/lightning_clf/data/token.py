@@ -91,7 +91,7 @@ class TokenDataModule(BaseDataModule[TokenRows]):
         self.model_scheme: Scheme = model_scheme
         self._tags_found: list[str] | None = None
 
-    def _find_rows(self) -> TokenRows:
+    def _find_row_format(self) -> TokenRows:
         split = next(iter(self.splits.values()))  # train, if there is one
         tokens, tags = resolve_columns(split, self.tokens_column, self.tags_column)
         scheme = self.scheme
@@ -100,10 +100,10 @@ class TokenDataModule(BaseDataModule[TokenRows]):
         return TokenRows(tokens, tags, scheme)
 
     def _find_labels(self) -> LabelSpace:
-        return LabelSpace.tags(self._types(), "none" if self.rows.scheme == "none" else self.model_scheme)
+        return LabelSpace.tags(self._types(), "none" if self.row_format.scheme == "none" else self.model_scheme)
 
     def _types(self) -> list[str]:
-        rows, declared = self.rows, self.declared
+        rows, declared = self.row_format, self.declared
         if declared is not None:
             tag = next((name for name in declared if _LOOKS_LIKE_A_TAG.fullmatch(name)), None)
             if tag is not None and rows.scheme != "none":

@@ -178,12 +178,12 @@ PREDICATE_CLAUSES = {
 JOINS = "A , but B; A because B; A while B; although A , B; A , and B; when A , B; since A , B; A , so B"
 QUOTES = '" A , " said {PER}; " A , " said {who}; according to {who} , A; {crowd} in {LOC} heard that A'
 
-# Phrases a clause may start or end with.
-ADJUNCTS = """in {month}; last {weekday}; on {day} {month}; in {year}; during a visit to {LOC}; in {LOC}; near {LOC};
-on the road to {LOC}; at a {event} in {LOC}; during the {month} {event}; despite the {weather}; after a long {season};
-in the presence of {PER}; on behalf of {PER!}; on behalf of {ORG!}; for the first time since {year};
-with a loan from {ORG}; thanks to a {PRODUCT}; with the help of {PER!}; with the help of {ORG!};
-without telling {PER}; in early {month}"""
+# Phrases a clause may start or end with; circumstances only where somebody acts.
+TIMES = """in {month}; last {weekday}; on {day} {month}; in {year}; during the {month} {event}; despite the {weather};
+after a long {season}; for the first time since {year}; in early {month}"""
+CIRCUMSTANCES = """during a visit to {LOC}; in {LOC}; near {LOC}; on the road to {LOC}; at a {event} in {LOC};
+in the presence of {PER}; on behalf of {PER!}; on behalf of {ORG!}; with a loan from {ORG}; thanks to a {PRODUCT};
+with the help of {PER!}; with the help of {ORG!}; without telling {PER}"""
 
 # Fuller ways to mention an entity, and people known by what they have to do with one.
 PHRASES = {
@@ -191,11 +191,11 @@ PHRASES = {
     the {official} of {LOC} , {PER} ,; {LOC} {official} {PER}; {ORG} {job} {PER}; {adj} {job} {PER}; {PER} of {ORG!};
     {PER} , a {relative} of {PER} ,; {people} {job} {PER}""",
     "ORG": """the {firm} {ORG}; {ORG} , a maker of {goods} ,; {LOC} {firm} {ORG}; {ORG} , a {people} {firm} ,;
-    {PER} 's {firm} {ORG}; {ORG} , the {firm} behind {PRODUCT} ,; {people} {firm} {ORG}""",
+    {PER!} 's {firm} {ORG}; {ORG} , the {firm} behind {PRODUCT} ,; {people} {firm} {ORG}""",
     "LOC": """the {settlement} of {LOC}; {LOC} , a {scene} {settlement} ,; {scene} {LOC}; {LOC} , south of {LOC} ,;
     the {people} {settlement} of {LOC}; the outskirts of {LOC}""",
     "PRODUCT": """the {PRODUCT}; the {PRODUCT}; the {PRODUCT}; the {quality} {PRODUCT}; the {ORG!} {PRODUCT!};
-    {ORG} 's {PRODUCT}; the {PRODUCT} {device}; {PRODUCT} , a {quality} {device} ,; the new {PRODUCT}""",
+    {ORG!} 's {PRODUCT}; the {PRODUCT} {device}; {PRODUCT} , a {quality} {device} ,; the new {PRODUCT}""",
     "who": """the {official} of {LOC}; a spokesman for {ORG}; {PER} 's {relative}; a {job} at {ORG};
     a {job} from {LOC}; the owner of the {PRODUCT}; a resident of {LOC}; {ORG} 's {job}; the {adj} {job};
     the {relative} of {PER}""",

@@ -57,8 +57,8 @@ def _options(text: str) -> list[str]:
 
 _PREDICATES = {name: _options(text) for name, text in frames.PREDICATES.items()}
 _PHRASES = {name: _options(text) for name, text in frames.PHRASES.items()}
-_ADJUNCTS, _JOINS = _options(frames.ADJUNCTS), _options(frames.JOINS)
-_QUOTES, _PLAIN = _options(frames.QUOTES), _options(frames.PLAIN)
+_TIMES, _CIRCUMSTANCES = _options(frames.TIMES), _options(frames.CIRCUMSTANCES)
+_JOINS, _QUOTES, _PLAIN = _options(frames.JOINS), _options(frames.QUOTES), _options(frames.PLAIN)
 
 
 def clause_keys() -> list[ClauseKey]:
@@ -143,8 +143,9 @@ class Grammar:
         if draw < 0.06:
             text = rng.choice(_PLAIN)
         elif draw < 0.8:
-            patterns = [clause_pattern(rng.choice(self._alone), rng)]
-            text = self._with_adjunct(patterns[0])
+            key = rng.choice(self._alone)
+            patterns = [clause_pattern(key, rng)]
+            text = self._with_adjunct(patterns[0], _TIMES if key.predicate else _TIMES + _CIRCUMSTANCES)
         else:
             frame = rng.choice(_QUOTES if draw < 0.9 else _JOINS)
             patterns = [clause_pattern(rng.choice(self._joinable), rng) for letter in "AB" if letter in frame.split()]
@@ -153,11 +154,11 @@ class Grammar:
         tokens, tags = self._render(text)
         return Sentence(*_finish(tokens, tags), patterns)
 
-    def _with_adjunct(self, clause: str) -> str:
+    def _with_adjunct(self, clause: str, adjuncts: list[str]) -> str:
         draw = self._rng.random()
         if clause.endswith("?") or draw < 0.6:
             return clause
-        adjunct = self._rng.choice(_ADJUNCTS)
+        adjunct = self._rng.choice(adjuncts)
         return f"{clause} {adjunct}" if draw < 0.85 else f"{adjunct} , {clause}"
 
     def _render(self, text: str, *, names_only: bool = False) -> tuple[list[str], list[str]]:

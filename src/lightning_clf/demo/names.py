@@ -50,7 +50,7 @@ _WORDS = {
     "Institute|Labs|Ltd|Media|Motors|Partners|Press|Railways|Software|Steel|Systems|Telecom|Trust",
     "house": "University of|Bank of|Museum of|College of|Port Authority of",
     "team": "United|Rovers|City|Wanderers|Athletic",
-    "site": "Bay|County|Falls|Forest|Hills|Island|Park|River|Square|Street|Valley|Beach|Heights|Airport",
+    "site": "Bay|Beach|County|Creek|Falls|Harbour|Heights|Hills|Island|Park|Point|Springs|Valley",
     "spot": "Cape|Fort|Lake|Mount|New|North|Port|San|South|Upper",
     "tier": "Pro|Max|Mini|Plus|Lite|Air|Classic|Sport|Ultra",
     "particle": "van|de|von|al|da",

@@ -76,7 +76,7 @@ def _columns(tokenizer: Tokenizer, encoded: Any) -> Columns:
 
 
 def _stand_in(tokenizer: Tokenizer) -> int:
-    ids = (tokenizer.eos_token_id, tokenizer.unk_token_id, tokenizer.pad_token_id)
+    ids: tuple[int | None, ...] = (tokenizer.eos_token_id, tokenizer.unk_token_id, tokenizer.pad_token_id)
     return next(token for token in ids if token is not None)
 
 

@@ -74,7 +74,7 @@ class AttentionPooling(Pooling):
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """`[N,T,H]` to `[B,H]`."""
-        weight = self.query(torch.tanh(self.project(hidden))).float()
+        weight: Tensor = self.query(torch.tanh(self.project(hidden))).float()
         weight = weight.masked_fill(batch.inputs["attention_mask"][..., None] == 0, -torch.inf).softmax(1)
         return (hidden.float() * weight).sum(1)
 

@@ -58,6 +58,7 @@ class ClassifierModule(Component, LightningModule):
     default_monitor: ClassVar[str]
 
     network: Network
+    _weight: Tensor
 
     def __init__(
         self,
@@ -232,7 +233,7 @@ class ClassifierModule(Component, LightningModule):
         """
         weight = self._weight
         if self.trainer.world_size > 1:
-            weight = self.trainer.strategy.reduce(weight, reduce_op="sum")  # type: ignore[assignment]
+            weight = self.trainer.strategy.reduce(weight, reduce_op="sum")
         # a weight of nothing goes with gradients of nothing: any finite factor leaves them so
         weight = weight.clamp(min=torch.finfo(torch.float32).tiny)
         scale = self.trainer.world_size * self.trainer.accumulate_grad_batches / weight

@@ -1,0 +1,84 @@
+"""Our side: the peer's recipe through our command, and our shipped configurations with encoder and source set."""
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from _corpora import RECIPES, encoder, folder
+from _corpora import MissingError as MissingError
+
+from lightning_clf.cli import main
+
+CONFIGS = {
+    "sst2": "sst2.yaml",
+    "trec": "text.yaml",
+    "sick": "nli.yaml",
+    "conll2003": "ner.yaml",
+    "goemotions": "multilabel.yaml",
+}
+# what the peer's Trainer minimises where our configuration would choose another loss
+PEER_LOSSES = {"goemotions": "BCELoss"}
+
+
+def recipe(corpus: str, seed: int) -> dict[str, float]:
+    """Runs the peer's recipe: its epochs, learning rate and loss, and the last epoch's weights as they are."""
+    numbers = RECIPES[corpus]
+    options = {
+        "model.init_args.learning_rate": numbers.learning_rate,
+        "model.init_args.weight_decay": numbers.weight_decay,
+        "model.init_args.warmup_ratio": numbers.warmup_ratio,
+        "data.init_args.batch_size": numbers.batch_size,
+        "data.init_args.max_length": numbers.max_length,
+        "trainer.max_epochs": numbers.epochs,
+        "trainer.gradient_clip_val": numbers.max_gradient_norm,
+        "trainer.precision": "bf16-mixed" if numbers.bf16 else "32-true",
+    }
+    if corpus in PEER_LOSSES:
+        options["model.init_args.loss"] = PEER_LOSSES[corpus]
+    # the peer trains on all of train and chooses nothing on dev: a held-out part would be fewer rows
+    source = json.dumps({"train": _file(corpus, "train"), "val": _val(corpus), "test": _file(corpus, "test")})
+    return _run(corpus, seed, {**options, "data.init_args.source": source}, checkpoint="last.ckpt")
+
+
+def shipped(corpus: str, seed: int) -> dict[str, float]:
+    """Runs the shipped configuration with nothing set but encoder and source; the best epoch is chosen on dev."""
+    options = {"data.init_args.source": str(folder(corpus)), "trainer.precision": "bf16-mixed"}
+    return _run(corpus, seed, options, checkpoint="best.ckpt")
+
+
+def _file(corpus: str, split: str) -> str:
+    return str(folder(corpus) / f"{split}.jsonl")
+
+
+def _val(corpus: str) -> str:
+    dev = Path(_file(corpus, "dev"))
+    return str(dev) if dev.exists() else _file(corpus, "test")
+
+
+def _run(corpus: str, seed: int, options: dict[str, object], checkpoint: str) -> dict[str, float]:
+    """Fits, and scores a checkpoint on dev and test."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run = Path(scratch) / "run"
+        os.environ.setdefault("LIGHTNING_CLF_CACHE", str(Path(scratch) / "cache"))
+        words = [f"--{key}={value}" for key, value in options.items()]
+        words += [f"--model.init_args.encoder={encoder()}", f"--seed_everything={seed}"]
+        words += [f"--trainer.default_root_dir={run}", "--trainer.enable_progress_bar=false"]
+        started = time.perf_counter()
+        _succeed(["fit", "--config", CONFIGS[corpus], *words])
+        seconds = time.perf_counter() - started
+        metrics: dict[str, float] = {"train_seconds": seconds}
+        for command, stage in (("validate", "val"), ("test", "test")):
+            _succeed([command, f"--ckpt_path={run / checkpoint}"])
+            written = json.loads((run / f"{stage}_metrics.json").read_text(encoding="utf-8"))
+            metrics |= {name: value for name, value in written.items() if name.count("/") == 1}
+        return metrics
+
+
+def _succeed(words: list[str]) -> None:
+    with contextlib.redirect_stdout(None):
+        code = main(words)
+    if code:
+        raise RuntimeError(f"lightning-clf {' '.join(words)} ended with {code}")

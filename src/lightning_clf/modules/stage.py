@@ -1,0 +1,40 @@
+"""What one stage of a run is judged by: its metrics, and its loss over the whole epoch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from lightning_clf.labels import LabelSpace
+from lightning_clf.losses import LossTerms
+from lightning_clf.metrics import build_metrics
+from lightning_clf.prediction import Prediction
+
+
+class StageScores(nn.Module):
+    """The metrics and the mean loss of `train`, `val` or `test`, over one epoch and all processes.
+
+    Args:
+        labels: The label space, which says what the metrics are.
+    """
+
+    def __init__(self, labels: LabelSpace) -> None:
+        super().__init__()
+        self.metrics = build_metrics(labels)
+        self.loss = MeanMetric()
+
+    @torch.no_grad()
+    def update(self, terms: LossTerms, prediction: Prediction, targets: Tensor) -> None:
+        """Take in one batch."""
+        self.loss.update(terms.mean.detach(), terms.weight.detach())
+        self.metrics.update(prediction, targets)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Every number by its public name, in float32. The loss is the mean over places, not over batches."""
+        return {name: value.float() for name, value in {"loss": self.loss.compute(), **self.metrics.compute()}.items()}
+
+    def reset(self) -> None:
+        """Forget every batch."""
+        self.metrics.reset()
+        self.loss.reset()

@@ -1,0 +1,262 @@
+"""Texts with labels: what a row may hold, what it becomes, and what is said of the rows that cannot be used."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from lightning_clf.data import MultiLabelDataModule, NLIDataModule, SequenceDataModule, SST2DataModule
+from lightning_clf.data.base import BaseDataModule
+
+from .conftest import complaint, make_tokenizer, write
+
+
+def ready(datamodule: BaseDataModule[Any]) -> Any:
+    datamodule.tokenizer = make_tokenizer()
+    datamodule.prepare_data()
+    datamodule.setup()
+    return datamodule
+
+
+def targets(datamodule: BaseDataModule[Any], split: str = "val") -> list[Any]:
+    return [row["target"] for row in datamodule._rows_of(split)]
+
+
+def rows(*labels: Any, key: str = "label") -> list[dict[str, Any]]:
+    return [{"text": f"film {index}", key: label} for index, label in enumerate(labels)]
+
+
+GOOD = rows("bad", "good", "bad", "good")
+
+
+def fault(dev: list[dict[str, Any]], train: list[dict[str, Any]] = GOOD, **options: Any) -> str:
+    return complaint(lambda: ready(SequenceDataModule({"train": train, "dev": dev}, **options)))
+
+
+class TestSingle:
+    def test_labels_are_sorted_or_as_declared(self) -> None:
+        assert SequenceDataModule({"train": rows("b", "a", "c")}).labels.names == ("a", "b", "c")
+        assert SequenceDataModule({"train": rows("10", 9, "-3")}).labels.names == ("-3", "9", "10")
+        assert SequenceDataModule({"train": rows("b", "a")}, labels=["b", "a"]).labels.names == ("b", "a")
+
+    def test_declared_labels_need_no_scan(self) -> None:
+        assert SequenceDataModule("no/folder", labels=["a", "b"]).labels.names == ("a", "b")
+
+    def test_numbers_are_positions_among_declared_names(self) -> None:
+        data = {"train": rows(0, 1, "1", "negative"), "dev": rows(1, 0.0, " positive ")}
+        datamodule = ready(SST2DataModule(data))
+        assert targets(datamodule, "train") == [0, 1, 1, 0]
+        assert targets(datamodule) == [1, 0, 1]
+        assert datamodule.class_counts == [2, 2]
+
+    def test_a_number_that_is_a_name_is_that_name(self) -> None:
+        data = {"train": rows(5, 3, 1), "dev": rows(1, 3)}
+        assert targets(ready(SequenceDataModule(data, labels=["5", "3", "1"]))) == [2, 1]
+
+    def test_texts_and_columns(self) -> None:
+        datamodule = SequenceDataModule(
+            [{"t": "a", "p": "b", "y": "x"}, {"t": "c", "p": "d", "y": "z"}] * 2,
+            text_column="t",
+            text_pair_column="p",
+            label_column="y",
+        )
+        assert datamodule.input_columns == {"text": "t", "text_pair": "p"}
+        batch = next(iter(ready(datamodule).train_dataloader()))
+        assert batch.inputs["token_type_ids"][0].tolist() == [0, 0, 0, 1, 1]
+
+    def test_hub_column_names(self) -> None:
+        data = [{"sentence": "a", "label": "x"}, {"sentence": "b", "label": "y"}]
+        assert SequenceDataModule({"train": data}).input_columns == {"text": "sentence"}
+
+    def test_an_unread_second_text_is_mentioned(self) -> None:
+        data = [{"text": "a", "text_pair": "b", "label": "x"}]
+        with pytest.warns(UserWarning, match="train has a column 'text_pair' that is not read"):
+            assert SequenceDataModule(data).input_columns == {"text": "text"}
+
+    def test_unlabelled_rows_are_left_out(self) -> None:
+        data = {"train": rows("a", -1, "b"), "dev": rows("a", "-1"), "test": rows(-1, -1)}
+        with pytest.warns(UserWarning, match="train: 1 of 3 rows have -1 for a label and are left out as unlabelled"):
+            datamodule = ready(SequenceDataModule(data))
+        assert datamodule.labels.names == ("a", "b")
+        assert targets(datamodule, "train") == [0, 1]
+        assert [row["example_id"] for row in datamodule._rows_of("train")] == [0, 2]
+        message = complaint(datamodule.test_dataloader)
+        assert "no row of test has a label (all have -1: the hub keeps the labels of contests to itself)" in message
+        assert "evaluate on the val split instead" in message
+
+    def test_minus_one_may_be_a_label_if_declared(self) -> None:
+        data = {"train": rows(-1, 0, 1), "dev": rows(1, -1)}
+        assert targets(ready(SequenceDataModule(data, labels=["-1", "0", "1"]))) == [2, 0]
+
+    def test_empty_texts_are_kept_and_counted(self) -> None:
+        data = {"train": [*GOOD, {"text": " ", "label": "bad"}], "dev": GOOD}
+        with pytest.warns(UserWarning, match="train: 1 of 5 rows have an empty text; they are kept"):
+            assert ready(SequenceDataModule(data)).num_train == 5
+
+    def test_duplicates_of_train_are_dropped_on_request(self) -> None:
+        data = {"train": [*GOOD, *GOOD], "dev": [*GOOD, *GOOD]}
+        assert ready(SequenceDataModule(data)).num_train == 8
+        datamodule = ready(SequenceDataModule(data, drop_duplicates=True))
+        assert datamodule.num_train == 4
+        assert len(targets(datamodule)) == 8
+
+    @pytest.mark.parametrize(
+        ("row", "message"),
+        [
+            ({"text": "a"}, "dev[0] has no column 'label' (columns: text): set data.label_column to the one to use"),
+            ({"label": "bad"}, "dev[0] has no column 'text' (columns: label): set data.text_column to the one to use"),
+            ({"text": "a", "label": None}, "dev[0] has no label (column 'label' is empty)"),
+            ({"text": "a", "label": " "}, "dev[0] has no label (column 'label' is empty)"),
+            ({"text": "a", "label": float("nan")}, "dev[0] has no label (column 'label' is empty)"),
+            ({"text": "a", "label": "x"}, "label 'x' (dev[0]) is not in train nor data.labels: add it to data.labels"),
+            ({"text": "a", "label": 1}, "label '1' (dev[0]) is not in train nor data.labels"),
+            ({"text": "a", "label": ["bad"]}, "dev[0] has a list of labels (['bad']): if rows have several, use Multi"),
+            (
+                {"text": "a", "label": 0.5},
+                "dev[0] has the label 0.5, which names no class: to predict numbers use",
+            ),
+            ({"text": None, "label": "bad"}, "column 'text' of dev[0] is empty (null), not text"),
+            ({"text": 3, "label": "bad"}, "column 'text' of dev[0] is a int, not text"),
+            ({"text": "a\ud800", "label": "bad"}, "column 'text' of dev[0] holds half a surrogate pair (character 2)"),
+        ],
+    )
+    def test_faults(self, row: dict[str, Any], message: str) -> None:
+        assert message in fault([row])
+
+    def test_whole_splits(self) -> None:
+        assert "no row of dev has a label (2 have -1): give labelled rows" in fault(rows(-1, -1))
+        one = rows("good", "good")
+        message = fault(one, one, labels=["bad", "good"])
+        assert "all rows of train have the label 'good': a classifier needs two classes to tell apart" in message
+        assert "needs at least two labels, but only 'good' was found" in fault(one, one)
+        message = complaint(lambda: SequenceDataModule({"test": GOOD}).labels)
+        assert message.startswith("data.source has no train split to find the labels in (test only): set data.labels")
+
+    def test_line_numbers(self, tmp_path: Path) -> None:
+        write(tmp_path, train__jsonl=GOOD, dev__csv='text,label\n"a\nb",bad\nc,x\n')
+        message = complaint(lambda: ready(SequenceDataModule(tmp_path)))
+        assert f"label 'x' ({tmp_path}/dev.csv line 4) is not in train" in message
+
+
+class TestMulti:
+    def test_lists(self) -> None:
+        data = {"train": rows(["b", "a"], [], ["c", "c"], key="labels"), "dev": rows([], ["c", "a"], key="labels")}
+        datamodule = ready(MultiLabelDataModule(data))
+        assert datamodule.labels.kind == "multi"
+        assert targets(datamodule, "train") == [[0, 1], [], [2]]
+        assert targets(datamodule) == [[], [0, 2]]
+        assert datamodule.class_counts == [1, 1, 1]
+        assert next(iter(datamodule.val_dataloader())).targets.tolist() == [[0, 0, 0], [1, 0, 1]]
+
+    def test_separator(self, tmp_path: Path) -> None:
+        write(tmp_path, train__csv="text,labels\na,x|y\nb,\nc, y |\n", dev__csv="text,labels\na,x\n")
+        datamodule = ready(MultiLabelDataModule(tmp_path, label_separator="|"))
+        assert targets(datamodule, "train") == [[0, 1], [], [1]]
+
+    def test_a_column_a_label(self, tmp_path: Path) -> None:
+        write(tmp_path, train__csv="text,y,x\na,1,0\nb,0,1\n", dev__csv="text,y,x\na,1,1.0\nb,False,0\n")
+        datamodule = ready(MultiLabelDataModule(tmp_path, label_columns=["y", "x"]))
+        assert datamodule.labels.names == ("y", "x")
+        assert targets(datamodule) == [[0, 1], []]
+
+    def test_counts_include_labels_without_rows(self) -> None:
+        data = {"train": rows(["a"], ["b"], key="labels"), "dev": rows(["a"], key="labels")}
+        assert ready(MultiLabelDataModule(data, labels=["z", "a", "b", "y"])).class_counts == [0, 1, 1, 0]
+
+    @pytest.mark.parametrize(
+        ("label", "message"),
+        [
+            ("a", "dev[0] has the label 'a', not a list: give a list of labels, or set data.label_separator"),
+            (3, "dev[0] has the label 3, not a list"),
+            (None, "dev[0] has no label (column 'labels' is empty)"),
+            (["a", "q"], "label 'q' (dev[0]) is not in train nor data.labels"),
+            (["a", ""], "dev[0] has an empty label"),
+            (["a", None], "dev[0] has an empty label"),
+        ],
+    )
+    def test_faults(self, label: Any, message: str) -> None:
+        train = rows(["a"], ["b"], key="labels")
+        assert message in fault(rows(label, key="labels"), train, kind="multi")
+
+    def test_flags(self) -> None:
+        train = [{"text": "a", "x": 1, "y": 0}]
+        assert "column 'y' of dev[0] is 2: columns of data.label_columns hold 0 or 1" in fault(
+            [{"text": "a", "x": 1, "y": 2}], train, kind="multi", label_columns=["x", "y"]
+        )
+        assert "dev[0] has no column 'y' (columns: text, x): set data.label_columns" in fault(
+            [{"text": "a", "x": 1}], train, kind="multi", label_columns=["x", "y"]
+        )
+
+
+class TestScore:
+    def test_scores(self) -> None:
+        data = {"train": rows(0, "2.5", 5.0, key="score"), "dev": rows(1, -1, key="score")}
+        datamodule = ready(SequenceDataModule(data, kind="score", score_range=(0.0, 5.0)))
+        assert datamodule.labels.to_dict()["range"] == [0.0, 5.0]
+        assert targets(datamodule, "train") == [0.0, 2.5, 5.0]
+        assert targets(datamodule) == [1.0]
+        assert datamodule.class_counts == [3]
+
+    @pytest.mark.parametrize(
+        ("score", "message"),
+        [
+            ("nan", "score 'nan' (dev[0]) is not a finite number"),
+            (float("inf"), "score inf (dev[0]) is not a finite number"),
+            ("high", "score 'high' (dev[0]) is no number: correct it, or set data.label_column"),
+            (True, "score True (dev[0]) is not a finite number"),
+            (5.1, "score 5.1 (dev[0]) is outside data.score_range [1, 5]"),
+            (None, "dev[0] has no label (column 'score' is empty)"),
+            (float("nan"), "dev[0] has no label (column 'score' is empty)"),
+        ],
+    )
+    def test_faults(self, score: Any, message: str) -> None:
+        train = rows(1, 2, key="score")
+        assert message in fault(rows(score, key="score"), train, kind="score", score_range=(1, 5))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kind": "score"}, "data.kind: score needs data.score_range: set it to the lowest and highest score"),
+        ({"score_range": (1, 5)}, "data.score_range is for kind: score, but data.kind is single"),
+        ({"label_columns": ["a"]}, "data.label_columns is for kind: multi, but data.kind is single"),
+        ({"label_separator": "|"}, "data.label_separator is for kind: multi, but data.kind is single"),
+        ({"kind": "multi", "label_columns": ["a"], "label_separator": "|"}, "data.label_columns replaces"),
+        ({"kind": "multi", "label_columns": ["a"], "labels": ["b"]}, "name different labels: remove data.labels"),
+        ({"batch_size": 0}, "data.batch_size is 0: give 1 or more"),
+        ({"eval_batch_size": 0}, "data.eval_batch_size is 0: give 1 or more"),
+        ({"num_workers": -1}, "data.num_workers is -1: give 0 or more"),
+        ({"max_length": 0}, "data.max_length is 0: give 1 or more"),
+        ({"val_fraction": 1.0}, "data.val_fraction is 1.0: give a number between 0 and 1"),
+    ],
+)
+def test_arguments(options: dict[str, Any], message: str) -> None:
+    assert message in complaint(lambda: SequenceDataModule(GOOD, **options))
+
+
+def test_corpora_know_their_kind() -> None:
+    assert "SST2DataModule has no kind 'multi': use single" in complaint(lambda: SST2DataModule(GOOD, kind="multi"))
+    assert "MultiLabelDataModule has no kind 'single'" in complaint(lambda: MultiLabelDataModule(GOOD, kind="single"))
+
+
+class TestNLI:
+    ROW: ClassVar = {"text": "a", "text_pair": "b"}
+
+    def test_case_of_labels(self) -> None:
+        train = [{**self.ROW, "label": name} for name in ("NEUTRAL", "Entailment", "contradiction")]
+        datamodule = ready(NLIDataModule({"train": train, "dev": train}))
+        assert datamodule.labels.names == ("entailment", "neutral", "contradiction")
+        assert targets(datamodule) == [1, 0, 2]
+        assert datamodule.input_columns == {"text": "text", "text_pair": "text_pair"}
+
+    def test_a_pair_is_required(self) -> None:
+        train = [{"text": "a", "label": "neutral"}]
+        message = complaint(lambda: NLIDataModule({"train": train}).row_format)
+        assert "train has no column 'text_pair' or 'hypothesis' or" in message
+        assert "set data.text_pair_column to the one to use" in message
+
+    def test_truncation_is_counted(self, tokenizer: PreTrainedTokenizerFast, caplog: pytest.LogCaptureFixture) -> None:
+        train = [{"text": "a " * 9, "text_pair": "b", "label": name} for name in ("neutral", "entailment")]
+        datamodule = ready(NLIDataModule({"train": train, "dev": [{**self.ROW, "label": "neutral"}]}, max_length=8))
+        assert datamodule.truncated_counts == {"train": 2, "val": 0}
