@@ -27,7 +27,7 @@ from lightning_clf.encoding.tokenizer import Tokenizer
 from lightning_clf.errors import InputError
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
-from lightning_clf.network import Network, quiet_transformers
+from lightning_clf.network import Network, model_options, quiet_transformers
 
 SECTION = "lightning_clf"
 """The key under which a checkpoint holds all that loading needs besides the weights."""
@@ -181,7 +181,8 @@ def _load_folder(folder: Path) -> Artefact:
 def _encoder_weights(folder: Path, network: Network) -> dict[str, Tensor]:
     # through from_pretrained, which knows the names older versions of an architecture saved under
     with quiet_transformers():
-        model = type(network.encoder).from_pretrained(folder, config=network.config, dtype=torch.float32)
+        options = model_options(network.head, network.config)
+        model = type(network.encoder).from_pretrained(folder, config=network.config, dtype=torch.float32, **options)
     state: dict[str, Tensor] = model.state_dict()
     return state
 

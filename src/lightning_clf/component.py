@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
 from lightning_clf.errors import InputError
 
 C = TypeVar("C", bound="Component")
 Spec = dict[str, Any]
+
+_NAMELESS = "*"  # marks arguments no keyword can give
+# NumPy's float64 and the members of an enum are subclasses of these, which torch.load(weights_only=True) refuses
+_PLAIN: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
 
 
 class Component:
@@ -31,8 +36,10 @@ class Component:
             return self  # __init__ raises the same error, with the traceback a caller expects
         init_args: dict[str, Any] = {}
         for name, value in list(bound.arguments.items())[1:]:
-            is_variadic = bound.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
-            init_args.update(value if is_variadic else {name: value})
+            kind = bound.signature.parameters[name].kind
+            if kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL):
+                name = _NAMELESS + name
+            init_args.update(value if kind is inspect.Parameter.VAR_KEYWORD else {name: value})
         # nn.Module.__setattr__ refuses to store anything before nn.Module.__init__ has run
         object.__setattr__(self, "_init_args", init_args)
         return self
@@ -44,6 +51,12 @@ class Component:
             InputError: If an argument is not a primitive, a list or mapping of them, or another component.
         """
         path = f"{type(self).__module__}.{type(self).__qualname__}"
+        for name in self._init_args:
+            if name.startswith(_NAMELESS):
+                raise InputError(
+                    f"{path} takes {name.removeprefix(_NAMELESS)!r} by position alone, which a checkpoint cannot hold: "
+                    "make it an argument with a name, a list if need be"
+                )
         init_args = {name: _primitive(value, f"{path}({name}=…)") for name, value in self._init_args.items()}
         return {"class_path": path, "init_args": init_args}
 
@@ -75,7 +88,7 @@ def import_class(path: str, base: type[C]) -> type[C]:
     module_name, _, class_name = path.rpartition(".")
     try:
         cls = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise InputError(
             f"class {path!r} cannot be imported ({error}): install or put on PYTHONPATH the package that defines it"
         ) from error
@@ -87,12 +100,17 @@ def import_class(path: str, base: type[C]) -> type[C]:
 def _primitive(value: Any, where: str) -> Any:
     if isinstance(value, Component):
         return {"__component__": value.spec()}
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, bool):
         return value
+    for primitive, plain in _PLAIN.items():
+        if isinstance(value, primitive):
+            return plain(value)
     if isinstance(value, list | tuple):
         return [_primitive(item, where) for item in value]
     if isinstance(value, dict):
-        return {str(key): _primitive(item, where) for key, item in value.items()}
+        if not all(isinstance(key, str) for key in value):
+            raise InputError(f"{where} is a mapping whose keys are not all strings, which a checkpoint cannot hold")
+        return {_PLAIN[str](key): _primitive(item, where) for key, item in value.items()}
     raise InputError(
         f"{where} is a {type(value).__name__}, which a checkpoint cannot hold: pass numbers, strings, lists, mappings "
         "or other components"

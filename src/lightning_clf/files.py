@@ -16,18 +16,23 @@ def write_atomically(path: Path) -> Iterator[TextIO]:
     """Open a UTF-8 text file that appears under its name only once it is complete.
 
     Args:
-        path: The final name. What stood there before stands until the new file is whole.
+        path: The final name. What stood there before stands until the new file is whole. A pipe or a device is written
+            to as it is, since a finished file would take its place.
 
     Raises:
         InputError: If the file cannot be written or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    straight = os.path.exists(path) and not os.path.isfile(path)
+    temporary = path if straight else path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8", newline="") as file:
             yield file
-        temporary.replace(path)
+        if not straight:
+            temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}): choose another place") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if not straight:
+            with contextlib.suppress(OSError):  # where the folder could not be made, this fails once more
+                temporary.unlink()

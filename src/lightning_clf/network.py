@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -69,7 +70,7 @@ class Network(nn.Module):
         Raises:
             InputError: If the encoder is not to be had, or has no such head or configuration key.
         """
-        check_available(name)
+        name = check_available(name)
         try:
             config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         except (OSError, ValueError, KeyError) as error:
@@ -84,7 +85,7 @@ class Network(nn.Module):
                     dtype=torch.float32,  # else transformers 5 keeps the precision the file was saved in
                     ignore_mismatched_sizes=True,  # a head saved for another number of labels is made anew
                     trust_remote_code=trust_remote_code,
-                    **_model_options(head, config),
+                    **model_options(head, config),
                 )
             except (OSError, ValueError) as error:
                 raise InputError(f"encoder {name!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
@@ -102,7 +103,7 @@ class Network(nn.Module):
         options = {key: value for key, value in config.items() if key != "model_type"}
         restored = AutoConfig.for_model(config["model_type"], **options)
         head.attach(restored, labels)
-        encoder = head.auto_class().from_config(restored, **_model_options(head, restored))
+        encoder = head.auto_class().from_config(restored, **model_options(head, restored))
         return cls(encoder.float(), head, labels)
 
     @property
@@ -148,8 +149,10 @@ def _configure(
         config.pad_token_id = tokenizer.pad_token_id
 
 
-def _model_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
-    """Leave out the pooler of a bare encoder: our heads do not read it, and DDP refuses unused parameters."""
+def model_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
+    """What an encoder is made with besides its configuration.
+
+    The pooler of a bare encoder is left out: our heads do not read it, and DDP refuses unused parameters."""
     mapping = head.auto_class()._model_mapping
     model_class = mapping[type(config)] if type(config) in mapping else None
     has_pooler = model_class and "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
@@ -160,7 +163,7 @@ def _model_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
 def quiet_transformers() -> Iterator[None]:
     """Hold back the report that a new head's weights are new, and progress bars that are over before they are read."""
     level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(transformers_logging.ERROR)
+    transformers_logging.set_verbosity(logging.ERROR)
     transformers_logging.disable_progress_bar()
     try:
         yield

@@ -31,11 +31,6 @@ def make_tokenizer(extra: Iterable[str] = ()) -> PreTrainedTokenizerFast:
     )
 
 
-@pytest.fixture
-def tokenizer() -> PreTrainedTokenizerFast:
-    return make_tokenizer()
-
-
 @pytest.fixture(autouse=True)
 def cache_dir(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of its own for every test."""

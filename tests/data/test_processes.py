@@ -33,7 +33,7 @@ def test_two_processes(tmp_path: Path, cache_dir: Path, sharded_by_lightning: bo
         "GLOO_SOCKET_IFNAME": "lo",
     }
     command = [sys.executable, "-m", "tests.data.test_processes", str(tmp_path), str(int(sharded_by_lightning))]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **address}, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     seen = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     for stage, count in (("val", 11), ("test", 7)):

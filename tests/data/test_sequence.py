@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from transformers import PreTrainedTokenizerFast
 
 from lightning_clf.data import MultiLabelDataModule, NLIDataModule, SequenceDataModule, SST2DataModule
 from lightning_clf.data.base import BaseDataModule
@@ -256,7 +255,10 @@ class TestNLI:
         assert "train has no column 'text_pair' or 'hypothesis' or" in message
         assert "set data.text_pair_column to the one to use" in message
 
-    def test_truncation_is_counted(self, tokenizer: PreTrainedTokenizerFast, caplog: pytest.LogCaptureFixture) -> None:
+    def test_truncation_is_counted_and_said(self, caplog: pytest.LogCaptureFixture) -> None:
         train = [{"text": "a " * 9, "text_pair": "b", "label": name} for name in ("neutral", "entailment")]
-        datamodule = ready(NLIDataModule({"train": train, "dev": [{**self.ROW, "label": "neutral"}]}, max_length=8))
+        dev = [{**self.ROW, "label": "neutral"}]
+        with caplog.at_level("INFO"):
+            datamodule = ready(NLIDataModule({"train": train, "dev": dev}, max_length=8))
         assert datamodule.truncated_counts == {"train": 2, "val": 0}
+        assert "max_length=8 cuts texts: 2 of train" in caplog.messages

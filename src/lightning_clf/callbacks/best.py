@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
@@ -31,10 +32,25 @@ class BestCheckpoint(ModelCheckpoint):
         self._exported_score: Tensor | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the metric from the module, and the run folder from the logger."""
-        self.monitor = _classifier(pl_module).monitor
-        self.dirpath = self.dirpath or trainer.log_dir or trainer.default_root_dir
+        """Take the run folder from the logger."""
+        _classifier(pl_module)
+        if self.dirpath is None:
+            self.dirpath = str(Path(trainer.log_dir or trainer.default_root_dir).absolute())
         super().setup(trainer, pl_module, stage)
+
+    @property
+    def state_key(self) -> str:
+        """The name of this callback's state in checkpoints, which are read before the metric is known."""
+        return type(self).__qualname__
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where a run was left; its best has been exported."""
+        super().load_state_dict(state_dict)
+        self._exported_score = self.best_model_score
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the metric from the module, which chooses it once it knows its labels."""
+        self.monitor = _classifier(pl_module).monitor
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, and export if this epoch is the best so far.
@@ -42,23 +58,27 @@ class BestCheckpoint(ModelCheckpoint):
         Raises:
             InputError: If there is no metric of the name `monitor`; said after the sanity check, before any training.
         """
-        if self.monitor not in trainer.callback_metrics:
+        if trainer.state.fn == TrainerFn.FITTING and self.monitor not in trainer.callback_metrics:
             known = ", ".join(sorted(name for name in trainer.callback_metrics if name.count("/") == 1))
             raise InputError(f"model.monitor {self.monitor!r} is not a metric of this task: use one of {known}")
         super().on_validation_end(trainer, pl_module)
-        self._export_if_better(trainer, pl_module)
+        if not self._should_save_on_train_epoch_end(trainer):
+            self._after_saving(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch where Lightning saves there, and export if it is the best so far."""
         super().on_train_epoch_end(trainer, pl_module)
-        self._export_if_better(trainer, pl_module)
+        if self._should_save_on_train_epoch_end(trainer):
+            self._after_saving(trainer, pl_module)
 
-    def _export_if_better(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.best_model_score is self._exported_score:
-            return
-        self._exported_score = self.best_model_score
-        if self.export and trainer.is_global_zero:
-            _classifier(pl_module).artefact.save(self.export_folder)
+    def _after_saving(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.best_model_score is not self._exported_score:
+            self._exported_score = self.best_model_score
+            if self.export and trainer.is_global_zero:
+                _classifier(pl_module).artefact.save(self.export_folder)
+        if not self._should_skip_saving_checkpoint(trainer):
+            # not the best: Lightning leaves last.ckpt as it was, and a fit would go on from there
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the best epoch's weights back, and say which it was."""

@@ -25,11 +25,20 @@ class TaskEarlyStopping(EarlyStopping):
     ) -> None:
         # never stopping is an endless patience: one code path, and the state in a checkpoint stays the same
         super().__init__(
-            monitor="", min_delta=min_delta, patience=2**31 if patience is None else patience, mode=mode, strict=False
+            monitor="",
+            min_delta=min_delta,
+            patience=2**31 if patience is None else patience,
+            mode=mode,
+            strict=False,
+            check_finite=patience is not None,
         )
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the metric from the module."""
+    @property
+    def state_key(self) -> str:
+        """The name of this callback's state in checkpoints, which are read before the metric is known."""
+        return type(self).__qualname__
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the metric from the module, which chooses it once it knows its labels."""
         if isinstance(pl_module, ClassifierModule):
             self.monitor = pl_module.monitor
-        super().setup(trainer, pl_module, stage)

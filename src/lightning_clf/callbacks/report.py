@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class ClassReport(Callback):
     def _report(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not isinstance(pl_module, ClassifierModule) or not trainer.is_global_zero:
             return
-        metrics = pl_module.stage_metrics(stage)
+        metrics = pl_module.stage_scores(stage).metrics
         numbers = {name: float(value) for name, value in trainer.callback_metrics.items()}
         rows = metrics.per_class()
         print(_table(rows, {name: value for name, value in numbers.items() if name.count("/") == 1}))
@@ -55,7 +56,8 @@ def write_report(folder: Path, stage: str, numbers: dict[str, float], metrics: M
         numbers: Every metric by its name.
         metrics: The metrics, computed.
     """
-    _write_json(folder / f"{stage}_metrics.json", numbers)
+    # JSON has no NaN: what a split leaves undefined is null
+    _write_json(folder / f"{stage}_metrics.json", {name: None if isnan(x) else x for name, x in numbers.items()})
     rows = metrics.per_class()
     if rows:
         _write_csv(folder / f"{stage}_classes.csv", ClassRow._fields, rows)

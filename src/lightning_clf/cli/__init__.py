@@ -62,6 +62,10 @@ def _run(words: list[str]) -> int:
         print(_HELP, end="")
         return 0
     command, *options = words
+    # a user's own classes lie in the working folder more often than in an installed package; last, so that they
+    # can shadow nothing
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     if command in _TRAINING:
         from lightning_clf.cli.training import run_training
 

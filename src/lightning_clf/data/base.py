@@ -27,7 +27,7 @@ from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, Sourc
 from lightning_clf.data.split import Split
 from lightning_clf.encoding import Collator, Tokenizer
 from lightning_clf.errors import InputError
-from lightning_clf.labels import LabelSpace
+from lightning_clf.labels import Kind, LabelSpace
 
 BatchLoader = DataLoader[Batch]
 R = TypeVar("R", bound=RowFormat)
@@ -47,6 +47,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         split_names: What the splits are called in folders and on the hub.
         fallback_format: The format of files whose name does not tell it.
         known_labels: The labels, where the task has the same in every source.
+        kind: The kind of label that is read.
         tokenizer: The tokenizer, where no module brings one.
 
     Args:
@@ -76,6 +77,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     fallback_format: ClassVar[Format | None] = None
     known_labels: ClassVar[tuple[str, ...] | None] = None
 
+    kind: Kind
     tokenizer: Tokenizer | None = None
 
     def __init__(
@@ -132,15 +134,21 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     @cached_property
     def labels(self) -> LabelSpace:
-        """The label space. Where nothing declares it, the train split is read once.
+        """The label space: as declared, else that of a trained module, else as the train split has it, read once.
 
-        Without a train split it is that of the model being evaluated.
+        Raises:
+            InputError: If the module is for labels of another kind, or labels cannot be found.
         """
-        if self.declared is None and "train" not in self.splits:
-            known = getattr(self._module(), "labels", None)
-            if isinstance(known, LabelSpace):
-                return known
-        return self._find_labels()
+        module = self._module()
+        wanted = getattr(module, "kind", self.kind)
+        if wanted != self.kind:
+            raise InputError(
+                f"{type(module).__name__} needs labels of kind {wanted!r}, but {type(self).__name__} reads kind "
+                f"{self.kind!r}: choose the module or the datamodule (its key `kind`) that fits"
+            )
+        known = getattr(module, "labels", None)
+        is_open = self.declared is None and self.kind != "score"  # the range of a score is always declared
+        return known if is_open and isinstance(known, LabelSpace) else self._find_labels()
 
     @property
     def input_columns(self) -> dict[str, str]:

@@ -117,6 +117,11 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         self.score_range = score_range
         self._check_arguments()
 
+    @property
+    def declared(self) -> list[str] | None:
+        """The label names that the configuration or the corpus declares; columns of labels are named after them."""
+        return super().declared or list(self.label_columns) or None
+
     def _check_arguments(self) -> None:
         if self.kind not in self.kinds:
             raise InputError(f"{type(self).__name__} has no kind {self.kind!r}: use {' or '.join(self.kinds)}")
@@ -165,8 +170,8 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         return LabelSpace.of(self._names(), "multi" if self.kind == "multi" else "single")
 
     def _names(self) -> list[str]:
-        if self.declared or self.label_columns:
-            return self.declared or list(self.label_columns)
+        if self.declared is not None:
+            return self.declared
         split, rows = self._survey_split(), self.row_format
         named = split.class_names(rows.label_column or "")
         if named is not None:

@@ -11,7 +11,7 @@ from lightning_clf.data.readers import Format
 from lightning_clf.data.sources import Source
 from lightning_clf.data.token_rows import TokenRows, resolve_columns, survey_tags
 from lightning_clf.errors import InputError
-from lightning_clf.labels import LabelSpace, sort_names
+from lightning_clf.labels import Kind, LabelSpace, sort_names
 from lightning_clf.schemes import Scheme, entity_types
 
 _LOOKS_LIKE_A_TAG = re.compile(r"O|[BIESLU]-.+")
@@ -46,6 +46,8 @@ class TokenDataModule(BaseDataModule[TokenRows]):
     Raises:
         InputError: If an argument is out of range, or the source is not there.
     """
+
+    kind: Kind = "tags"
 
     def __init__(
         self,

@@ -146,7 +146,7 @@ FRAME_CLAUSES = {
     "future": "S will b O T",
     "negative": "S did not b O T",
     "perfect": "S had already pp O T",
-    "wish": "S wanted to b O T",
+    "chance": "S may b O T",
     "expected": "nobody expected S to b O T",
     "passive future": "O will be pp by S T",
     "cleft": "it was S that p O T",

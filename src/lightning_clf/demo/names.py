@@ -19,26 +19,28 @@ def _parts(text: str) -> list[str]:
 
 # Names that English really uses for several types. Training has them all, so that they work when typed by hand.
 _FAMILIAR = _parts(
-    """Jordan Paris Washington Amazon Ford Lincoln Chelsea Florence Austin Madison Sydney Houston Dallas Phoenix Tesla
-    Mercedes Siemens Morgan Hershey Disney Bentley Ferrari Georgia Victoria Virginia Charlotte Cheyenne Dakota Savannah
-    Brooklyn Kent Lancaster York Bristol Berkeley Stanford Hamilton Wellington Darwin Lima Santiago Nelson Apple Orange
-    Shell Target Oracle Sage Puma Jaguar Delta Corona May March Will Mark Grant Rose Hope Hunter Chase Bill"""
+    """Jordan Paris Washington Amazon Ford Lincoln Chelsea Florence Austin Madison Sydney Houston Dallas Phoenix
+    Tesla Mercedes Siemens Morgan Hershey Disney Bentley Ferrari Georgia Victoria Virginia Charlotte Cheyenne
+    Dakota Savannah Brooklyn Kent Lancaster York Bristol Berkeley Stanford Hamilton Wellington Darwin Lima
+    Santiago Nelson Apple Orange Shell Target Oracle Sage Puma Jaguar Delta Corona May March Will Mark Grant Rose
+    Hope Hunter Chase Bill"""
 )
 _GIVEN = _parts(
     """Adam Agnes Ahmed Alice Amir Amy Andrea Anna Anton Arthur Beatrice Ben Boris Carla Carlos Cecil Clara Claude
-    Colin Dana Daniel David Deepa Diego Dora Edgar Edith Elena Emil Emma Erik Eva Fatima Felix Frank Gemma George Gita Greta
-    Hana Harold Hassan Helen Henry Hugo Ida Igor Ingrid Irene Ivan Jack James Jane Jin Joan John Jorge Julia Karen Karl
-    Keiko Kofi Laura Leila Leo Lena Liam Linda Louis Lucy Luis Magnus Marco Maria Martha Mei Mia Miguel Mona Nadia Nina
-    Noah Nora Olga Oliver Omar Oscar Pablo Paul Pavel Petra Priya Rachel Rafael Ravi Rita Robert Rosa Ruth Samir Sara
-    Sofia Stefan Susan Tariq Tessa Thomas Tom Ursula Vera Victor Walter Wanda Yusuf Yuki Zara"""
+    Colin Dana Daniel David Deepa Diego Dora Edgar Edith Elena Emil Emma Erik Eva Fatima Felix Frank Gemma George
+    Gita Greta Hana Harold Hassan Helen Henry Hugo Ida Igor Ingrid Irene Ivan Jack James Jane Jin Joan John Jorge
+    Julia Karen Karl Keiko Kofi Laura Leila Leo Lena Liam Linda Louis Lucy Luis Magnus Marco Maria Martha Mei Mia
+    Miguel Mona Nadia Nina Noah Nora Olga Oliver Omar Oscar Pablo Paul Pavel Petra Priya Rachel Rafael Ravi Rita
+    Robert Rosa Ruth Samir Sara Sofia Stefan Susan Tariq Tessa Thomas Tom Ursula Vera Victor Walter Wanda Yusuf
+    Yuki Zara"""
 )
 _HEADS = _parts(
-    """Ash Bar Beck Black Brad Bur Cold Crow Dun East Elm Fair Glen Gold Grim Hal Har Hart Hazel Hol Kings Lang Mal Mid
-    Mill Nor Oak Ox Red Rock Shel Stan Stone Sut Thorn Wake West Whit Win Wood"""
+    """Ash Bar Beck Black Brad Bur Cold Crow Dun East Elm Fair Glen Gold Grim Hal Har Hart Hazel Hol Kings Lang Mal
+    Mid Mill Nor Oak Ox Red Rock Shel Stan Stone Sut Thorn Wake West Whit Win Wood"""
 )
 _TAILS = _parts(
-    """borough bridge brook bury by combe cote croft dale den field ford gate ham hurst land ley mere more stead ton well
-    wick worth"""
+    """borough bridge brook bury by combe cote croft dale den field ford gate ham hurst land ley mere more stead ton
+    well wick worth"""
 )
 _ONSETS = _parts("b br c d dr f g gr h j k kr l m n p pr qu r s sh sk st t tr v w y z")
 _VOWELS = _parts("a e i o u")

@@ -35,7 +35,7 @@ class ArchitectureHead(Head):
         return logits
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """Logits as they are, `[B,C]`; of each word's first subword for tags, `[B,W,C]`; squeezed to `[B]` for scores."""
+        """The logits, `[B,C]`; for tags those of each word's first subword, `[B,W,C]`; for scores one number, `[B]`."""
         if self.labels.kind == "tags":
             return gather_words(hidden, batch)
         return hidden.squeeze(-1) if self.labels.kind == "score" else hidden

@@ -52,7 +52,7 @@ class MeanPooling(Pooling):
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """`[N,T,H]` to `[B,H]`."""
         mask = batch.inputs["attention_mask"][..., None].float()
-        return (hidden.float() * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return ((hidden.float() * mask).sum(1) / mask.sum(1).clamp(min=1)).to(hidden.dtype)
 
 
 class MaxPooling(Pooling):
@@ -76,7 +76,7 @@ class AttentionPooling(Pooling):
         """`[N,T,H]` to `[B,H]`."""
         weight: Tensor = self.query(torch.tanh(self.project(hidden))).float()
         weight = weight.masked_fill(batch.inputs["attention_mask"][..., None] == 0, -torch.inf).softmax(1)
-        return (hidden.float() * weight).sum(1)
+        return (hidden.float() * weight).sum(1).to(hidden.dtype)
 
 
 class FirstSubword(Pooling):
@@ -96,7 +96,8 @@ class SubwordMean(Pooling):
         flat = hidden.flatten(0, 1).float()
         total = flat.new_zeros(len(batch) * words + 1, flat.shape[1]).index_add(0, slots, flat)
         count = flat.new_zeros(len(total)).index_add(0, slots, flat.new_ones(len(flat)))
-        return (total / count.clamp(min=1)[:, None])[:-1].view(len(batch), words, -1)
+        mean = total / count.clamp(min=1)[:, None]
+        return mean[:-1].view(len(batch), words, -1).to(hidden.dtype)
 
 
 class SubwordMax(Pooling):

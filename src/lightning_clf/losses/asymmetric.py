@@ -6,9 +6,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from lightning_clf.labels import Kind
-from lightning_clf.losses.base import Loss, LossTerms
+from lightning_clf.losses.base import Loss, LossTerms, answers
+from lightning_clf.losses.focal import focus
 
 
 class AsymmetricLoss(Loss):
@@ -33,11 +35,10 @@ class AsymmetricLoss(Loss):
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Logits `[B,C]` against 0/1 `[B,C]`."""
-        targets = targets.float()
-        present = scores.float().sigmoid()
-        absent = (1 - present + self.margin).clamp(max=1)
-        p = torch.where(targets > 0.5, present, absent)
+        scores, targets, count = answers(scores, targets)
+        # in logarithms throughout: a presence given no chance keeps its gradient, where log(p) would need a clip
+        margin = scores.new_tensor(self.margin).log()
+        log_absent = torch.logaddexp(functional.logsigmoid(-scores), margin).clamp(max=0)
+        log_p = torch.where(targets > 0.5, functional.logsigmoid(scores), log_absent)
         gamma = torch.where(targets > 0.5, self.gamma_positive, self.gamma_negative)
-        # clipped, since a logit of -1e4 would otherwise cost infinitely much
-        terms = -((1 - p) ** gamma) * p.clamp(min=1e-8).log()
-        return LossTerms(terms.sum(), torch.tensor(float(targets.numel()), device=scores.device))
+        return LossTerms((-focus(log_p, gamma) * log_p).sum(), count)

@@ -32,7 +32,7 @@ class LossTerms(NamedTuple):
 
 
 class Loss(Component, nn.Module, ABC):
-    """Compares scores with targets, in float32 whatever the precision of the scores.
+    """Compares scores with targets, in float32 where the scores are of lower precision.
 
     To write one, subclass, name the `kinds` it fits, and define `forward`. `build` and `fit_counts` are there for what
     depends on the labels and on how often each occurs; what `fit_counts` learns must be a buffer, so that a checkpoint
@@ -60,7 +60,18 @@ class Loss(Component, nn.Module, ABC):
         """
 
 
+def full_precision(scores: Tensor) -> Tensor:
+    """Scores in at least float32."""
+    return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+
+
 def valid_places(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Scores `[M,C]` in float32 and targets `[M]` of the M places that have a target."""
+    """Scores `[M,C]` in full precision and targets `[M]` of the M places that have a target."""
     valid = targets.flatten() != IGNORE
-    return scores.flatten(0, -2)[valid].float(), targets.flatten()[valid]
+    return full_precision(scores.flatten(0, -2)[valid]), targets.flatten()[valid]
+
+
+def answers(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores and targets of one shape in full precision, and how many there are."""
+    scores = full_precision(scores)
+    return scores, targets.to(scores.dtype), torch.tensor(float(targets.numel()), device=scores.device)

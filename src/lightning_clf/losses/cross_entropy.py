@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lightning_clf.labels import Kind, LabelSpace
-from lightning_clf.losses.base import Loss, LossTerms, valid_places
+from lightning_clf.losses.base import Loss, LossTerms, answers, valid_places
 from lightning_clf.losses.weights import ClassWeights, class_weights, declared_weights, is_strategy
 
 
@@ -60,10 +60,11 @@ class CrossEntropyLoss(WeightedLoss):
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Logits `[…,C]` against indices `[…]`."""
         logits, indices = valid_places(scores, targets)
+        weights = self.class_weights.to(logits.dtype)
         total = functional.cross_entropy(
-            logits, indices, self.class_weights, reduction="sum", label_smoothing=self.label_smoothing
+            logits, indices, weights, reduction="sum", label_smoothing=self.label_smoothing
         )
-        return LossTerms(total, self.class_weights[indices].sum())
+        return LossTerms(total, weights[indices].sum())
 
 
 class BCELoss(WeightedLoss):
@@ -95,7 +96,9 @@ class BCELoss(WeightedLoss):
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Logits `[B,C]` against 0/1 `[B,C]`."""
+        scores, targets, count = answers(scores, targets)
+        weights, pos_weight = self.class_weights.to(scores.dtype), self.pos_weight.to(scores.dtype)
         total = functional.binary_cross_entropy_with_logits(
-            scores.float(), targets.float(), self.class_weights, reduction="sum", pos_weight=self.pos_weight
+            scores, targets, weights, reduction="sum", pos_weight=pos_weight
         )
-        return LossTerms(total, torch.tensor(float(targets.numel()), device=scores.device))
+        return LossTerms(total, count)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lightning_clf.labels import Kind
-from lightning_clf.losses.base import LossTerms, valid_places
+from lightning_clf.losses.base import LossTerms, answers, valid_places
 from lightning_clf.losses.cross_entropy import WeightedLoss
 from lightning_clf.losses.weights import ClassWeights
 
@@ -32,8 +32,8 @@ class FocalLoss(WeightedLoss):
         """Logits `[…,C]` against indices `[…]`."""
         logits, indices = valid_places(scores, targets)
         log_p = logits.log_softmax(-1).gather(1, indices[:, None]).squeeze(1)
-        weight = self.class_weights[indices]
-        return LossTerms((-weight * _focus(log_p, self.gamma) * log_p).sum(), weight.sum())
+        weight = self.class_weights.to(logits.dtype)[indices]
+        return LossTerms((-weight * focus(log_p, self.gamma) * log_p).sum(), weight.sum())
 
 
 class BinaryFocalLoss(WeightedLoss):
@@ -56,14 +56,14 @@ class BinaryFocalLoss(WeightedLoss):
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Logits `[B,C]` against 0/1 `[B,C]`."""
-        targets = targets.float()
-        log_p = functional.logsigmoid(torch.where(targets > 0.5, scores.float(), -scores.float()))
-        terms = -_focus(log_p, self.gamma) * log_p * self.class_weights
+        scores, targets, count = answers(scores, targets)
+        log_p = functional.logsigmoid(torch.where(targets > 0.5, scores, -scores))
+        terms = -focus(log_p, self.gamma) * log_p * self.class_weights.to(scores.dtype)
         if self.alpha is not None:
             terms = terms * torch.where(targets > 0.5, self.alpha, 1 - self.alpha)
-        return LossTerms(terms.sum(), torch.tensor(float(targets.numel()), device=scores.device))
+        return LossTerms(terms.sum(), count)
 
 
-def _focus(log_p: Tensor, gamma: float) -> Tensor:
+def focus(log_p: Tensor, gamma: float | Tensor) -> Tensor:
     """(1−p)^γ. The base is kept off zero, where a power below 1 has no finite gradient."""
     return (-torch.expm1(log_p)).clamp(min=torch.finfo(log_p.dtype).tiny) ** gamma

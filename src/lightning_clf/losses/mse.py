@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from lightning_clf.labels import Kind
-from lightning_clf.losses.base import Loss, LossTerms
+from lightning_clf.losses.base import Loss, LossTerms, answers
 
 
 class MSELoss(Loss):
@@ -19,5 +18,5 @@ class MSELoss(Loss):
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Numbers `[B]` against numbers `[B]`."""
-        total = functional.mse_loss(scores.float(), targets.float(), reduction="sum")
-        return LossTerms(total, torch.tensor(float(targets.numel()), device=scores.device))
+        scores, targets, count = answers(scores, targets)
+        return LossTerms(functional.mse_loss(scores, targets, reduction="sum"), count)

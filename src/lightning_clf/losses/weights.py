@@ -31,7 +31,11 @@ def class_weights(strategy: Strategy, counts: Sequence[int]) -> Tensor:
 
     Returns:
         Weights `[C]`, float32.
+
+    Raises:
+        InputError: If there is no such strategy.
     """
+    is_strategy(strategy)  # refuses a name that is of no strategy
     count = torch.tensor(list(counts), dtype=torch.float64)
     present = count > 0
     safe = count.clamp(min=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, ClassVar, Self, cast
 
 import torch
@@ -11,21 +10,21 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import MeanMetric
 
-from lightning_clf.artefact import SECTION, Artefact, read_checkpoint
+from lightning_clf.artefact import SECTION, Artefact
 from lightning_clf.batch import Batch
-from lightning_clf.component import Component, from_spec, import_class
+from lightning_clf.component import Component, from_spec
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
 from lightning_clf.finetuning import LinearSchedule, Schedule, parameter_groups
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
-from lightning_clf.metrics import MetricSet, build_metrics
+from lightning_clf.modules.checks import check_kind, check_labels, check_pairing, check_window
+from lightning_clf.modules.gradients import GradientMean
+from lightning_clf.modules.loading import check_checkpoint, load_module
+from lightning_clf.modules.stage import StageScores
 from lightning_clf.network import Network
-
-STAGES = ("train", "val", "test")
 
 
 class ClassifierModule(Component, LightningModule):
@@ -84,7 +83,7 @@ class ClassifierModule(Component, LightningModule):
         self.encoder_name = encoder
         self.head_spec = head.spec()
         self.loss = loss or self.default_loss(class_weights)
-        self._check_pairings(head)
+        check_pairing(type(self).__name__, self.kind, head, self.loss)
         self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -96,10 +95,9 @@ class ClassifierModule(Component, LightningModule):
         self.labels = LabelSpace.from_dict(labels) if labels else None
         self.max_length: int | None = None
         self.columns: dict[str, str] = {}
-        self.metrics = nn.ModuleDict()
-        self.mean_losses = nn.ModuleDict({_key(stage): MeanMetric() for stage in STAGES})
+        self.stages = nn.ModuleDict()
         self._tokenizer: Tokenizer | None = None
-        self.register_buffer("_weight", torch.zeros(()), persistent=False)
+        self._gradient_mean = GradientMean()
 
     # ------------------------------------------------------------------ what a subclass says
 
@@ -133,7 +131,10 @@ class ClassifierModule(Component, LightningModule):
         """Take labels and window from the datamodule, and build what is not built yet."""
         datamodule = getattr(self.trainer, "datamodule", None)
         if datamodule is not None:
-            self.labels = self.labels or datamodule.labels
+            if self.labels is None:
+                self.labels = datamodule.labels
+            check_kind(type(self).__name__, self.kind, datamodule.labels)
+            check_labels(datamodule.labels, self.labels)
             self.max_length = datamodule.max_length
             self.columns = datamodule.input_columns
         self.build()
@@ -147,54 +148,29 @@ class ClassifierModule(Component, LightningModule):
             InputError: If there are no labels yet, they are of another kind, or the encoder cannot be had or is too
                 short for the window.
         """
-        if hasattr(self, "network"):
-            self._check_window()
-            return
-        labels = self._known_labels()
-        network = Network.from_pretrained(
-            self.encoder_name,
-            from_spec(self.head_spec, Head),
-            labels,
-            self.tokenizer,
-            encoder_options=self.encoder_options,
-            trust_remote_code=self.trust_remote_code,
-        )
-        self._adopt(network)
+        if not hasattr(self, "network"):
+            if self.labels is None:
+                raise InputError("the label space is not known: use a datamodule of lightning_clf, or pass labels=…")
+            check_kind(type(self).__name__, self.kind, self.labels)
+            network = Network.from_pretrained(
+                self.encoder_name,
+                from_spec(self.head_spec, Head),
+                self.labels,
+                self.tokenizer,
+                encoder_options=self.encoder_options,
+                trust_remote_code=self.trust_remote_code,
+            )
+            self._adopt(network)
+        check_window(self.max_length, self.network.max_positions, self.encoder_name)
 
     def _adopt(self, network: Network) -> None:
         self.network = network
         self.labels = network.labels
         self.loss.build(network.labels)
-        metrics = build_metrics(network.labels)
-        self.metrics = nn.ModuleDict({_key(stage): copy.deepcopy(metrics) for stage in STAGES})
-        self._check_window()
-
-    def _known_labels(self) -> LabelSpace:
-        if self.labels is None:
-            raise InputError("the label space is not known: use a datamodule of lightning_clf, or pass labels=…")
-        if self.labels.kind != self.kind:
-            raise InputError(
-                f"{type(self).__name__} needs labels of kind {self.kind!r}, but the data's are of kind "
-                f"{self.labels.kind!r}: choose the module or the datamodule (its key `kind`) that fits"
-            )
-        return self.labels
-
-    def _check_pairings(self, head: Head) -> None:
-        for part, key in ((head, "model.head"), (self.loss, "model.loss")):
-            if self.kind not in part.kinds:
-                fitting = ", ".join(sorted(part.kinds))
-                raise InputError(
-                    f"{key} {type(part).__name__} fits labels of kind {fitting}, but {type(self).__name__} has kind "
-                    f"{self.kind}: choose another, or leave it out for the default"
-                )
-
-    def _check_window(self) -> None:
-        limit = self.network.max_positions
-        if self.max_length and limit and self.max_length > limit:
-            raise InputError(
-                f"data.max_length {self.max_length} is beyond what encoder {self.encoder_name!r} has positions for: "
-                f"set it to {limit} or less"
-            )
+        # "train" alone is taken: a module's method has that name
+        self.stages = nn.ModuleDict(
+            {f"{stage}_stage": StageScores(network.labels) for stage in ("train", "val", "test")}
+        )
 
     # ------------------------------------------------------------------ the step
 
@@ -206,14 +182,14 @@ class ClassifierModule(Component, LightningModule):
     def _step(self, batch: Batch, stage: str) -> LossTerms:
         scores, terms = self.score(batch)
         with torch.no_grad():
-            self._mean_loss(stage).update(terms.mean.detach(), terms.weight.detach())
-            self.stage_metrics(stage).update(self.network.head.decode(scores.detach(), batch), batch.require_targets())
+            prediction = self.network.head.decode(scores.detach(), batch)
+            self.stage_scores(stage).update(terms, prediction, batch.require_targets())
         return terms
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One forward pass; returns the sum of the losses, which `on_before_optimizer_step` turns into a mean."""
         terms = self._step(batch, "train")
-        self._weight += terms.weight.detach()
+        self._gradient_mean.add(terms)
         self.log("train/loss_step", terms.mean.detach(), prog_bar=True, batch_size=len(batch))
         return terms.total
 
@@ -226,35 +202,22 @@ class ClassifierModule(Component, LightningModule):
         self._step(batch, "test")
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Make gradients of sums into gradients of the mean over all ranks and accumulated batches, before clipping.
-
-        Lightning has divided by the number of accumulated batches, and DDP by the number of ranks: a mean of means,
-        which is wrong where batches differ in words or weights. Both are undone, and the true weight divides.
-        """
-        weight = self._weight
-        if self.trainer.world_size > 1:
-            weight = self.trainer.strategy.reduce(weight, reduce_op="sum")
-        # a weight of nothing goes with gradients of nothing: any finite factor leaves them so
-        weight = weight.clamp(min=torch.finfo(torch.float32).tiny)
-        scale = self.trainer.world_size * self.trainer.accumulate_grad_batches / weight
-        for parameter in self.parameters():
-            if parameter.grad is not None:
-                parameter.grad.mul_(scale)
-        self._weight = torch.zeros_like(self._weight)
+        """Make gradients of sums into gradients of the mean, before clipping."""
+        self._gradient_mean.apply(self)
 
     # ------------------------------------------------------------------ the ends of epochs
 
     def on_train_epoch_start(self) -> None:
         """Start counting anew."""
-        self._reset("train")
+        self.stage_scores("train").reset()
 
     def on_validation_epoch_start(self) -> None:
         """Start counting anew."""
-        self._reset("val")
+        self.stage_scores("val").reset()
 
     def on_test_epoch_start(self) -> None:
         """Start counting anew."""
-        self._reset("test")
+        self.stage_scores("test").reset()
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's metrics."""
@@ -268,22 +231,12 @@ class ClassifierModule(Component, LightningModule):
         """Log the epoch's metrics."""
         self._log_epoch("test")
 
-    def stage_metrics(self, stage: str) -> MetricSet:
-        """The metrics of `train`, `val` or `test`."""
-        return cast(MetricSet, self.metrics[_key(stage)])
-
-    def _mean_loss(self, stage: str) -> MeanMetric:
-        return cast(MeanMetric, self.mean_losses[_key(stage)])
-
-    def _reset(self, stage: str) -> None:
-        # at the start, not at the end: the reports that follow an epoch still read the counts
-        self.stage_metrics(stage).reset()
-        self._mean_loss(stage).reset()
+    def stage_scores(self, stage: str) -> StageScores:
+        """The metrics and the loss of `train`, `val` or `test`."""
+        return cast(StageScores, self.stages[f"{stage}_stage"])
 
     def _log_epoch(self, stage: str) -> None:
-        loss: Tensor = self._mean_loss(stage).compute()
-        values = self.stage_metrics(stage).compute()
-        values = {f"{stage}/{name}": value.float() for name, value in {"loss": loss, **values}.items()}
+        values = {f"{stage}/{name}": value for name, value in self.stage_scores(stage).compute().items()}
         shown = self.monitor.replace("val/", f"{stage}/")
         self.log_dict({name: value for name, value in values.items() if name != shown})
         if shown in values:
@@ -317,12 +270,15 @@ class ClassifierModule(Component, LightningModule):
         checkpoint[SECTION] = {"format": 1, "module": self.spec(), "artefact": self.artefact.describe()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Build from the checkpoint alone, if nothing is built yet."""
-        if not hasattr(self, "network"):
-            self._adopt_description(checkpoint[SECTION]["artefact"])
+        """Build from the checkpoint alone, if nothing is built yet.
 
-    def _adopt_description(self, description: dict[str, Any]) -> None:
-        artefact = Artefact.from_description(description)
+        Raises:
+            InputError: If another program wrote it, or a module that is built has other labels.
+        """
+        if hasattr(self, "network"):
+            check_checkpoint(self, checkpoint)
+            return
+        artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
         self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
         self._adopt(artefact.network)
 
@@ -332,25 +288,10 @@ class ClassifierModule(Component, LightningModule):
 
         Args:
             checkpoint_path: A `.ckpt` file, from the command or from Python.
-            **overrides: Arguments of the module to change, such as `learning_rate`.
+            **overrides: Arguments of the module to change, such as `learning_rate`; not those the network is made of.
 
         Raises:
-            InputError: If the file is missing, damaged, not this library's, or of another task.
+            InputError: If the file is missing, damaged, not this library's, or of another task, or an override
+                contradicts it.
         """
-        checkpoint = read_checkpoint(checkpoint_path)
-        spec = checkpoint[SECTION]["module"]
-        stored = import_class(spec["class_path"], ClassifierModule)
-        if not issubclass(stored, cls):
-            raise InputError(
-                f"checkpoint {checkpoint_path} is of a {stored.__name__}, not of a {cls.__name__}: load it with "
-                f"{stored.__name__}.load_from_checkpoint"
-            )
-        module = from_spec({**spec, "init_args": {**spec["init_args"], **overrides}}, cls)
-        module.on_load_checkpoint(checkpoint)
-        module.load_state_dict(checkpoint["state_dict"])
-        return module
-
-
-def _key(stage: str) -> str:
-    """A module may not hold another under the name `train`, which is a method of its own."""
-    return f"{stage}_stage"
+        return load_module(cls, checkpoint_path, overrides)

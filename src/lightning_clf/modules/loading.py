@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lightning_clf.artefact import SECTION, read_checkpoint
-from lightning_clf.component import from_spec, import_class
+from lightning_clf.component import Component, from_spec, import_class
 from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace
+from lightning_clf.modules.checks import check_labels
 
 if TYPE_CHECKING:
     from lightning_clf.modules.base import ClassifierModule
 
 M = TypeVar("M", bound="ClassifierModule")
 
-_FIXED = ("encoder", "head", "labels", "encoder_options")
-_OF_THE_LOSS = frozenset({"loss", "class_weights"})
+_FIXED = ("encoder", "encoder_options", "head", "labels")
+_OF_THE_LOSS = {"loss", "class_weights"}
 
 
 def load_module(cls: type[M], path: str, overrides: dict[str, Any]) -> M:
@@ -30,7 +32,38 @@ def load_module(cls: type[M], path: str, overrides: dict[str, Any]) -> M:
     """
     checkpoint = read_checkpoint(path)
     spec = checkpoint[SECTION]["module"]
-    stored = import_class(spec["class_path"], cls if issubclass_of_modules(cls) else cls)
+    stored = import_class(spec["class_path"], Component)
     if not issubclass(stored, cls):
-        raise InputError("unreachable")
-    return stored
+        raise InputError(
+            f"checkpoint {path} is of a {stored.__name__}, not of a {cls.__name__}: load it with "
+            f"{stored.__name__}.load_from_checkpoint"
+        )
+    for name in _FIXED:
+        if name in overrides:
+            raise InputError(f"{name} is what checkpoint {path} was trained with: leave it out, or train anew")
+    module = from_spec({**spec, "init_args": {**spec["init_args"], **overrides}}, cls)
+    module.on_load_checkpoint(checkpoint)
+    weights = checkpoint["state_dict"]
+    if _OF_THE_LOSS & overrides.keys():  # another loss has class weights of its own
+        weights = {name: value for name, value in weights.items() if not name.startswith("loss.")}
+        weights |= {f"loss.{name}": value for name, value in module.loss.state_dict().items()}
+    module.load_state_dict(weights)
+    return module
+
+
+def check_checkpoint(module: ClassifierModule, checkpoint: dict[str, Any]) -> None:
+    """Hold a checkpoint that a Trainer goes on from against a module that is built.
+
+    Raises:
+        InputError: If another program wrote it, or it is of another task or has other labels.
+    """
+    if SECTION not in checkpoint:
+        raise InputError("the checkpoint was not written by lightning-clf: use one that `fit` wrote")
+    stored = LabelSpace.from_dict(checkpoint[SECTION]["artefact"]["labels"])
+    labels = module.network.labels
+    if stored.kind != labels.kind:
+        class_path = checkpoint[SECTION]["module"]["class_path"]
+        raise InputError(
+            f"the checkpoint is of a {class_path}, not of a {type(module).__name__}: use one of that class"
+        )
+    check_labels(labels, stored)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -24,7 +23,6 @@ class StageScores(nn.Module):
         self.metrics = build_metrics(labels)
         self.loss = MeanMetric()
 
-    @torch.no_grad()
     def update(self, terms: LossTerms, prediction: Prediction, targets: Tensor) -> None:
         """Take in one batch."""
         self.loss.update(terms.mean.detach(), terms.weight.detach())
@@ -35,6 +33,6 @@ class StageScores(nn.Module):
         return {name: value.float() for name, value in {"loss": self.loss.compute(), **self.metrics.compute()}.items()}
 
     def reset(self) -> None:
-        """Forget every batch."""
+        """Forget every batch: where an epoch starts, since the reports that follow its end still read the counts."""
         self.metrics.reset()
         self.loss.reset()

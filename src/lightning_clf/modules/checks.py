@@ -1,0 +1,87 @@
+"""What does not go together, refused before anything is trained on it."""
+
+from __future__ import annotations
+
+from lightning_clf.errors import InputError
+from lightning_clf.heads import Head
+from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.losses import Loss
+
+
+def check_pairing(module: str, kind: Kind, head: Head, loss: Loss) -> None:
+    """Hold head and loss against the kind of label a module is for.
+
+    Raises:
+        InputError: If one of them does not fit it.
+    """
+    for part, key in ((head, "model.head"), (loss, "model.loss")):
+        if kind not in part.kinds:
+            fitting = ", ".join(sorted(part.kinds))
+            raise InputError(
+                f"{key} {type(part).__name__} fits labels of kind {fitting}, but {module} has kind {kind}: choose "
+                "another, or leave it out for the default"
+            )
+
+
+def check_kind(module: str, kind: Kind, labels: LabelSpace) -> None:
+    """Hold the kind of the data's labels against that of a module.
+
+    Raises:
+        InputError: If they differ.
+    """
+    if labels.kind != kind:
+        raise InputError(
+            f"{module} needs labels of kind {kind!r}, but the data's are of kind {labels.kind!r}: choose the module or "
+            "the datamodule (its key `kind`) that fits"
+        )
+
+
+def check_window(max_length: int | None, positions: int | None, encoder: str) -> None:
+    """Hold the data's window against what the encoder has positions for.
+
+    Raises:
+        InputError: If it is longer.
+    """
+    if max_length and positions and max_length > positions:
+        raise InputError(
+            f"data.max_length {max_length} is beyond what encoder {encoder!r} has positions for: set it to "
+            f"{positions} or less"
+        )
+
+
+def check_labels(data: LabelSpace, model: LabelSpace) -> None:
+    """Hold the data's labels against those a module was trained with; both are of one kind.
+
+    Raises:
+        InputError: If they differ; it names the first label that does.
+    """
+    if data == model:
+        return
+    if data.kind == "score":
+        raise InputError(
+            f"data.score_range is {list(data.range or ())}, but the model was trained on {list(model.range or ())}: "
+            "set it to that, or train anew"
+        )
+    if data.scheme != model.scheme:
+        raise InputError(
+            f"the data's tags are of scheme {data.scheme}, but the model was trained on {model.scheme}: leave out "
+            "data.model_scheme and data.labels, or train anew"
+        )
+    in_data, in_model = (space.entity_types or space.names for space in (data, model))
+    known = ", ".join(in_model[:12]) + (" …" if len(in_model) > 12 else "")
+    for name in in_data:
+        if name not in in_model:
+            raise InputError(
+                f"label {name!r} of the data is not one the model was trained with ({known}): take it out of "
+                "data.labels and the data, or train anew"
+            )
+    for name in in_model:
+        if name not in in_data:
+            raise InputError(
+                f"label {name!r} of the model is not one of the data's: leave data.labels out to take the model's "
+                f"({known}), or train anew"
+            )
+    raise InputError(
+        f"data.labels has the model's labels in another order: leave it out to take the model's ({known}), or train "
+        "anew"
+    )

@@ -1,0 +1,41 @@
+"""From gradients of sums to gradients of one mean, over every process and accumulated batch."""
+
+from __future__ import annotations
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from lightning_clf.losses import LossTerms
+
+
+class GradientMean:
+    """Keeps the weight of the losses whose gradients are being summed, and divides by it before they are used.
+
+    No buffer, which a half precision would round and DDP would overwrite.
+    """
+
+    def __init__(self) -> None:
+        self.weight: Tensor | float = 0.0
+
+    def add(self, terms: LossTerms) -> None:
+        """Take in the loss of a batch whose total is backpropagated."""
+        self.weight = self.weight + terms.weight.detach()
+
+    def apply(self, module: LightningModule) -> None:
+        """Divide the module's gradients, and start anew.
+
+        Lightning has divided by the number of accumulated batches, and DDP by the number of ranks: a mean of means,
+        which is wrong where batches differ in words or weights. Both are undone, and the true weight divides.
+        """
+        trainer = module.trainer
+        weight = torch.as_tensor(self.weight, dtype=torch.float32, device=module.device)
+        if trainer.world_size > 1:
+            weight = trainer.strategy.reduce(weight, reduce_op="sum")  # type: ignore[assignment]
+        # a weight of nothing goes with gradients of nothing: any finite factor leaves them so
+        weight = weight.clamp(min=torch.finfo(torch.float32).tiny)
+        factor = trainer.world_size * trainer.accumulate_grad_batches / weight
+        for parameter in module.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(factor)
+        self.weight = 0.0
