@@ -5,7 +5,6 @@ import tempfile
 
 import numpy as np
 import torch
-from _corpora import RECIPES, Corpus, MissingError, Recipe, Row, encoder, load
 from numpy.typing import NDArray
 from transformers import (
     AutoModelForSequenceClassification,
@@ -19,6 +18,8 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+
+from _corpora import RECIPES, Corpus, MissingError, Recipe, Row, encoder, load
 
 NEEDS = {"accelerate": "accelerate", "sklearn": "scikit-learn", "seqeval": "seqeval"}  # module: package
 IGNORED = -100

@@ -26,14 +26,10 @@ def free_port() -> int:
 @pytest.mark.process
 @pytest.mark.parametrize("sharded_by_lightning", [True, False])
 def test_two_processes(tmp_path: Path, cache_dir: Path, sharded_by_lightning: bool) -> None:
-    environment = {
-        **os.environ,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port()),
-        "GLOO_SOCKET_IFNAME": "lo",
-    }
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "GLOO_SOCKET_IFNAME": "lo"}
     command = [sys.executable, "-m", "tests.data.test_processes", str(tmp_path), str(int(sharded_by_lightning))]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **address}, capture_output=True, text=True, timeout=240)
+    environment = {**os.environ, **address}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     seen = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
     for stage, count in (("val", 11), ("test", 7)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -12,6 +12,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lightning_clf.artefact import read_checkpoint
+from lightning_clf.callbacks.monitor import watched
 from lightning_clf.errors import InputError
 from lightning_clf.modules.base import ClassifierModule
 
@@ -33,7 +34,6 @@ class BestCheckpoint(ModelCheckpoint):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take the run folder from the logger."""
-        _classifier(pl_module)
         if self.dirpath is None:
             self.dirpath = str(Path(trainer.log_dir or trainer.default_root_dir).absolute())
         super().setup(trainer, pl_module, stage)
@@ -49,8 +49,12 @@ class BestCheckpoint(ModelCheckpoint):
         self._exported_score = self.best_model_score
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the metric from the module, which chooses it once it knows its labels."""
-        self.monitor = _classifier(pl_module).monitor
+        """Take the metric from the module, which chooses it once it knows its labels.
+
+        Raises:
+            InputError: If `mode` is not the metric's.
+        """
+        self.monitor = watched(pl_module, self.mode, "checkpoint.mode")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, and export if this epoch is the best so far.
@@ -75,7 +79,7 @@ class BestCheckpoint(ModelCheckpoint):
         if self.best_model_score is not self._exported_score:
             self._exported_score = self.best_model_score
             if self.export and trainer.is_global_zero:
-                _classifier(pl_module).artefact.save(self.export_folder)
+                cast(ClassifierModule, pl_module).artefact.save(self.export_folder)
         if not self._should_skip_saving_checkpoint(trainer):
             # not the best: Lightning leaves last.ckpt as it was, and a fit would go on from there
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
@@ -95,9 +99,3 @@ class BestCheckpoint(ModelCheckpoint):
     def export_folder(self) -> Path:
         """Where the best is exported to."""
         return Path(str(self.dirpath)) / "best"
-
-
-def _classifier(module: LightningModule) -> ClassifierModule:
-    if not isinstance(module, ClassifierModule):
-        raise InputError(f"{type(module).__name__} is not a ClassifierModule: use Lightning's ModelCheckpoint with it")
-    return module

@@ -7,7 +7,9 @@ from typing import Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 
-from lightning_clf.modules.base import ClassifierModule
+from lightning_clf.callbacks.monitor import watched
+
+_NEVER = 2**31
 
 
 class TaskEarlyStopping(EarlyStopping):
@@ -27,7 +29,7 @@ class TaskEarlyStopping(EarlyStopping):
         super().__init__(
             monitor="",
             min_delta=min_delta,
-            patience=2**31 if patience is None else patience,
+            patience=_NEVER if patience is None else patience,
             mode=mode,
             strict=False,
             check_finite=patience is not None,
@@ -39,6 +41,10 @@ class TaskEarlyStopping(EarlyStopping):
         return type(self).__qualname__
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the metric from the module, which chooses it once it knows its labels."""
-        if isinstance(pl_module, ClassifierModule):
-            self.monitor = pl_module.monitor
+        """Take the metric from the module, which chooses it once it knows its labels.
+
+        Raises:
+            InputError: If `mode` is not the metric's.
+        """
+        if self.patience < _NEVER:
+            self.monitor = watched(pl_module, self.mode, "early_stopping.mode")

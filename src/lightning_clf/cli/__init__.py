@@ -46,6 +46,8 @@ def main(args: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--traceback"]
     try:
         return _run(words)
+    except SystemExit as end:  # --help and --print_config end this way
+        return int(end.code or 0)
     except InputError as error:
         if show_traceback:
             traceback.print_exc()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lightning_clf.cli.strict_yaml import line_of, read_config
 from lightning_clf.errors import InputError
 
 _OPTIONS = ("--config", "-c")
@@ -18,10 +19,10 @@ def shipped_configs() -> Path:
 
 
 def resolve_configs(words: list[str]) -> list[str]:
-    """Replace the names that follow `--config` by the files they mean.
+    """Replace the names that follow `--config` by the files they mean, and check that those can be read.
 
     Raises:
-        InputError: If there is no such file in either place.
+        InputError: If there is no such file in either place, or it is not a configuration.
     """
     resolved = list(words)
     for index, word in enumerate(words):
@@ -29,22 +30,27 @@ def resolve_configs(words: list[str]) -> list[str]:
         if option not in _OPTIONS:
             continue
         if separator:
-            resolved[index] = f"{option}={find_config(value)}"
+            resolved[index] = f"{option}={_checked(value)}"
         elif index + 1 < len(words):
-            resolved[index + 1] = str(find_config(words[index + 1]))
+            resolved[index + 1] = str(_checked(words[index + 1]))
     return resolved
 
 
 def default_to_run(words: list[str]) -> list[str]:
-    """Where a checkpoint is given and no configuration, take the one its run was configured with."""
-    given = {word.partition("=")[0] for word in words}
-    if "--ckpt_path" not in given or given & {*_OPTIONS, "--model", "--data"}:
+    """Where a checkpoint is given and no configuration, take the one its run was configured with.
+
+    Raises:
+        InputError: If there is no such checkpoint.
+    """
+    checkpoint = _value(words, "--ckpt_path")
+    if checkpoint is None:
         return words
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--ckpt_path")
-    checkpoint = parser.parse_known_args(words)[0].ckpt_path
-    config = Path(checkpoint).parent / "config.yaml" if checkpoint else None
-    return ["--config", str(config), *words] if config and config.is_file() else words
+    if not Path(checkpoint).is_file():
+        raise InputError(f"checkpoint {checkpoint} does not exist: give a .ckpt file that `fit` wrote")
+    if {word.partition("=")[0] for word in words} & {*_OPTIONS, "--model", "--data"}:
+        return words
+    config = Path(checkpoint).parent / "config.yaml"
+    return ["--config", str(config), *words] if config.is_file() else words
 
 
 def find_config(name: str) -> Path:
@@ -59,3 +65,39 @@ def find_config(name: str) -> Path:
     root = shipped_configs()
     names = ", ".join(sorted(str(path.relative_to(root)) for path in root.rglob("*.yaml")))
     raise InputError(f"config {name!r} is neither a file here nor a shipped one: the shipped ones are {names}")
+
+
+def where(words: list[str], key: str) -> str:
+    """Where a key was given, as the beginning of a message: `ner.yaml line 7: `, or nothing for the command line.
+
+    Args:
+        words: The words of the command line, with configurations resolved.
+        key: The key as the command line has it, such as `model.learning_rate`.
+    """
+    given = {word.partition("=")[0].removeprefix("--").replace("init_args.", "").rstrip("+") for word in words}
+    if any(name == key or name.startswith(f"{key}.") for name in given):
+        return ""
+    for file in reversed(_config_files(words)):
+        line = line_of(read_config(file), key.split("."))
+        if line is not None:
+            return f"{file} line {line}: "
+    return ""
+
+
+def _checked(name: str) -> Path:
+    path = find_config(name)
+    read_config(path)
+    return path
+
+
+def _config_files(words: list[str]) -> list[Path]:
+    parts = [word.partition("=") for word in words]
+    files = [value or words[index + 1] for index, (option, _, value) in enumerate(parts) if option in _OPTIONS]
+    return [Path(file) for file in files]
+
+
+def _value(words: list[str], option: str) -> str | None:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(option, nargs="?", dest="value")
+    value: str | None = parser.parse_known_args(words)[0].value
+    return value

@@ -1,17 +1,184 @@
-"""jsonargparse's answers to a bad configuration, boiled down to the line that says what is wrong."""
+"""jsonargparse's answers to a bad configuration, boiled down to the one line that says what is wrong.
+
+It answers with a tree of what it tried, tens of lines deep, in which most branches are of no interest: a section that
+may be left out is a union with nothing, and "Expected a <class 'NoneType'>" follows every other fault. The tree is told
+by its indentation; read from the top it names the keys on the way to each fault.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-_NOISE = re.compile(
-    r"Does not validate against any of the Union subtypes|Subtypes: .*|Errors:|Given value type: .*|Given value: .*"
-    r"|Expected a <class 'NoneType'>.*"
-)
+from lightning_clf.cli.suggestions import class_names, guess, keys_of, type_names
+from lightning_clf.errors import InputError
+
+_KEY = re.compile(r'Parser key "(?P<key>[^"]+)"(?: element \d+)?:\s*(?P<rest>.*)')
+_CLASS = re.compile(r"Problem with given class_path '(?P<owner>[^']+)':")
+_TYPES = re.compile(r"Subtypes: \[(?P<types>.*)\]")
+_VALUE = re.compile(r"Given value: (?P<value>.*)")
+_UNKNOWN = re.compile(r"(?:.* does not accept o|O)ption '(?P<key>[^']+)'.*")
+_ARGUMENT = re.compile(r"unrecognized arguments: (?P<word>[^\s=]+).*")
+_MISNAMED = re.compile(r"(?:Expected a dot import path string: |Import path (?=.* does not correspond))(?P<name>\S+).*")
+_MISSING = re.compile(r"(?:the following arguments are required|Key is required|.*is required.*): (?P<key>\S+).*")
+_MISTYPED = re.compile(r"Expected (?:an? )?(?P<type>.+?)(?:\. Got value: (?P<value>.*))?")
+_CLASSLESS = re.compile(r"Not a valid subclass of (?P<base>\w+)(?:\. Got value: (?P<value>.*))?")
+_NOISE = re.compile(r"Does not validate against any.*|Errors:|Given value type: .*|Expected a path but .*")
+
+
+@dataclass
+class _Place:
+    """Where in the tree a line stands.
+
+    Attributes:
+        indent: How far the line that leads here is indented.
+        key: The key so far, without the levels called `init_args`.
+        owner: The dotted path of the class whose keys these are; empty for the sections of the configuration.
+        types: What the value may be, as jsonargparse writes types.
+        value: What it is.
+    """
+
+    indent: int
+    key: str = ""
+    owner: str = ""
+    types: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What is wrong with one key.
+
+    Attributes:
+        key: The key; empty where the message names none.
+        text: What is wrong, and what to do about it.
+    """
+
+    key: str
+    text: str
+
+
+def explain(message: str, known: list[str]) -> Complaint:
+    """Find the fault in an answer of jsonargparse.
+
+    Args:
+        message: The answer, of one line or many.
+        known: Every key the command takes, such as `trainer.max_epochs`.
+    """
+    complaints = sorted(_complaints(message, known), key=lambda ranked: ranked[0])  # stable: the first of its rank
+    return complaints[0][1]
 
 
 def one_line(message: str) -> str:
-    """The telling parts of a message of many lines, in one."""
-    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
-    telling = [line.rstrip(":.") for line in lines if line and not _NOISE.fullmatch(line)]
-    return ": ".join(dict.fromkeys(telling))
+    """A message of many lines in one."""
+    return " ".join(message.split())
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raise what a class said of its arguments, without what jsonargparse wraps around it.
+
+    Raises:
+        InputError: If a class refused its arguments.
+    """
+    try:
+        yield
+    except ValueError as error:
+        cause: BaseException = error
+        while not isinstance(cause, InputError) and _NOISE.match(str(cause)) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, InputError):
+            raise cause from None
+        raise InputError(f"the configuration is refused ({one_line(str(cause))}): correct the value") from error
+
+
+def _complaints(message: str, known: list[str]) -> Iterator[tuple[int, Complaint]]:
+    """Every fault, with a rank: the surer we are that a fault is what the user should hear of, the lower."""
+    for place, text in _faults(message):
+        key = place.key
+        if match := _ARGUMENT.fullmatch(text):
+            yield 0, _unknown_argument(match["word"], known)
+        elif match := _UNKNOWN.fullmatch(text):
+            yield 0, _unknown_key(_join(key, match["key"]), place.owner, known)
+        elif match := _MISNAMED.fullmatch(text):
+            yield 1, _misnamed(key, match["name"].rstrip("."), place.types)
+        elif match := _MISSING.fullmatch(text):
+            missing = _join(key, match["key"].rstrip("."))
+            yield 1, Complaint(missing, f"{missing} is missing: set it, in a config or as --{missing}")
+        elif match := _CLASSLESS.fullmatch(text):
+            yield 2, Complaint(key, f"{key} is no {match['base']}: give it a class_path, and its keys under init_args")
+        elif match := _MISTYPED.fullmatch(text):
+            yield 2 if match["type"] != "<class 'NoneType'>" else 4, _mistyped(place, match)
+        elif text:
+            yield 3, Complaint(key, f"{key}: {text}: correct it" if key else f"{text}: correct it")
+    yield 5, Complaint("", one_line(message))
+
+
+def _faults(message: str) -> list[tuple[_Place, str]]:
+    """The lines that say what is wrong, each with the place it speaks of."""
+    path = [_Place(-1)]
+    found: list[tuple[_Place, str]] = []
+    for line in filter(str.strip, message.splitlines()):
+        text = line.strip().removeprefix("- ").strip()
+        indent = len(line) - len(line.lstrip())
+        while path[-1].indent >= indent:
+            path.pop()
+        place = path[-1]
+        if match := _KEY.fullmatch(text):
+            place = _Place(indent, _join(place.key, match["key"]))
+            path.append(place)
+            text = match["rest"]
+        if match := _CLASS.fullmatch(text):
+            path.append(_Place(indent, place.key, match["owner"]))
+        elif match := _TYPES.fullmatch(text):
+            place.types = place.types or match["types"]
+        elif match := _VALUE.fullmatch(text):
+            place.value = place.value or match["value"]
+        elif text and not _NOISE.fullmatch(text):
+            found.append((place, text))
+    return found
+
+
+def _unknown_argument(word: str, known: list[str]) -> Complaint:
+    if not word.startswith("-"):
+        return Complaint("", f"argument {word!r} is not understood: options start with --, as in --config FILE")
+    return _unknown_key(word.lstrip("-").replace("init_args.", "").rstrip("+"), "", known)
+
+
+def _unknown_key(key: str, owner: str, known: list[str]) -> Complaint:
+    parent, _, name = key.rpartition(".")
+    if owner:
+        candidates = keys_of(owner)
+        close = guess(name, candidates)
+        hint = f"did you mean {_join(parent, close)}?" if close else f"its keys are {', '.join(candidates)}"
+        return Complaint(key, f"{key} is not a key of {owner.rpartition('.')[2]}: {hint}")
+    elsewhere = [candidate for candidate in known if candidate.rpartition(".")[2] == name]
+    close = next(iter(elsewhere), None) or guess(key, known)
+    depth = key.count(".") + 1
+    siblings = dict.fromkeys(".".join(item.split(".")[:depth]) for item in known if item.startswith(key[: -len(name)]))
+    hint = f"did you mean {close}?" if close else f"its place has {', '.join(siblings)}"
+    return Complaint(key, f"{key} is not a key of the configuration: {hint}")
+
+
+def _misnamed(key: str, name: str, types: str) -> Complaint:
+    candidates = class_names(types)
+    close = guess(name.rpartition(".")[2], candidates)
+    listed = f"use one of {', '.join(candidates)}" if 0 < len(candidates) <= 8 else "use one that fits"
+    hint = f"did you mean {close}?" if close else f"{listed}, or the dotted path of a class of your own"
+    key = _join(key, "class_path")
+    return Complaint(key, f"{key} {name!r} is not a class that fits here: {hint}")
+
+
+def _mistyped(place: _Place, match: re.Match[str]) -> Complaint:
+    expected = type_names(place.types or match["type"])
+    value = place.value or match["value"] or "something else"
+    close = guess(value, expected)
+    hint = f"did you mean {close}?" if close else "correct it"
+    subject = place.key or "a value"
+    return Complaint(place.key, f"{subject} is {value!r}, but must be {' or '.join(expected)}: {hint}")
+
+
+def _join(key: str, name: str) -> str:
+    return ".".join(part for part in (*key.split("."), *name.split(".")) if part and part != "init_args")

@@ -3,51 +3,75 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from lightning_clf.artefact import SECTION, read_checkpoint
-from lightning_clf.component import Spec, import_class
+from lightning_clf.component import Component, Spec, import_class
 from lightning_clf.errors import InputError
 from lightning_clf.modules import ClassifierModule
 
 
-def module_from_checkpoint(path: str, given: ClassifierModule | None) -> ClassifierModule:
+def module_from_checkpoint(path: str, described: ClassifierModule | None, given: Iterable[str]) -> ClassifierModule:
     """Load the module a checkpoint holds.
 
     Args:
         path: The checkpoint.
-        given: The module the configuration describes, not built; `None` where it describes none.
+        described: The module the configuration describes, not built; `None` where it describes none.
+        given: The names of the arguments that the configuration gives, as against leaving them to their defaults.
 
     Raises:
-        InputError: If the checkpoint cannot be read, or an explicit key contradicts it.
+        InputError: If the checkpoint cannot be read, or a given argument contradicts it.
     """
-    if given is not None:
-        _compare(read_checkpoint(path)[SECTION]["module"], given, path)
+    if described is not None:
+        _compare(read_checkpoint(path)[SECTION]["module"], described.spec(), given, path)
     return ClassifierModule.load_from_checkpoint(path)
 
 
-def _compare(stored: Spec, given: ClassifierModule, path: str) -> None:
-    described = given.spec()
+def _compare(stored: Spec, described: Spec, given: Iterable[str], path: str) -> None:
     if described["class_path"] != stored["class_path"]:
         raise InputError(
             f"checkpoint {path} is of a {stored['class_path']}, but model.class_path is {described['class_path']}: "
             "leave model out, or give a checkpoint of that class"
         )
-    defaults = _defaults(stored["class_path"])
-    before = {**defaults, **stored["init_args"]}
-    for key, value in described["init_args"].items():
-        if value != before.get(key) and value != defaults.get(key):
+    before, now = _filled(stored)["init_args"], _filled(described)["init_args"]
+    for key in given:
+        if now[key] != before[key]:
             raise InputError(
-                f"model.{key} is {value!r}, but checkpoint {path} was trained with {before.get(key)!r}: leave "
-                "the key out, or leave --config out to take the run's own, or train anew without --ckpt_path"
+                f"model.{key} is {_shown(now[key])}, but checkpoint {path} was trained with {_shown(before[key])}: "
+                "leave the key out, or leave --config out to take the run's own, or train anew without --ckpt_path"
             )
 
 
+def _filled(spec: Spec) -> Spec:
+    """A specification with its defaults written out, those of the components in it included."""
+    init_args = {**_defaults(spec["class_path"]), **spec["init_args"]}
+    return {**spec, "init_args": {key: _filled_value(value) for key, value in init_args.items()}}
+
+
+def _filled_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_filled_value(item) for item in value]
+    if isinstance(value, dict):
+        is_component = set(value) == {"__component__"}
+        return {key: _filled(item) if is_component else _filled_value(item) for key, item in value.items()}
+    return value
+
+
 def _defaults(class_path: str) -> dict[str, Any]:
-    """The defaults of every argument of a module, those it passes on to its bases included."""
+    """The defaults of every argument of a class, those it passes on to its bases included."""
     defaults: dict[str, Any] = {}
-    for base in reversed(import_class(class_path, ClassifierModule).__mro__):
-        if "__init__" in vars(base) and issubclass(base, ClassifierModule):
+    for base in reversed(import_class(class_path, Component).__mro__):
+        if "__init__" in vars(base) and issubclass(base, Component):
             parameters = inspect.signature(base.__init__).parameters.values()
             defaults |= {item.name: item.default for item in parameters if item.default is not item.empty}
     return defaults
+
+
+def _shown(value: Any) -> str:
+    """A value as a message shows it: a component by its class and arguments."""
+    if isinstance(value, dict) and set(value) == {"__component__"}:
+        spec = value["__component__"]
+        arguments = ", ".join(f"{key}={_shown(item)}" for key, item in spec["init_args"].items())
+        return f"{spec['class_path'].rpartition('.')[2]}({arguments})"
+    return repr(value)

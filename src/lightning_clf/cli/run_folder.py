@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_clf.errors import InputError
 
@@ -22,6 +25,8 @@ def run_folder(command: str, root: str, checkpoint: str | None) -> Path:
     Raises:
         InputError: If the folder cannot be made or written.
     """
+    if rank_zero_only.rank != 0:
+        return Path(root).absolute()  # the first process chooses, and Lightning tells the others
     folder = Path(checkpoint).absolute().parent if checkpoint else _unused(Path(root).absolute())
     probe = folder / ".writable"
     try:
@@ -35,6 +40,12 @@ def run_folder(command: str, root: str, checkpoint: str | None) -> Path:
             f"output folder {folder} cannot be written ({error.strerror}): set trainer.default_root_dir to another"
         ) from error
     return folder
+
+
+def discard_unused(folder: Path) -> None:
+    """Take away a run folder in which nothing was trained, so that a second try has the first one's name."""
+    if rank_zero_only.rank == 0 and not any(folder.glob("*.ckpt")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unused(root: Path) -> Path:

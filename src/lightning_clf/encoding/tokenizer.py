@@ -130,6 +130,7 @@ def _prepend_space(tokenizer: Tokenizer) -> Tokenizer:
         model_max_length=tokenizer.model_max_length,
         padding_side=tokenizer.padding_side,
         truncation_side=tokenizer.truncation_side,
+        extra_special_tokens=tokenizer.extra_special_tokens,
         **tokenizer.special_tokens_map,
     )
 

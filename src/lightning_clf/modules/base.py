@@ -57,7 +57,6 @@ class ClassifierModule(Component, LightningModule):
     default_monitor: ClassVar[str]
 
     network: Network
-    _weight: Tensor
 
     def __init__(
         self,

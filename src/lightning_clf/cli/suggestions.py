@@ -1,0 +1,91 @@
+"""What a user may have meant: the keys and classes that a mistyped one is held against."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import pydoc
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_LITERAL = re.compile(r"typing\.Literal\[(.*)\]")
+_PLAIN = {
+    "<class 'int'>": "a whole number",
+    "<class 'float'>": "a number",
+    "<class 'str'>": "text",
+    "<class 'bool'>": "true or false",
+    "<class 'NoneType'>": "null",
+}
+_NESTED = {"list": "a list", "tuple": "a list", "dict": "a mapping", "collections.abc.Mapping": "a mapping"}
+
+
+def guess(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate a mistyped name is most like, if it is like one at all; capitals do not count."""
+    by_lower = {candidate.lower(): candidate for candidate in candidates}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.75)
+    return by_lower[close[0]] if close else None
+
+
+def keys_of(class_path: str) -> list[str]:
+    """The keys a class takes, those that it hands on to its bases included."""
+    return class_keys(pydoc.locate(class_path))
+
+
+def class_keys(cls: Any) -> list[str]:
+    """The keys a class takes, those that it hands on to its bases included."""
+    parser = ArgumentParser(exit_on_error=False)
+    keys: list[str] = parser.add_class_arguments(cls, fail_untyped=False)
+    return keys
+
+
+def class_names(types: str) -> list[str]:
+    """The classes that fit where one of these types is expected, by their short names.
+
+    Args:
+        types: Types as jsonargparse writes them, such as `<class 'lightning_clf.heads.base.Head'>`.
+    """
+    located = [pydoc.locate(path) for path in _DOTTED.findall(types)]
+    bases = [base for base in located if isinstance(base, type)]
+    classes = {cls for base in bases for cls in (base, *_subclasses(base)) if not inspect.isabstract(cls)}
+    return sorted({cls.__name__ for cls in classes if not cls.__name__.startswith("_")})
+
+
+def _subclasses(base: type) -> Iterator[type]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from _subclasses(cls)
+
+
+def type_names(types: str) -> list[str]:
+    """Types in words, such as `a whole number`; what may be chosen from comes one by one.
+
+    Args:
+        types: One type or several, as jsonargparse writes them, separated by commas.
+    """
+    names = [name for part in _split(types) for name in _names(part)]
+    return list(dict.fromkeys(name for name in names if name != "null")) or ["null"]
+
+
+def _names(part: str) -> Sequence[str]:
+    if part in _PLAIN:
+        return [_PLAIN[part]]
+    if match := _LITERAL.fullmatch(part):
+        return [value.strip("'\"") for value in _split(match[1])]
+    nested = part.removeprefix("<class '").removesuffix("'>").partition("[")[0]
+    return [_NESTED.get(nested, f"a {nested.rpartition('.')[2]}")]
+
+
+def _split(types: str) -> list[str]:
+    """Parts between commas, except those inside brackets."""
+    parts, depth = [""], 0
+    for letter in types:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts]

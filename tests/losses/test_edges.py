@@ -1,0 +1,135 @@
+"""Losses at the edges: nothing to learn from, extreme logits, low precision."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lightning_clf.batch import IGNORE
+from lightning_clf.labels import LabelSpace
+from lightning_clf.losses import (
+    AsymmetricLoss,
+    BCELoss,
+    BinaryFocalLoss,
+    CrossEntropyLoss,
+    FocalLoss,
+    Loss,
+    LossTerms,
+    MSELoss,
+)
+
+SINGLE, MULTI = LabelSpace.of("abc", "single"), LabelSpace.of("abc", "multi")
+one_of_many = pytest.mark.parametrize(
+    "loss", [CrossEntropyLoss(), CrossEntropyLoss([1, 2, 0], 0.1), FocalLoss(), FocalLoss(0.5, [1, 2, 0])], ids=str
+)
+any_of_many = pytest.mark.parametrize(
+    "loss",
+    [
+        BCELoss([1, 2, 0], 5.0),
+        BinaryFocalLoss(),
+        BinaryFocalLoss(0.5, 0.25),
+        AsymmetricLoss(),
+        AsymmetricLoss(0.5, 0.5, 0.0),
+    ],
+    ids=str,
+)
+
+
+def learn(
+    loss: Loss, labels: LabelSpace, scores: torch.Tensor, targets: torch.Tensor
+) -> tuple[LossTerms, torch.Tensor]:
+    """The terms and the gradient of the mean, all of it finite."""
+    loss.build(labels)
+    scores = scores.clone().requires_grad_()
+    terms = loss(scores, targets)
+    terms.mean.backward()
+    assert torch.isfinite(terms.total)
+    assert torch.isfinite(scores.grad).all()
+    return terms, scores.grad
+
+
+@one_of_many
+def test_a_batch_of_which_all_is_ignored(loss: Loss) -> None:
+    terms, gradient = learn(loss, SINGLE, torch.randn(2, 5, 3), torch.full((2, 5), IGNORE))
+    assert (terms.total.item(), terms.weight.item(), terms.mean.item()) == (0, 0, 0)
+    assert not gradient.any()
+
+
+def test_a_batch_of_classes_that_weigh_nothing() -> None:
+    terms, gradient = learn(CrossEntropyLoss([1, 2, 0]), SINGLE, torch.randn(2, 3), torch.tensor([2, 2]))
+    assert (terms.weight.item(), terms.mean.item()) == (0, 0)
+    assert not gradient.any()
+
+
+@one_of_many
+def test_ignored_places_have_no_gradient(loss: Loss) -> None:
+    _, gradient = learn(loss, SINGLE, torch.randn(4, 3), torch.tensor([0, IGNORE, 1, IGNORE]))
+    assert gradient.abs().sum(1).gt(0).tolist() == [True, False, True, False]
+
+
+@any_of_many
+@pytest.mark.parametrize("answer", [0.0, 1.0])
+def test_a_batch_of_one_with_one_answer_only(loss: Loss, answer: float) -> None:
+    terms, gradient = learn(loss, MULTI, torch.zeros(1, 3), torch.full((1, 3), answer))
+    assert terms.weight.item() == 3
+    assert terms.total > 0
+    # towards the answer
+    assert (gradient * (1 - 2 * answer) >= 0).all()
+    assert gradient.any()
+
+
+@one_of_many
+def test_extreme_logits_of_one_class(loss: Loss) -> None:
+    scores = torch.tensor([[1e4, 0, -1e4], [1e4, -1e4, -1e4], [-1e4, -1e4, 1e4]])
+    terms, gradient = learn(loss, SINGLE, scores, torch.tensor([1, 1, 0]))
+    assert terms.total > 1e4
+    assert (gradient[0, 1] < 0) & (gradient[1, 1] < 0) & (gradient[2, 0] < 0)  # what is hopelessly wrong still learns
+    certain, _ = learn(FocalLoss(), SINGLE, scores, torch.tensor([0, 0, 2]))
+    assert certain.total.item() == 0
+
+
+@any_of_many
+def test_extreme_logits_of_labels(loss: Loss) -> None:
+    scores = torch.tensor([[1e4, -1e4, 1e4], [-1e4, 1e4, -1e4]])
+    right, still = learn(loss, MULTI, scores, torch.tensor([[1, 0, 1], [0, 1, 0]]))
+    assert right.total.item() == 0
+    assert not still.any()
+    wrong, _ = learn(loss, MULTI, scores, torch.tensor([[0, 1, 0], [1, 0, 1]]))
+    assert wrong.total.item() > 1e4
+
+
+@any_of_many
+def test_a_presence_given_no_chance_still_learns(loss: Loss) -> None:
+    _, gradient = learn(loss, MULTI, torch.full((1, 3), -100.0), torch.tensor([[1.0, 1.0, 0.0]]))
+    assert (gradient[0, :2] < 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("converted", [False, True])
+@pytest.mark.parametrize(
+    ("loss", "labels", "targets"),
+    [
+        (CrossEntropyLoss([1, 2, 0.5], 0.1), SINGLE, torch.randint(0, 3, (512,))),
+        (FocalLoss(class_weights=[1, 2, 0.5]), SINGLE, torch.randint(0, 3, (512,))),
+        (BCELoss([1, 2, 0.5], 4.0), MULTI, torch.randint(0, 2, (512, 3)).float()),
+        (BinaryFocalLoss(alpha=0.25, class_weights=[1, 2, 0.5]), MULTI, torch.randint(0, 2, (512, 3)).float()),
+        (AsymmetricLoss(), MULTI, torch.randint(0, 2, (512, 3)).float()),
+        (MSELoss(), LabelSpace.score(0, 5), torch.rand(512)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Loss) else "",
+)
+def test_low_precision_is_summed_in_float32(
+    loss: Loss, labels: LabelSpace, targets: torch.Tensor, converted: bool, dtype: torch.dtype
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(512, *([] if labels.kind == "score" else [3]), generator=generator).to(dtype)
+    loss.float().build(labels)
+    exact = loss(scores.double(), targets)
+    if converted:
+        loss = loss.to(dtype)  # as `precision: bf16-true` does; these weights are exact in either
+    terms = loss(
+        scores, targets.to(dtype) if converted and targets.is_floating_point() and labels.kind == "multi" else targets
+    )
+    assert terms.total.dtype == terms.weight.dtype == torch.float32
+    assert terms.total.item() == pytest.approx(exact.total.item(), rel=1e-5)
+    assert terms.weight.item() == exact.weight.item()

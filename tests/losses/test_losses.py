@@ -1,0 +1,148 @@
+"""Each loss against its formula in float64, PyTorch's own mean, and finite differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.nn import functional
+
+from lightning_clf.batch import IGNORE
+from lightning_clf.labels import LabelSpace
+from lightning_clf.losses import (
+    AsymmetricLoss,
+    BCELoss,
+    BinaryFocalLoss,
+    CrossEntropyLoss,
+    FocalLoss,
+    Loss,
+    LossTerms,
+    MSELoss,
+)
+from tests.losses import reference
+
+SINGLE, MULTI = LabelSpace.of("abcd", "single"), LabelSpace.of("abcd", "multi")
+WEIGHTS = [0.5, 2.0, 0.0, 1.25]
+POSITIVE = [1.0, 3.0, 0.5, 7.0]
+ONES = [1.0] * 4
+
+Case = tuple[Loss, Callable[[Any, Any], reference.Terms]]
+ONE_OF_MANY: dict[str, Case] = {
+    "plain": (CrossEntropyLoss(), lambda s, t: reference.cross_entropy(s, t, ONES)),
+    "weights": (CrossEntropyLoss(WEIGHTS), lambda s, t: reference.cross_entropy(s, t, WEIGHTS)),
+    "smoothing": (CrossEntropyLoss(None, 0.1), lambda s, t: reference.cross_entropy(s, t, ONES, 0.1)),
+    "both": (CrossEntropyLoss(WEIGHTS, 0.3), lambda s, t: reference.cross_entropy(s, t, WEIGHTS, 0.3)),
+    "focal": (FocalLoss(), lambda s, t: reference.focal(s, t, ONES, 2.0)),
+    "focal, weights": (FocalLoss(0.5, WEIGHTS), lambda s, t: reference.focal(s, t, WEIGHTS, 0.5)),
+    "focal, γ = 0": (FocalLoss(0.0, WEIGHTS), lambda s, t: reference.cross_entropy(s, t, WEIGHTS)),
+}
+ANY_OF_MANY: dict[str, Case] = {
+    "plain": (BCELoss(), lambda s, t: reference.binary(s, t, ONES)),
+    "weights": (BCELoss(WEIGHTS), lambda s, t: reference.binary(s, t, WEIGHTS)),
+    "positive": (BCELoss(None, POSITIVE), lambda s, t: reference.binary(s, t, ONES, POSITIVE)),
+    "one positive": (BCELoss(None, 3), lambda s, t: reference.binary(s, t, ONES, [3.0] * 4)),
+    "both": (BCELoss(WEIGHTS, POSITIVE), lambda s, t: reference.binary(s, t, WEIGHTS, POSITIVE)),
+    "focal": (BinaryFocalLoss(), lambda s, t: reference.binary(s, t, ONES, None, 2.0)),
+    "focal, α": (BinaryFocalLoss(2.0, 0.25), lambda s, t: reference.binary(s, t, ONES, None, 2.0, 0.25)),
+    "focal, all": (BinaryFocalLoss(0.5, 0.9, WEIGHTS), lambda s, t: reference.binary(s, t, WEIGHTS, None, 0.5, 0.9)),
+    "asymmetric": (AsymmetricLoss(), lambda s, t: reference.asymmetric(s, t, 4, 1, 0.05)),
+    "no margin": (AsymmetricLoss(2.0, 0.0, 0.0), lambda s, t: reference.asymmetric(s, t, 2, 0, 0)),
+    "wide margin": (AsymmetricLoss(1.0, 2.0, 0.4), lambda s, t: reference.asymmetric(s, t, 1, 2, 0.4)),
+    "asymmetric, γ = 0": (AsymmetricLoss(0.0, 0.0, 0.0), lambda s, t: reference.binary(s, t, ONES)),
+}
+one_of_many = pytest.mark.parametrize(("loss", "expected"), ONE_OF_MANY.values(), ids=ONE_OF_MANY)
+any_of_many = pytest.mark.parametrize(("loss", "expected"), ANY_OF_MANY.values(), ids=ANY_OF_MANY)
+
+
+@pytest.fixture(autouse=True)
+def _built() -> None:
+    for loss, _ in ONE_OF_MANY.values():
+        loss.float().build(SINGLE)
+    for loss, _ in ANY_OF_MANY.values():
+        loss.float().build(MULTI)
+
+
+def single(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits `[3,5,4]` as for tags, and targets `[3,5]`, some of which are none."""
+    generator = torch.Generator().manual_seed(0)
+    scores = (3 * torch.randn(3, 5, 4, generator=generator)).to(dtype)
+    targets = torch.randint(0, 4, (3, 5), generator=generator)
+    targets[1, 2:] = IGNORE
+    return scores, targets
+
+
+def multi(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits `[6,4]` and answers `[6,4]`."""
+    generator = torch.Generator().manual_seed(0)
+    scores = (3 * torch.randn(6, 4, generator=generator)).to(dtype)
+    return scores, (torch.rand(6, 4, generator=generator) < 0.3).float()
+
+
+def check(terms: LossTerms, expected: reference.Terms, tolerance: float) -> None:
+    total, weight = expected
+    assert terms.total.item() == pytest.approx(total, rel=tolerance)
+    assert terms.weight.item() == pytest.approx(weight, rel=1e-6)
+    assert terms.mean.item() == pytest.approx(total / weight, rel=max(tolerance, 1e-6))
+    assert terms.total.shape == terms.weight.shape == ()
+
+
+@one_of_many
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_one_of_many(loss: Loss, expected: Any, dtype: torch.dtype, tolerance: float) -> None:
+    scores, targets = single(dtype)
+    check(loss(scores, targets), expected(scores.flatten(0, 1).tolist(), targets.flatten().tolist()), tolerance)
+    check(loss(scores[0], targets[0]), expected(scores[0].tolist(), targets[0].tolist()), tolerance)
+
+
+@any_of_many
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_any_of_many(loss: Loss, expected: Any, dtype: torch.dtype, tolerance: float) -> None:
+    scores, targets = multi(dtype)
+    check(loss(scores, targets), expected(scores.tolist(), targets.tolist()), tolerance)
+    check(loss(scores, targets.long()), expected(scores.tolist(), targets.tolist()), tolerance)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_the_mean_of_cross_entropy_is_that_of_pytorch(smoothing: float, weights: list[float] | None) -> None:
+    loss = CrossEntropyLoss(weights, smoothing)
+    loss.build(SINGLE)
+    scores, targets = single()
+    class_weights = torch.tensor(weights, dtype=torch.float64) if weights else None
+    expected = functional.cross_entropy(scores.mT, targets, class_weights, label_smoothing=smoothing)
+    torch.testing.assert_close(loss(scores, targets).mean, expected)
+
+
+def test_the_mean_of_binary_cross_entropy_is_that_of_pytorch() -> None:
+    loss = BCELoss(WEIGHTS, POSITIVE)
+    loss.build(MULTI)
+    scores, targets = multi()
+    weights, positive = torch.tensor(WEIGHTS).double(), torch.tensor(POSITIVE).double()
+    expected = functional.binary_cross_entropy_with_logits(scores, targets.double(), weights, pos_weight=positive)
+    torch.testing.assert_close(loss(scores, targets).mean, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_squared_error(dtype: torch.dtype) -> None:
+    scores, targets = torch.tensor([1.5, -2.0, 0.25], dtype=dtype), torch.tensor([1.0, 2.0, 0.25])
+    terms = MSELoss()(scores, targets)
+    assert (terms.total.item(), terms.weight.item(), terms.mean.item()) == (16.25, 3, pytest.approx(16.25 / 3))
+
+
+@one_of_many
+def test_gradients_of_one_of_many(loss: Loss, expected: Any) -> None:
+    scores, targets = single()
+    assert torch.autograd.gradcheck(lambda s: loss(s, targets).total, scores.requires_grad_())
+
+
+@any_of_many
+def test_gradients_of_any_of_many(loss: Loss, expected: Any) -> None:
+    scores, targets = multi()
+    assert torch.autograd.gradcheck(lambda s: loss(s, targets).total, scores.requires_grad_())
+
+
+def test_gradients_of_squared_error() -> None:
+    scores = torch.tensor([1.5, -2.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda s: MSELoss()(s, torch.tensor([1.0, 2.0])).total, scores)

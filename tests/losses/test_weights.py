@@ -1,0 +1,129 @@
+"""Class weights: from counts to six digits, as a user writes them, and in a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+
+from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace
+from lightning_clf.losses import BCELoss, BinaryFocalLoss, CrossEntropyLoss, FocalLoss, MSELoss, class_weights
+
+LABELS = LabelSpace.of(["a", "b", "c"], "single")
+MULTI = LabelSpace.of(["a", "b", "c"], "multi")
+COUNTS = [9000, 800, 200]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "expected"),
+    [
+        ("inverse", [0.370370, 4.166667, 16.666667]),  # 10000 / (3 n)
+        ("sqrt_inverse", [0.271191, 0.909603, 1.819206]),
+        ("effective", [0.077545, 0.598527, 2.323928]),
+    ],
+)
+def test_figures_worked_out_by_hand(strategy: Any, expected: list[float]) -> None:
+    weights = class_weights(strategy, COUNTS)
+    assert weights.dtype == torch.float32
+    assert weights.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("counts", [COUNTS, [1, 1], [1, 10**7, 3, 50], [5]])
+def test_formulas(counts: list[int]) -> None:
+    total = sum(counts)
+    assert class_weights("inverse", counts).tolist() == pytest.approx([total / (len(counts) * n) for n in counts])
+    for strategy, formula in (
+        ("sqrt_inverse", lambda n: n**-0.5),
+        ("effective", lambda n: (1 - 0.9999) / (1 - 0.9999**n)),
+    ):
+        raw = [formula(count) for count in counts]
+        expected = [value * len(raw) / sum(raw) for value in raw]
+        assert class_weights(strategy, counts).tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_inverse_is_what_scikit_learn_calls_balanced() -> None:
+    gold = np.repeat(range(3), COUNTS)
+    balanced = compute_class_weight("balanced", classes=np.arange(3), y=gold)
+    assert class_weights("inverse", COUNTS).tolist() == pytest.approx(balanced, rel=1e-6)
+
+
+def test_absent_classes_weigh_nothing_and_shift_no_other() -> None:
+    counts = [9000, 0, 800, 200, 0]
+    for strategy in ("sqrt_inverse", "effective"):
+        first, none, *rest, last = class_weights(strategy, counts).tolist()
+        assert [first, *rest] == pytest.approx(class_weights(strategy, COUNTS).tolist(), rel=1e-6)
+        assert none == last == 0
+    assert class_weights("inverse", counts).tolist() == pytest.approx([2 / 9, 0, 2.5, 10, 0], rel=1e-6)
+
+
+@pytest.mark.parametrize("strategy", ["inverse", "sqrt_inverse", "effective"])
+def test_no_class_occurs(strategy: Any) -> None:
+    assert class_weights(strategy, [0, 0]).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [([1, 2.5, 0], [1, 2.5, 0]), ({"c": 3, "a": 0.5}, [0.5, 1, 3]), ({}, [1, 1, 1]), (None, [1, 1, 1])],
+)
+@pytest.mark.parametrize("make", [CrossEntropyLoss, BCELoss])
+def test_declared_weights(make: Any, weights: Any, expected: list[float]) -> None:
+    loss = make(class_weights=weights)
+    loss.build(LABELS)
+    loss.fit_counts(COUNTS)  # has no say where weights are declared
+    assert loss.class_weights.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1, 2], r"class_weights has 2 numbers for 3 labels: a, b, c"),
+        ({"d": 1.0}, r"class_weights names label 'd', which is not one of: a, b, c"),
+        ([1, -1, 1], r"class_weights must be finite numbers of at least 0, but is \[1.0, -1.0, 1.0\]"),
+        ([1, float("nan"), 1], "must be finite numbers"),
+        ({"a": float("inf")}, "must be finite numbers"),
+    ],
+)
+def test_weights_that_make_no_sense(weights: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        CrossEntropyLoss(weights).build(LABELS)
+
+
+@pytest.mark.parametrize("make", [CrossEntropyLoss, BCELoss, FocalLoss, BinaryFocalLoss])
+def test_a_misspelt_strategy_is_refused_at_once(make: Any) -> None:
+    with pytest.raises(InputError, match="class_weights 'inverted' is unknown: use one of inverse, sqrt_inverse, eff"):
+        make(class_weights="inverted")
+    with pytest.raises(InputError, match="'inverted' is unknown"):
+        class_weights("inverted", COUNTS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("pos_weight", "expected"), [(2, [2, 2, 2]), ([1, 2, 3], [1, 2, 3]), ({"b": 4.0}, [1, 4, 1]), (1.0, [1, 1, 1])]
+)
+def test_weights_of_presences(pos_weight: Any, expected: list[float]) -> None:
+    loss = BCELoss(pos_weight=pos_weight)
+    loss.build(MULTI)
+    assert loss.pos_weight.tolist() == expected
+    with pytest.raises(InputError, match="pos_weight has 2 numbers for 3 labels"):
+        BCELoss(pos_weight=[1, 2]).build(MULTI)
+
+
+@pytest.mark.parametrize("make", [CrossEntropyLoss, BCELoss, FocalLoss, BinaryFocalLoss])
+def test_weights_from_counts_travel_with_the_state(make: Any) -> None:
+    fitted, restored = make(class_weights="sqrt_inverse"), make(class_weights="sqrt_inverse")
+    for loss in (fitted, restored):
+        loss.build(LABELS)
+        assert loss.class_weights.tolist() == [1, 1, 1]
+    fitted.fit_counts(COUNTS)
+    restored.load_state_dict(fitted.state_dict())
+    assert restored.class_weights.tolist() == class_weights("sqrt_inverse", COUNTS).tolist()
+
+
+def test_a_loss_that_weighs_no_class_takes_counts_too() -> None:
+    loss = MSELoss()
+    loss.build(LabelSpace.score(0, 5))
+    loss.fit_counts([3])
+    assert not loss.state_dict()
