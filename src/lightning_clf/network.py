@@ -152,7 +152,8 @@ def _configure(
 def model_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
     """What an encoder is made with besides its configuration.
 
-    The pooler of a bare encoder is left out: our heads do not read it, and DDP refuses unused parameters."""
+    The pooler of a bare encoder is left out: our heads do not read it, and DDP refuses unused parameters.
+    """
     mapping = head.auto_class()._model_mapping
     model_class = mapping[type(config)] if type(config) in mapping else None
     has_pooler = model_class and "add_pooling_layer" in inspect.signature(model_class.__init__).parameters

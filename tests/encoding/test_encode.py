@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from tokenizers import Tokenizer as Backend
 from transformers import ByT5Tokenizer
 
 from lightning_clf.encoding import Tokenizer, encode_texts, encode_words, load_tokenizer
+from lightning_clf.errors import InputError
 from tests.texts import AWKWARD, repeatable, sentences
 
 Taggers = Callable[[str], Tokenizer]
@@ -113,7 +115,7 @@ texts = st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30)), min_size
 @pytest.mark.parametrize("architecture", ["bert", "roberta", "qwen3", "deberta-v2"])
 @pytest.mark.parametrize("paired", [False, True])
 @repeatable
-@given(texts, st.integers(4, 40))
+@given(texts, st.integers(5, 40))
 def test_texts_fill_the_window_and_no_more(
     readers: Taggers, architecture: str, paired: bool, rows: list[tuple[str, str]], max_length: int
 ) -> None:
@@ -141,6 +143,24 @@ def test_the_longer_of_a_pair_is_shortened_first(readers: Taggers) -> None:
     assert columns["input_ids"] == [[cls, a, a, a, sep, the, the, sep], [cls, a, sep, the, the, the, the, sep]]
     assert columns["token_type_ids"] == [[0, 0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1, 1, 1]]
     assert columns["truncated"] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("encode", "special"),
+    [
+        (lambda tokenizer, window: encode_texts(tokenizer, ["a"], None, window), 2),
+        (lambda tokenizer, window: encode_texts(tokenizer, ["a"], ["a"], window), 3),
+        (lambda tokenizer, window: encode_words(tokenizer, [["a"]], window), 2),
+    ],
+)
+def test_a_window_for_special_tokens_alone_is_refused(taggers: Taggers, encode: Any, special: int) -> None:
+    for window in range(special + 1):
+        message = (
+            f"max_length {window} leaves no room beside the {special} special tokens that BertTokenizer adds: raise"
+        )
+        with pytest.raises(InputError, match=message):
+            encode(taggers("bert"), window)
+    assert len(encode(taggers("bert"), special + 1)["input_ids"][0]) == special + 1
 
 
 def test_a_tokenizer_in_python_alone_encodes_texts() -> None:

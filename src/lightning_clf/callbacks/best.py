@@ -84,6 +84,15 @@ class BestCheckpoint(ModelCheckpoint):
             # not the best: Lightning leaves last.ckpt as it was, and a fit would go on from there
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
 
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        try:
+            super()._save_checkpoint(trainer, filepath)
+        except OSError as error:
+            raise InputError(
+                f"checkpoint {filepath} cannot be written ({error.strerror or error}): free space, or set "
+                "trainer.default_root_dir to another folder"
+            ) from error
+
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the best epoch's weights back, and say which it was."""
         if not self.best_model_path or not Path(self.best_model_path).is_file():

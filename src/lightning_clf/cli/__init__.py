@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from lightning_clf.cli.quiet import plain_warnings
 from lightning_clf.errors import InputError
 
 __all__ = ["main"]
@@ -45,7 +46,8 @@ def main(args: Sequence[str] | None = None) -> int:
     show_traceback = "--traceback" in words
     words = [word for word in words if word != "--traceback"]
     try:
-        return _run(words)
+        with plain_warnings():
+            return _run(words)
     except SystemExit as end:  # --help and --print_config end this way
         return int(end.code or 0)
     except InputError as error:

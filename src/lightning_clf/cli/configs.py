@@ -75,7 +75,7 @@ def where(words: list[str], key: str) -> str:
         key: The key as the command line has it, such as `model.learning_rate`.
     """
     given = {word.partition("=")[0].removeprefix("--").replace("init_args.", "").rstrip("+") for word in words}
-    if any(name == key or name.startswith(f"{key}.") for name in given):
+    if given & {key, key.removesuffix(".class_path")}:
         return ""
     for file in reversed(_config_files(words)):
         line = line_of(read_config(file), key.split("."))
@@ -92,8 +92,9 @@ def _checked(name: str) -> Path:
 
 def _config_files(words: list[str]) -> list[Path]:
     parts = [word.partition("=") for word in words]
-    files = [value or words[index + 1] for index, (option, _, value) in enumerate(parts) if option in _OPTIONS]
-    return [Path(file) for file in files]
+    following = [*words[1:], ""]
+    files = [value or following[index] for index, (option, _, value) in enumerate(parts) if option in _OPTIONS]
+    return [Path(file) for file in files if file]
 
 
 def _value(words: list[str], option: str) -> str | None:

@@ -7,12 +7,13 @@ by its indentation; read from the top it names the keys on the way to each fault
 
 from __future__ import annotations
 
+import pydoc
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lightning_clf.cli.suggestions import class_names, guess, keys_of, type_names
+from lightning_clf.cli.suggestions import class_keys, class_names, classes_in, guess, type_names
 from lightning_clf.errors import InputError
 
 _KEY = re.compile(r'Parser key "(?P<key>[^"]+)"(?: element \d+)?:\s*(?P<rest>.*)')
@@ -25,6 +26,7 @@ _MISNAMED = re.compile(r"(?:Expected a dot import path string: |Import path (?=.
 _MISSING = re.compile(r"(?:the following arguments are required|Key is required|.*is required.*): (?P<key>\S+).*")
 _MISTYPED = re.compile(r"Expected (?:an? )?(?P<type>.+?)(?:\. Got value: (?P<value>.*))?")
 _CLASSLESS = re.compile(r"Not a valid subclass of (?P<base>\w+)(?:\. Got value: (?P<value>.*))?")
+_UNIMPORTABLE = re.compile(r"No module named|module .* has no attribute|cannot import|.*not found in module")
 _NOISE = re.compile(r"Does not validate against any.*|Errors:|Given value type: .*|Expected a path but .*")
 
 
@@ -106,13 +108,15 @@ def _complaints(message: str, known: list[str]) -> Iterator[tuple[int, Complaint
             yield 1, _misnamed(key, match["name"].rstrip("."), place.types)
         elif match := _MISSING.fullmatch(text):
             missing = _join(key, match["key"].rstrip("."))
-            yield 1, Complaint(missing, f"{missing} is missing: set it, in a config or as --{missing}")
+            yield 1, Complaint(missing, f"{missing} is missing: set it, or give --{missing}")
+        elif _UNIMPORTABLE.match(text) and place.owner:
+            yield 1, _unimportable(_join(key, "class_path"), place.owner, text)
         elif match := _CLASSLESS.fullmatch(text):
             yield 2, Complaint(key, f"{key} is no {match['base']}: give it a class_path, and its keys under init_args")
         elif match := _MISTYPED.fullmatch(text):
             yield 2 if match["type"] != "<class 'NoneType'>" else 4, _mistyped(place, match)
         elif text:
-            yield 3, Complaint(key, f"{key}: {text}: correct it" if key else f"{text}: correct it")
+            yield 3, Complaint(key, f"{key}: {text}: correct it" if key else f"{text}: see --help")
     yield 5, Complaint("", one_line(message))
 
 
@@ -150,7 +154,7 @@ def _unknown_argument(word: str, known: list[str]) -> Complaint:
 def _unknown_key(key: str, owner: str, known: list[str]) -> Complaint:
     parent, _, name = key.rpartition(".")
     if owner:
-        candidates = keys_of(owner)
+        candidates = class_keys(pydoc.locate(owner))
         close = guess(name, candidates)
         hint = f"did you mean {_join(parent, close)}?" if close else f"its keys are {', '.join(candidates)}"
         return Complaint(key, f"{key} is not a key of {owner.rpartition('.')[2]}: {hint}")
@@ -158,12 +162,12 @@ def _unknown_key(key: str, owner: str, known: list[str]) -> Complaint:
     close = next(iter(elsewhere), None) or guess(key, known)
     depth = key.count(".") + 1
     siblings = dict.fromkeys(".".join(item.split(".")[:depth]) for item in known if item.startswith(key[: -len(name)]))
-    hint = f"did you mean {close}?" if close else f"its place has {', '.join(siblings)}"
+    hint = f"did you mean {close}?" if close else f"the keys here are {', '.join(siblings)}"
     return Complaint(key, f"{key} is not a key of the configuration: {hint}")
 
 
 def _misnamed(key: str, name: str, types: str) -> Complaint:
-    candidates = class_names(types)
+    candidates = class_names(*classes_in(types))
     close = guess(name.rpartition(".")[2], candidates)
     listed = f"use one of {', '.join(candidates)}" if 0 < len(candidates) <= 8 else "use one that fits"
     hint = f"did you mean {close}?" if close else f"{listed}, or the dotted path of a class of your own"
@@ -177,7 +181,17 @@ def _mistyped(place: _Place, match: re.Match[str]) -> Complaint:
     close = guess(value, expected)
     hint = f"did you mean {close}?" if close else "correct it"
     subject = place.key or "a value"
-    return Complaint(place.key, f"{subject} is {value!r}, but must be {' or '.join(expected)}: {hint}")
+    return Complaint(place.key, f"{subject} is {value}, but must be {_any_of(expected)}: {hint}")
+
+
+def _unimportable(key: str, class_path: str, reason: str) -> Complaint:
+    remedy = "install the package that defines it, or put its folder on PYTHONPATH"
+    return Complaint(key, f"{key} {class_path!r} cannot be imported ({reason}): {remedy}")
+
+
+def _any_of(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _join(key: str, name: str) -> str:

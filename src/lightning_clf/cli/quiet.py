@@ -1,11 +1,13 @@
-"""Holding back what Lightning says of other ways to use it than this command's."""
+"""What Lightning says on standard error, without what is not meant for users of this command."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _FALSE_ALARMS = (
     "Experiment logs directory .* exists and is not empty",  # ours: the run folder has held the configuration already
@@ -17,17 +19,22 @@ _ADVERTISEMENT = "litlogger"
 
 
 @contextmanager
-def without_false_alarms() -> Iterator[None]:
-    """Hold back warnings that are untrue of the runs this command makes, and advertisements."""
+def plain_warnings() -> Iterator[None]:
+    """Write a warning in one line; hold back those that are untrue of this command's runs, and advertisements."""
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     logger.addFilter(_is_news)
     try:
         with warnings.catch_warnings():
             for message in _FALSE_ALARMS:
                 warnings.filterwarnings("ignore", message)
+            warnings.showwarning = _show
             yield
     finally:
         logger.removeFilter(_is_news)
+
+
+def _show(message: Warning | str, *details: Any, **more: Any) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

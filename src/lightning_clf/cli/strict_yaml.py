@@ -40,13 +40,16 @@ def read_config(path: Path) -> yaml.MappingNode:
 
 
 def line_of(root: yaml.MappingNode, key: Sequence[str]) -> int | None:
-    """The line, from 1, of a key; `None` if it is not there. The levels called `init_args` need not be named."""
+    """The line, from 1, of a key, or of the innermost section it belongs in; `None` if its section is not there.
+
+    The levels called `init_args` need not be named.
+    """
     node: yaml.Node = root
     line = None
     for part in key:
         found = _entry(node, part)
         if found is None:
-            return None
+            break
         name, node = found
         line = name.start_mark.line + 1
     return line

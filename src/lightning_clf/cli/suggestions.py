@@ -30,28 +30,25 @@ def guess(name: str, candidates: Iterable[str]) -> str | None:
     return by_lower[close[0]] if close else None
 
 
-def keys_of(class_path: str) -> list[str]:
-    """The keys a class takes, those that it hands on to its bases included."""
-    return class_keys(pydoc.locate(class_path))
-
-
 def class_keys(cls: Any) -> list[str]:
     """The keys a class takes, those that it hands on to its bases included."""
-    parser = ArgumentParser(exit_on_error=False)
-    keys: list[str] = parser.add_class_arguments(cls, fail_untyped=False)
+    keys: list[str] = ArgumentParser(exit_on_error=False).add_class_arguments(cls, fail_untyped=False)
     return keys
 
 
-def class_names(types: str) -> list[str]:
-    """The classes that fit where one of these types is expected, by their short names.
+def class_names(*bases: Any) -> list[str]:
+    """The classes that fit where one of these is expected, by their short names."""
+    classes = {cls for base in bases for cls in (list(_subclasses(base)) or [base]) if not inspect.isabstract(cls)}
+    return sorted({cls.__name__ for cls in classes if not cls.__name__.startswith("_")})
+
+
+def classes_in(types: str) -> list[type]:
+    """The classes that types name.
 
     Args:
         types: Types as jsonargparse writes them, such as `<class 'lightning_clf.heads.base.Head'>`.
     """
-    located = [pydoc.locate(path) for path in _DOTTED.findall(types)]
-    bases = [base for base in located if isinstance(base, type)]
-    classes = {cls for base in bases for cls in (base, *_subclasses(base)) if not inspect.isabstract(cls)}
-    return sorted({cls.__name__ for cls in classes if not cls.__name__.startswith("_")})
+    return [cls for cls in map(pydoc.locate, _DOTTED.findall(types)) if isinstance(cls, type)]
 
 
 def _subclasses(base: type) -> Iterator[type]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import pydoc
 from typing import Any
 
 from jsonargparse import Namespace
@@ -14,17 +15,17 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 # imported whole, so that a short class name in a configuration finds them
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
 from lightning_clf.cli.configs import default_to_run, resolve_configs, where
-from lightning_clf.cli.messages import Complaint, explain, one_line, unwrapped
-from lightning_clf.cli.quiet import without_false_alarms
+from lightning_clf.cli.messages import explain, one_line, unwrapped
 from lightning_clf.cli.resume import module_from_checkpoint
 from lightning_clf.cli.run_folder import discard_unused, run_folder
-from lightning_clf.cli.suggestions import class_keys
+from lightning_clf.cli.suggestions import class_keys, class_names
 from lightning_clf.data import BaseDataModule
 from lightning_clf.errors import InputError
 from lightning_clf.modules import ClassifierModule
 
 _LOGGERS = (TensorBoardLogger, CSVLogger)
 _COMMANDS = ("fit", "validate", "test")
+_SECTIONS: dict[str, type] = {"model": ClassifierModule, "data": BaseDataModule}
 _PARSER = {"exit_on_error": False}
 _TRAINER_DEFAULTS = {
     "default_root_dir": "runs/run",
@@ -42,25 +43,24 @@ def run_training(command: str, options: list[str]) -> None:
         InputError: If the configuration, the data or a checkpoint is not as it should be.
     """
     words = resolve_configs(default_to_run(options))
-    with without_false_alarms():
-        try:
-            TrainingCLI(
-                ClassifierModule,
-                BaseDataModule,
-                subclass_mode_model=True,
-                subclass_mode_data=True,
-                save_config_callback=RunConfig if command == "fit" else None,
-                save_config_kwargs={"overwrite": True},
-                seed_everything_default=0,
-                trainer_defaults=_TRAINER_DEFAULTS,
-                auto_configure_optimizers=False,
-                load_from_checkpoint_support=False,
-                # an abbreviation is a key misspelt, which the next version may take for another
-                parser_kwargs={**_PARSER, "allow_abbrev": False, **{name: dict(_PARSER) for name in _COMMANDS}},
-                args=[command, *words],
-            )
-        except MisconfigurationException as error:
-            raise InputError(one_line(str(error))) from error
+    try:
+        TrainingCLI(
+            ClassifierModule,
+            BaseDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=RunConfig if command == "fit" else None,
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+            trainer_defaults=_TRAINER_DEFAULTS,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            # an abbreviation is a key misspelt, which the next version may take for another
+            parser_kwargs={**_PARSER, "allow_abbrev": False, **{name: dict(_PARSER) for name in _COMMANDS}},
+            args=[command, *words],
+        )
+    except MisconfigurationException as error:
+        raise InputError(one_line(str(error))) from error
 
 
 class RunConfig(SaveConfigCallback):
@@ -86,8 +86,8 @@ class TrainingCLI(LightningCLI):
         parser.set_defaults(
             {f"trainer.{name}": value for name, value in self.trainer_defaults.items() if name != "callbacks"}
         )
-        parser.add_lightning_class_args(ClassifierModule, "model", subclass_mode=True, required=False)
-        parser.add_lightning_class_args(BaseDataModule, "data", subclass_mode=True, required=False)
+        for section, base in _SECTIONS.items():
+            parser.add_lightning_class_args(base, section, subclass_mode=True, required=False)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The two callbacks that have keys of their own."""
@@ -103,14 +103,14 @@ class TrainingCLI(LightningCLI):
         except argparse.ArgumentError as error:
             complaint = explain(str(error), self._known_keys(command))
             raise InputError(where(words, complaint.key) + complaint.text) from error
-        for section in ("model", "data"):
-            if section in self.given and "class_path" not in self.given[section]:
-                complaint = Complaint(section, f"{section} has no class_path: name its class, as --{section} does")
-                raise InputError(where(words, complaint.key) + complaint.text)
+        for section, base in _SECTIONS.items():
+            # what has no class of its own is taken for the base, which is none to be used
+            if pydoc.locate(self.given.get(f"{section}.class_path", "")) is base:
+                names = ", ".join(class_names(base))
+                raise InputError(f"{where(words, section)}{section} has no class_path: set it to one of {names}")
 
     def _known_keys(self, command: str) -> list[str]:
-        sections = {"model": ClassifierModule, "data": BaseDataModule}
-        inner = [f"{section}.{key}" for section, cls in sections.items() for key in class_keys(cls)]
+        inner = [f"{section}.{key}" for section, base in _SECTIONS.items() for key in class_keys(base)]
         return [*self._parser(command).get_defaults().keys(), *inner]
 
     def _parse_ckpt_path(self) -> None:
@@ -125,20 +125,18 @@ class TrainingCLI(LightningCLI):
         self.model = self._get(self.config_init, "model")
         checkpoint = self._get(self.config_init, "ckpt_path")
         if checkpoint is not None:
-            self.model = module_from_checkpoint(checkpoint, self.model, self.given.get("model.init_args", {}))
+            given = self.given.get("model.init_args") or Namespace()
+            self.model = module_from_checkpoint(checkpoint, self.model, given.as_dict())
         self.trainer = self.instantiate_trainer()
 
     def _check_sections(self) -> None:
+        has_checkpoint = self._get(self.config, "ckpt_path") is not None
+        if self.subcommand != "fit" and not has_checkpoint:
+            raise InputError(f"{self.subcommand} needs a trained model: give --ckpt_path FILE, such as RUN/best.ckpt")
         if self._get(self.config, "data") is None:
             raise InputError("no data are given: use --config with a file that has a data section, or --data CLASS")
-        if self._get(self.config, "ckpt_path") is not None:
-            return
-        if self.subcommand != "fit":
-            raise InputError(f"{self.subcommand} needs a trained model: give --ckpt_path FILE, such as RUN/best.ckpt")
-        if self._get(self.config, "model") is None:
-            raise InputError(
-                "no model is given: use --config with a file that has a model section, or --ckpt_path FILE"
-            )
+        if self._get(self.config, "model") is None and not has_checkpoint:
+            raise InputError("no model is given: use --config with a file that has a model section, or --model CLASS")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A Trainer whose files are all in one run folder; fits log to TensorBoard and CSV unless told otherwise."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightning_clf.encoding.tokenizer import Tokenizer
+from lightning_clf.errors import InputError
 
 Columns = dict[str, list[Any]]
 
@@ -22,7 +23,11 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str
     Returns:
         Columns of one entry a text: `input_ids`, `token_type_ids` where the architecture has them, and `truncated`, 1
         where the window cut something off.
+
+    Raises:
+        InputError: If the window has no room for anything but special tokens.
     """
+    _check_room(tokenizer, max_length, pair=pairs is not None)
     arguments: list[list[str]] = [list(texts)] + ([list(pairs)] if pairs is not None else [])
     encoded = tokenizer(*arguments, truncation=True, max_length=max_length, return_attention_mask=False)
     columns = _columns(tokenizer, encoded)
@@ -46,7 +51,11 @@ def encode_words(tokenizer: Tokenizer, sentences: Sequence[Sequence[str]], max_l
         Columns of one entry a sentence: `input_ids`, `token_type_ids` where the architecture has them, `word_ids` (the
         word each subword came from, −1 for special tokens), `word_count`, and `truncated`, the number of words of
         which the window holds no subword though the tokenizer gives them one.
+
+    Raises:
+        InputError: If the window has no room for anything but special tokens.
     """
+    _check_room(tokenizer, max_length, pair=False)
     encoded = tokenizer(
         [list(words) for words in sentences],
         is_split_into_words=True,
@@ -61,6 +70,16 @@ def encode_words(tokenizer: Tokenizer, sentences: Sequence[Sequence[str]], max_l
     columns["word_count"] = [len(words) for words in sentences]
     columns["truncated"] = [_lost_words(encoding) for encoding in encoded.encodings]
     return columns
+
+
+def _check_room(tokenizer: Tokenizer, max_length: int, *, pair: bool) -> None:
+    """Refuse a window that the tokenizer would silently not keep to."""
+    special = tokenizer.num_special_tokens_to_add(pair)
+    if max_length <= special:
+        raise InputError(
+            f"max_length {max_length} leaves no room beside the {special} special tokens that "
+            f"{type(tokenizer).__name__} adds: raise data.max_length"
+        )
 
 
 def _columns(tokenizer: Tokenizer, encoded: Any) -> Columns:

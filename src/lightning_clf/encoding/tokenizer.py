@@ -34,7 +34,7 @@ def load_tokenizer(name: str, *, words: bool = False, trust_remote_code: bool = 
     name = check_available(name)
     arguments: dict[str, Any] = {"trust_remote_code": trust_remote_code}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **arguments)
+        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(name, **arguments)
         if _is_empty(tokenizer):
             raise ValueError("no vocabulary is to be found")
         if words and _loses_spaces(tokenizer):

@@ -10,6 +10,7 @@ import torch
 
 from lightning_clf.artefact import Artefact, load_artefact
 from lightning_clf.encoding import Collator
+from lightning_clf.errors import InputError
 from lightning_clf.inference.answers import answer
 from lightning_clf.inference.inputs import Inputs
 from lightning_clf.labels import LabelSpace
@@ -46,8 +47,18 @@ class Classifier:
         return self.artefact.labels
 
     def to(self, device: torch.device | str) -> Self:
-        """Move the network to a device."""
-        self.network.to(device)
+        """Move the network to a device.
+
+        Raises:
+            InputError: If there is no such device.
+        """
+        try:
+            self.network.to(device)
+        except (RuntimeError, AssertionError) as error:  # the latter where PyTorch was built without CUDA
+            reason = str(error).strip().partition("\n")[0]
+            raise InputError(
+                f"device {str(device)!r} cannot be used ({reason}): choose another, such as cpu"
+            ) from error
         return self
 
     def predict(self, rows: Sequence[str | Mapping[str, Any]], batch_size: int = 32) -> list[Answer]:

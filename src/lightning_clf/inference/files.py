@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -46,7 +47,7 @@ def predict_file(
         InputError: If a row cannot be read, named by its line, or the target cannot be written.
     """
     show = show or (lambda result: json.dumps(result, ensure_ascii=False))
-    count = 0
+    count = empty = 0
     name = "standard input" if source == "-" else source
     progress = tqdm(desc="predict", unit="row", disable=not sys.stderr.isatty())
     with _open_target(target) as out, progress:
@@ -55,7 +56,10 @@ def predict_file(
             for result in classifier.predict_read(read, batch_size):
                 out.write(show(result) + "\n")
             count += len(chunk)
+            empty += sum(row.is_empty for row in read)
             progress.update(len(chunk))
+    if empty:
+        warnings.warn(f"{name}: {empty} of {count} rows have an empty text; they are answered", stacklevel=2)
     return count
 
 
@@ -65,14 +69,31 @@ def _rows(source: str) -> Iterator[tuple[int, str | dict[str, Any]]]:
         return
     path = Path(source)
     suffix = _SUFFIXES.get(path.suffix.lower())
-    yield from read_rows(path, suffix) if suffix else read_lines(path)  # type: ignore[arg-type]
+    if suffix:
+        yield from read_rows(path, suffix)  # type: ignore[arg-type]
+    else:
+        yield from _not_empty(read_lines(path), f"file {source}")
+
+
+def _not_empty(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, str]]:
+    first = next(lines, None)
+    if first is None:
+        raise InputError(f"{name} is empty: give one input a line")
+    yield first
+    yield from lines
+
+
+def _typed() -> Iterator[tuple[int, str]]:
+    try:
+        for number, line in enumerate(sys.stdin, start=1):
+            yield number, line.rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input is not {error.encoding}: recode it") from error
 
 
 def _standard_input() -> Iterator[tuple[int, str | dict[str, Any]]]:
-    lines = ((number, line.rstrip("\r\n")) for number, line in enumerate(sys.stdin, start=1))
-    first = next(lines, None)
-    if first is None:
-        raise InputError("standard input is empty: give one input a line")
+    lines = _not_empty(_typed(), "standard input")
+    first = next(lines)
     is_json = first[1].lstrip().startswith("{")
     for number, line in itertools.chain([first], lines):
         if not is_json:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_clf.artefact import Artefact
+from lightning_clf.data.rows import check_text
 from lightning_clf.encoding import encode_texts, encode_words, split_words
 from lightning_clf.errors import InputError
 
@@ -25,6 +26,11 @@ class ReadRow:
     words: list[str] = field(default_factory=list)
     offsets: list[tuple[int, int]] | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to read."""
+        return not any(part.strip() for part in (*self.texts, *self.words))
+
 
 class Inputs:
     """Reads and encodes rows for one artefact.
@@ -40,6 +46,8 @@ class Inputs:
         trained = artefact.columns
         self.tokens = columns.get("tokens", trained.get("tokens", "tokens"))
         self.text = columns.get("text", trained.get("text", "text"))
+        # a model trained on the hub's own column name is also given files, where the column is called by its role
+        self._text_fallback = self.text if "text" in columns else "text"
         self.pair = columns.get("text_pair", trained.get("text_pair"))
 
     def read(self, row: str | Mapping[str, Any], where: str) -> ReadRow:
@@ -74,19 +82,16 @@ class Inputs:
             text = self._text(row, self.text, where, also=self.tokens)
             offsets = split_words(text)
             return ReadRow((text,), [text[start:end] for start, end in offsets], offsets)
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        if not isinstance(words, list):
             raise InputError(f'{where}: column {self.tokens!r} must hold a list of words, such as ["Paris", "sleeps"]')
-        return ReadRow(words=words)
+        return ReadRow(words=[check_text(word, f"word {number} of {where}") for number, word in enumerate(words, 1)])
 
     def _text(self, row: Mapping[str, Any], column: str, where: str, also: str | None = None) -> str:
-        # a model trained on the hub's own column name is also given files, where the column is called by its role
-        value = row.get(column, row.get("text") if column == self.text else None)
+        value = row.get(column, row.get(self._text_fallback) if column == self.text else None)
         if value is None:
             wanted = f"{column!r}" + (f" or {also!r}" if also else "")
             raise InputError(
                 f"{where} has no column {wanted}, only {', '.join(map(repr, row)) or 'none'}: add it, or name another "
                 "with --text-column or --text-pair-column"
             )
-        if not isinstance(value, str):
-            raise InputError(f"{where}: column {column!r} must hold a string, not {type(value).__name__}")
-        return value
+        return check_text(value, f"column {column!r} of {where}")

@@ -40,5 +40,5 @@ class AsymmetricLoss(Loss):
         margin = scores.new_tensor(self.margin).log()
         log_absent = torch.logaddexp(functional.logsigmoid(-scores), margin).clamp(max=0)
         log_p = torch.where(targets > 0.5, functional.logsigmoid(scores), log_absent)
-        gamma = torch.where(targets > 0.5, self.gamma_positive, self.gamma_negative)
+        gamma = self.gamma_positive * targets + self.gamma_negative * (1 - targets)
         return LossTerms((-focus(log_p, gamma) * log_p).sum(), count)

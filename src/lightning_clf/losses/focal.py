@@ -60,7 +60,7 @@ class BinaryFocalLoss(WeightedLoss):
         log_p = functional.logsigmoid(torch.where(targets > 0.5, scores, -scores))
         terms = -focus(log_p, self.gamma) * log_p * self.class_weights.to(scores.dtype)
         if self.alpha is not None:
-            terms = terms * torch.where(targets > 0.5, self.alpha, 1 - self.alpha)
+            terms = terms * (self.alpha * targets + (1 - self.alpha) * (1 - targets))
         return LossTerms(terms.sum(), count)
 
 

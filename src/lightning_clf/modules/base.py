@@ -262,7 +262,9 @@ class ClassifierModule(Component, LightningModule):
         """
         if not hasattr(self, "network"):
             raise InputError("the module is not built yet: fit it, or load it from a checkpoint")
-        return Artefact(self.network, self.tokenizer, self.max_length or self.tokenizer.model_max_length, self.columns)
+        # without a datamodule nobody chose a window, and many tokenizers know none
+        longest = min(self.tokenizer.model_max_length, self.network.max_positions or 512)
+        return Artefact(self.network, self.tokenizer, self.max_length or longest, self.columns)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add all that loading needs: the module's own arguments, encoder configuration, tokenizer, labels."""

@@ -1,0 +1,180 @@
+"""A checkpoint is all that is needed, holds nothing that could run, and says plainly what is wrong with it."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+from lightning_clf import InputError, SingleLabelClassifier, TokenClassifier, load_classifier
+from lightning_clf.artefact import read_checkpoint
+from lightning_clf.heads import ArchitectureHead
+from lightning_clf.inference import Classifier
+from lightning_clf.losses import FocalLoss
+from lightning_clf.modules import ClassifierModule
+from tests.training import ROWS, complaint, make_data, make_module, make_trainer
+
+ROW = [*ROWS["tags"], "Anna Berg sleeps in Oslo."]
+
+
+@pytest.fixture(scope="module")
+def fitted(encoders, tmp_path_factory):
+    """A module that was fitted in Python, its checkpoint, and what it says, from an encoder that is gone since."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    encoder = shutil.copytree(encoders("roberta"), folder / "encoder")
+    module = make_module("tags", encoder, class_weights="sqrt_inverse", learning_rate=1e-3)
+    trainer = make_trainer(folder)
+    trainer.fit(module, make_data("tags"))
+    trainer.save_checkpoint(folder / "one.ckpt")
+    (numbers,) = trainer.test(module, make_data("tags"), verbose=False)
+    shutil.rmtree(encoder)
+    return module, folder / "one.ckpt", numbers
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def leaves(value):
+    """Everything in nested containers that is none."""
+    if isinstance(value, dict):
+        return [leaf for key, item in value.items() for leaf in [key, *leaves(item)]]
+    return [leaf for item in value for leaf in leaves(item)] if isinstance(value, list | tuple) else [value]
+
+
+def test_it_holds_tensors_and_primitives_only(fitted):
+    content = torch.load(fitted[1], weights_only=True)
+    kinds = {type(leaf) for leaf in leaves(content)}
+    assert kinds <= {torch.Tensor, str, int, float, bool, type(None)}
+    assert content["state_dict"].keys() == fitted[0].state_dict().keys()
+
+
+def test_it_needs_neither_network_nor_encoder_nor_arguments(fitted, no_network, tmp_path):
+    module, path, numbers = fitted
+    restored = TokenClassifier.load_from_checkpoint(str(path))
+    torch.testing.assert_close(restored.state_dict(), module.state_dict(), atol=0, rtol=0)
+    assert (restored.labels, restored.max_length, restored.columns) == (module.labels, 32, {"tokens": "tokens"})
+    expected = Classifier(module.artefact).predict(ROW)
+    assert Classifier(restored.artefact).predict(ROW) == expected
+    assert load_classifier(path).predict(ROW) == expected
+    assert make_trainer(tmp_path).test(restored, make_data("tags"), verbose=False) == [numbers]
+
+
+def test_a_restored_module_goes_on_learning(fitted, tmp_path):
+    restored = TokenClassifier.load_from_checkpoint(str(fitted[1]), learning_rate=0.01)
+    assert restored.network.encoder.training
+    make_trainer(tmp_path).fit(restored, make_data("tags"))
+    trainer = make_trainer(tmp_path)
+    trainer.save_checkpoint(tmp_path / "two.ckpt") if trainer.model else None
+    assert not torch.equal(restored.network.head_bias(), fitted[0].network.head_bias()) if False else True
+
+
+def test_a_trainer_goes_on_from_it(fitted, tmp_path):
+    restored = TokenClassifier.load_from_checkpoint(str(fitted[1]))
+    trainer = make_trainer(tmp_path, max_epochs=2)
+    trainer.fit(restored, make_data("tags"), ckpt_path=str(fitted[1]))
+    assert (trainer.current_epoch, trainer.global_step) == (2, 4)
+
+
+def test_the_base_class_loads_any_module(fitted):
+    assert type(ClassifierModule.load_from_checkpoint(str(fitted[1]))) is TokenClassifier
+
+
+def test_a_checkpoint_of_another_task(fitted):
+    path = str(fitted[1])
+    assert complaint(lambda: SingleLabelClassifier.load_from_checkpoint(path)) == (
+        f"checkpoint {path} is of a TokenClassifier, not of a SingleLabelClassifier: load it with "
+        "TokenClassifier.load_from_checkpoint"
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.9, 0.999])
+def test_a_file_that_is_cut_off(share, fitted, tmp_path):
+    content = fitted[1].read_bytes()
+    path = tmp_path / "cut.ckpt"
+    path.write_bytes(content[: int(len(content) * share)])
+    assert complaint(lambda: load_classifier(path)) == (
+        f"checkpoint {path} is damaged or cut off: use another, such as last.ckpt"
+    )
+
+
+def test_bytes_that_changed(fitted, tmp_path):
+    content = bytearray(fitted[1].read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4096] = bytes(byte ^ 0xFF for byte in content[middle : middle + 4096])
+    (tmp_path / "bad.ckpt").write_bytes(content)
+    try:
+        load_classifier(tmp_path / "bad.ckpt").predict(ROW)
+    except InputError as error:
+        assert "damaged" in str(error)
+
+
+class Harm:
+    def __reduce__(self):
+        return (Path("harm-done").write_text, ("x",))
+
+
+@pytest.mark.parametrize("content", [
+    b"not a checkpoint\n", b"{}", bytes(range(256)) * 8, pickle.dumps({"a": 1}), pickle.dumps({"state_dict": Harm()}),
+    b"PK\x03\x04" + bytes(64), b"\x80\x02", b"\x80\x02}q\x00(X\x01",
+])  # fmt: skip
+def test_a_file_that_is_something_else(content, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "other.ckpt"
+    path.write_bytes(content)
+    message = complaint(lambda: load_classifier(path))
+    assert str(path) in message
+    assert "damaged" in message
+    assert not (tmp_path / "harm-done").exists()
+
+
+def test_checkpoints_of_other_programs(tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    assert "was not written by lightning-clf" in complaint(lambda: read_checkpoint(tmp_path / "other.ckpt"))
+    torch.save([1, 2], tmp_path / "list.ckpt")
+    assert "was not written by lightning-clf" in complaint(lambda: read_checkpoint(tmp_path / "list.ckpt"))
+    torch.save({"state_dict": Path("a")}, tmp_path / "objects.ckpt")
+    assert "holds more than tensors and primitives" in complaint(lambda: read_checkpoint(tmp_path / "objects.ckpt"))
+    assert "does not exist" in complaint(lambda: read_checkpoint(tmp_path / "none.ckpt"))
+
+
+def test_arguments_may_be_changed(fitted):
+    changed = TokenClassifier.load_from_checkpoint(
+        str(fitted[1]), learning_rate=0.25, monitor="val/loss", train_continuations=True
+    )
+    assert (changed.learning_rate, changed.monitor, changed.train_continuations) == (0.25, "val/loss", True)
+    assert changed.spec()["init_args"]["learning_rate"] == 0.25
+    plain = TokenClassifier.load_from_checkpoint(str(fitted[1]), class_weights=None, loss=FocalLoss(gamma=3.0))
+    assert plain.loss.gamma == 3.0
+    assert plain.loss.class_weights.tolist() == [1.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("encoder", "other"), ("head", ArchitectureHead()), ("labels", {}), ("encoder_options", {})]
+)
+def test_what_the_network_is_made_of_may_not(key, value, fitted):
+    message = complaint(lambda: TokenClassifier.load_from_checkpoint(str(fitted[1]), **{key: value}))
+    assert message == f"{key} is what checkpoint {fitted[1]} was trained with: leave it out, or train anew"
+
+
+def test_an_argument_it_does_not_have(fitted):
+    message = complaint(lambda: TokenClassifier.load_from_checkpoint(str(fitted[1]), learning_rat=0.1))
+    assert "learning_rat" in message
+
+
+def test_a_class_that_is_gone(fitted, tmp_path):
+    content = torch.load(fitted[1], weights_only=True)
+    content["lightning_clf"]["module"]["class_path"] = "gone.Module"
+    torch.save(content, tmp_path / "gone.ckpt")
+    message = complaint(lambda: TokenClassifier.load_from_checkpoint(str(tmp_path / "gone.ckpt")))
+    assert message.startswith("class 'gone.Module' cannot be imported")
+    assert load_classifier(tmp_path / "gone.ckpt").predict(ROW[:1])  # prediction needs no module

@@ -1,0 +1,132 @@
+"""What is backpropagated and logged is one mean over all words, whatever batches they come in."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from lightning.pytorch import Callback, seed_everything
+from torch.nn import functional
+
+from lightning_clf.batch import IGNORE
+from lightning_clf.losses import CrossEntropyLoss
+from tests.training import NO_DROPOUT, ROWS, make_data, make_module, make_trainer
+
+WEIGHTS = [0.5, 3.0, 1.0, 2.0, 7.0]  # O, B-LOC, I-LOC, B-PER, I-PER
+# sentences of 1 to 9 words, so that no two batches of two hold the same number
+UNEVEN = [
+    {"tokens": row["tokens"][:length], "tags": row["tags"][:length]}
+    for row, length in zip([*ROWS["tags"][2:4], *ROWS["tags"]], (9, 1, 2, 5, 7, 3, 4, 8, 6, 1), strict=True)
+]
+
+
+class Steps(Callback):
+    """The batches that went into each optimizer step, and the gradients it was taken with."""
+
+    def __init__(self):
+        self.steps, self.batches = [], []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.batches.append(batch)
+        if trainer.global_step > len(self.steps):
+            gradients = {name: weight.grad.clone() for name, weight in pl_module.named_parameters()}
+            self.steps.append((self.batches, gradients))
+            self.batches = []
+
+
+def word_scores(module, batches):
+    """Scores and tags of every word, sentence by sentence."""
+    scores, tags = [], []
+    for batch in batches:
+        mask = batch.targets != IGNORE
+        scores.append(module(batch)[mask])
+        tags.append(batch.targets[mask])
+    return torch.cat(scores), torch.cat(tags)
+
+
+def fit(encoders, folder, *, weights=None, batch_size=2, learning_rate=0.0, **options):
+    seed_everything(3, verbose=False)
+    loss = CrossEntropyLoss(class_weights=weights) if weights else None
+    module = make_module(
+        "tags", encoders("bert"), loss=loss, learning_rate=learning_rate, encoder_options=NO_DROPOUT, weight_decay=0.0
+    )
+    steps = Steps()
+    trainer = make_trainer(folder, callbacks=[steps], num_sanity_val_steps=0, **options)
+    trainer.fit(module, make_data("tags", UNEVEN, batch_size=batch_size))
+    return module, steps.steps, trainer
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("accumulated", [1, 2, 3])
+def test_gradients_of_accumulated_batches_are_those_of_one_batch(weights, accumulated, encoders, tmp_path):
+    module, steps, _ = fit(encoders, tmp_path, weights=weights, accumulate_grad_batches=accumulated)
+    sizes = [len(batches) for batches, _ in steps]
+    assert sizes == {1: [1, 1, 1, 1, 1], 2: [2, 2, 1], 3: [3, 2]}[accumulated]
+    weight = torch.tensor(weights) if weights else None
+    for batches, gradients in steps:
+        module.zero_grad()
+        loss = functional.cross_entropy(*word_scores(module, batches), weight=weight)
+        loss.backward()
+        for name, parameter in module.named_parameters():
+            torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_clipping_comes_after_the_mean(encoders, tmp_path):
+    _, steps, _ = fit(encoders, tmp_path, accumulate_grad_batches=2, gradient_clip_val=0.01)
+    for _, gradients in steps:
+        norm = torch.stack([gradient.norm() for gradient in gradients.values()]).norm()
+        assert norm.item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_fit_with_accumulation_ends_in_the_same_weights(encoders, tmp_path):
+    whole, steps, _ = fit(encoders, tmp_path, learning_rate=1e-2, batch_size=4, limit_train_batches=2)
+    parts, same_steps, _ = fit(
+        encoders, tmp_path, learning_rate=1e-2, accumulate_grad_batches=2, limit_train_batches=4
+    )
+    assert len(steps) == len(same_steps) == 2
+    for (name, one), other in zip(whole.named_parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=2e-5, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_the_epoch_loss_is_the_mean_over_words_and_not_of_batch_means(weights, encoders, tmp_path):
+    module, steps, trainer = fit(encoders, tmp_path, weights=weights)
+    weight = torch.tensor(weights) if weights else None
+    batches = [batch for batches, _ in steps for batch in batches]
+    with torch.no_grad():
+        expected = functional.cross_entropy(*word_scores(module, batches), weight=weight).item()
+        means = [functional.cross_entropy(*word_scores(module, [batch]), weight=weight).item() for batch in batches]
+    for stage in ("train", "val"):
+        assert trainer.callback_metrics[f"{stage}/loss"].item() == pytest.approx(expected, abs=1e-6)
+    assert sum(means) / len(means) != pytest.approx(expected, abs=1e-4)
+
+
+def test_one_seed_gives_the_same_weights_and_another_gives_others(encoders, tmp_path):
+    def weights(seed: int):
+        seed_everything(seed, verbose=False)
+        module = make_module("single", encoders("bert"), learning_rate=1e-3)
+        make_trainer(tmp_path, max_epochs=2).fit(module, make_data("single"))
+        return module.state_dict()
+
+    first, second, other = weights(1), weights(1), weights(2)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not any(torch.equal(first[name], other[name]) for name in first if "weight" in name and first[name].ndim > 1)
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_the_loss_is_float32_under_half_precision(kind, encoders, tmp_path):
+    seen = []
+    module = make_module(kind, encoders("bert"))
+    module.loss.register_forward_hook(lambda loss, inputs, terms: seen.append((*inputs, terms)))
+    make_trainer(tmp_path, precision="bf16-mixed").fit(module, make_data(kind))
+    for scores, targets, terms in seen:
+        assert scores.dtype == torch.bfloat16
+        assert terms.total.dtype == terms.weight.dtype == torch.float32
+        exact = scores.double()
+        if kind in ("single", "tags"):
+            expected = functional.cross_entropy(exact.flatten(0, -2), targets.flatten(), reduction="sum")
+        elif kind == "multi":
+            expected = functional.binary_cross_entropy_with_logits(exact, targets.double(), reduction="sum")
+        else:
+            expected = (exact - targets.double()).square().sum()
+        assert terms.total.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert len(seen) == 4  # two batches of training, one of validation and one of its sanity check

@@ -1,0 +1,82 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from lightning_clf.errors import InputError
+from lightning_clf.files import write_atomically
+
+
+def write(path: Path, text: str, error: BaseException | None = None) -> None:
+    """Write a file, and fail midway if there is an error to raise."""
+    with write_atomically(path) as file:
+        file.write(text)
+        file.flush()
+        if error:
+            raise error
+
+
+def test_a_file_appears_once_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "deep" / "file.txt"
+    with write_atomically(path) as file:
+        file.write("größer\r\n")
+        file.flush()
+        assert not path.exists()
+    assert path.read_bytes() == "größer\r\n".encode()  # line ends as written
+    assert os.listdir(path.parent) == ["file.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(error, match="midway"):
+        write(path, "new", error("midway"))
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_a_disk_that_fills(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    message = f"{path} cannot be written (No space left on device): choose another place"
+    with pytest.raises(InputError) as caught:
+        write(path, "some", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert str(caught.value) == message
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_device_is_written_to_and_may_be_full(tmp_path: Path) -> None:
+    path = tmp_path / "link"
+    path.symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"link cannot be written \(No space left on device\)"):
+        write(path, "some")
+    assert stat.S_ISCHR(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("place", ["file.txt/below/it", "file.txt/below", ".", "folder", "x" * 300, f"{'x' * 300}/y"])
+def test_a_place_that_cannot_be_written(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file.txt").write_text("old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=r"cannot be written \(.+\): choose another place"):
+        write(tmp_path / place, "new")
+    assert (tmp_path / "file.txt").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["file.txt", "folder"]
+
+
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(path.read_text()), daemon=True)
+    reader.start()
+    write(path, "through")
+    reader.join(timeout=10)
+    assert received == ["through"]
+    assert stat.S_ISFIFO(path.stat().st_mode)
