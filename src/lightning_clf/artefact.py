@@ -8,10 +8,10 @@ loads it, with `lightning_clf.json` beside it for what a configuration has no pl
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoTokenizer
 
 from lightning_clf.component import from_spec
@@ -76,13 +76,14 @@ class Artefact:
         tokenizer = _restore_tokenizer(description["tokenizer"])
         return cls(network, tokenizer, description["max_length"], description["columns"])
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write an export folder: in whole under its final name, or not at all.
 
         Raises:
             InputError: If the folder cannot be written, or the disk is full. What stood there before still stands.
         """
-        temporary = folder.with_name(f".{folder.name}.writing")
+        folder = Path(folder)
+        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(temporary, ignore_errors=True)
@@ -90,10 +91,11 @@ class Artefact:
             self._write(temporary)
             _replace(temporary, folder)
         except (OSError, SafetensorError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
             raise InputError(
                 f"export folder {folder} cannot be written ({error}): free space, or choose another"
             ) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
     def _write(self, folder: Path) -> None:
         head_state = {name: tensor.contiguous() for name, tensor in self.network.head.state_dict().items()}
@@ -101,7 +103,7 @@ class Artefact:
             self.network.encoder.save_pretrained(folder)
         if head_state:
             save_file(head_state, folder / _HEAD_WEIGHTS)
-        self.tokenizer.save_pretrained(folder)
+        _save_tokenizer(self.tokenizer, folder)
         sidecar = {
             "head": self.network.head.spec(),
             "labels": self.labels.to_dict(),
@@ -127,7 +129,7 @@ def load_artefact(path: str | Path) -> Artefact:
         for name, tensor in checkpoint["state_dict"].items()
         if name.startswith("network.")
     }
-    _load_weights(artefact.network, weights, path)
+    load_weights(artefact.network, weights, path)
     artefact.network.eval()
     return artefact
 
@@ -148,7 +150,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"checkpoint {path} holds more than tensors and primitives, or is damaged: it was not read, since loading "
             "it could run code; use one that this library wrote"
         ) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, KeyError) as error:
+    except Exception as error:  # a damaged file can make an unpickler raise anything
         raise InputError(f"checkpoint {path} is damaged or cut off: use another, such as last.ckpt") from error
     if not isinstance(checkpoint, dict) or SECTION not in checkpoint:
         raise InputError(f"checkpoint {path} was not written by lightning-clf: use one that `fit` wrote")
@@ -173,7 +175,7 @@ def _load_folder(folder: Path) -> Artefact:
         raise
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise InputError(f"export folder {folder} is damaged ({error}): export it again") from error
-    _load_weights(network, weights, folder)
+    load_weights(network, weights, folder)
     network.eval()
     return Artefact(network, tokenizer, sidecar["max_length"], sidecar["columns"])
 
@@ -187,11 +189,17 @@ def _encoder_weights(folder: Path, network: Network) -> dict[str, Tensor]:
     return state
 
 
-def _load_weights(network: Network, weights: dict[str, Tensor], path: Path) -> None:
+def load_weights(module: nn.Module, weights: dict[str, Tensor], path: str | Path) -> None:
+    """Load stored weights into the module their description made.
+
+    Raises:
+        InputError: If some are missing, too many or of another shape.
+    """
     try:
-        network.load_state_dict(weights)
+        module.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"{path} does not hold the weights its own description asks for: {error}") from error
+        detail = " ".join(str(error).split())
+        raise InputError(f"{path} does not hold the weights its own description asks for: {detail}") from error
 
 
 def _replace(new: Path, final: Path) -> None:
@@ -202,6 +210,13 @@ def _replace(new: Path, final: Path) -> None:
         final.rename(old)
     new.rename(final)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    try:
+        tokenizer.save_pretrained(folder)
+    except Exception as error:  # the tokenizers library has no class of its own for a disk that is full
+        raise OSError(str(error)) from error
 
 
 def _tokenizer_files(tokenizer: Tokenizer) -> dict[str, Tensor]:

@@ -21,7 +21,8 @@ from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.prediction import Prediction
 
 # what stock pipelines read to choose between softmax, sigmoid and neither
-_PROBLEM_TYPES: dict[Kind, Literal["single_label_classification", "multi_label_classification", "regression"] | None] = {
+_ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
+_PROBLEM_TYPES: dict[Kind, _ProblemType | None] = {
     "single": "single_label_classification",
     "multi": "multi_label_classification",
     "score": "regression",
@@ -154,8 +155,7 @@ def model_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:
 
     The pooler of a bare encoder is left out: our heads do not read it, and DDP refuses unused parameters.
     """
-    mapping = head.auto_class()._model_mapping
-    model_class = mapping[type(config)] if type(config) in mapping else None
+    model_class = head.auto_class()._model_mapping.get(type(config), None)
     has_pooler = model_class and "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
     return {"add_pooling_layer": False} if has_pooler else {}
 

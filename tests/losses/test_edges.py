@@ -35,6 +35,11 @@ any_of_many = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture(autouse=True)
+def _repeatable() -> None:
+    torch.manual_seed(0)
+
+
 def learn(
     loss: Loss, labels: LabelSpace, scores: torch.Tensor, targets: torch.Tensor
 ) -> tuple[LossTerms, torch.Tensor]:
@@ -104,17 +109,21 @@ def test_a_presence_given_no_chance_still_learns(loss: Loss) -> None:
     assert (gradient[0, :2] < 0).all()
 
 
+CLASSES = torch.arange(512) % 3
+ANSWERS = (torch.arange(512 * 3) % 5 < 2).float().view(512, 3)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("converted", [False, True])
 @pytest.mark.parametrize(
     ("loss", "labels", "targets"),
     [
-        (CrossEntropyLoss([1, 2, 0.5], 0.1), SINGLE, torch.randint(0, 3, (512,))),
-        (FocalLoss(class_weights=[1, 2, 0.5]), SINGLE, torch.randint(0, 3, (512,))),
-        (BCELoss([1, 2, 0.5], 4.0), MULTI, torch.randint(0, 2, (512, 3)).float()),
-        (BinaryFocalLoss(alpha=0.25, class_weights=[1, 2, 0.5]), MULTI, torch.randint(0, 2, (512, 3)).float()),
-        (AsymmetricLoss(), MULTI, torch.randint(0, 2, (512, 3)).float()),
-        (MSELoss(), LabelSpace.score(0, 5), torch.rand(512)),
+        (CrossEntropyLoss([1, 2, 0.5], 0.1), SINGLE, CLASSES),
+        (FocalLoss(class_weights=[1, 2, 0.5]), SINGLE, CLASSES),
+        (BCELoss([1, 2, 0.5], 4.0), MULTI, ANSWERS),
+        (BinaryFocalLoss(alpha=0.25, class_weights=[1, 2, 0.5]), MULTI, ANSWERS),
+        (AsymmetricLoss(), MULTI, ANSWERS),
+        (MSELoss(), LabelSpace.score(0, 5), ANSWERS[:, 0] * 4),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Loss) else "",
 )

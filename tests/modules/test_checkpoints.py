@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_clf import InputError, SingleLabelClassifier, TokenClassifier, load_classifier
+from lightning_clf import SingleLabelClassifier, TokenClassifier, load_classifier
 from lightning_clf.artefact import read_checkpoint
 from lightning_clf.heads import ArchitectureHead
 from lightning_clf.inference import Classifier
@@ -69,13 +69,12 @@ def test_it_needs_neither_network_nor_encoder_nor_arguments(fitted, no_network, 
     assert make_trainer(tmp_path).test(restored, make_data("tags"), verbose=False) == [numbers]
 
 
-def test_a_restored_module_goes_on_learning(fitted, tmp_path):
+def test_a_restored_module_learns(fitted, tmp_path):
     restored = TokenClassifier.load_from_checkpoint(str(fitted[1]), learning_rate=0.01)
     assert restored.network.encoder.training
     make_trainer(tmp_path).fit(restored, make_data("tags"))
-    trainer = make_trainer(tmp_path)
-    trainer.save_checkpoint(tmp_path / "two.ckpt") if trainer.model else None
-    assert not torch.equal(restored.network.head_bias(), fitted[0].network.head_bias()) if False else True
+    before = fitted[0].network.state_dict()
+    assert not any(torch.equal(value, before[name]) for name, value in restored.network.state_dict().items())
 
 
 def test_a_trainer_goes_on_from_it(fitted, tmp_path):
@@ -105,17 +104,6 @@ def test_a_file_that_is_cut_off(share, fitted, tmp_path):
     assert complaint(lambda: load_classifier(path)) == (
         f"checkpoint {path} is damaged or cut off: use another, such as last.ckpt"
     )
-
-
-def test_bytes_that_changed(fitted, tmp_path):
-    content = bytearray(fitted[1].read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 4096] = bytes(byte ^ 0xFF for byte in content[middle : middle + 4096])
-    (tmp_path / "bad.ckpt").write_bytes(content)
-    try:
-        load_classifier(tmp_path / "bad.ckpt").predict(ROW)
-    except InputError as error:
-        assert "damaged" in str(error)
 
 
 class Harm:

@@ -39,7 +39,9 @@ def test_a_test_needs_no_train_data(fitted, tmp_path):
     with torch.no_grad():
         expected = functional.cross_entropy(module(batch), batch.targets, weight=torch.tensor(BALANCED))
     assert numbers["test/loss"] == pytest.approx(expected.item(), abs=1e-6)
-    assert numbers["test/loss"] != pytest.approx(functional.cross_entropy(module(batch), batch.targets).item(), abs=1e-5)
+    assert numbers["test/loss"] != pytest.approx(
+        functional.cross_entropy(module(batch), batch.targets).item(), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize(("weights", "expected"), [

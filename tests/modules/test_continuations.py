@@ -82,7 +82,9 @@ def test_scores_are_those_of_words(pair):
     scores, expected = trained.score(batch)[0], plain.score(batch)[0]
     known = batch.first_subword >= 0
     torch.testing.assert_close(scores[known], expected[known], atol=0, rtol=0)
-    one, other = (module.network.head.decode(values, batch) for module, values in ((trained, scores), (plain, expected)))
+    one, other = (
+        module.network.head.decode(values, batch) for module, values in ((trained, scores), (plain, expected))
+    )
     assert torch.equal(one.indices, other.indices)
 
 
@@ -102,6 +104,8 @@ def test_words_outside_the_window_cost_nothing_but_count_as_missed(encoders, tmp
 def test_decoding_needs_no_gradients(encoders, tmp_path, monkeypatch):
     modes = []
     predict = Network.forward
-    monkeypatch.setattr(Network, "forward", lambda self, batch: modes.append(torch.is_grad_enabled()) or predict(self, batch))
+    monkeypatch.setattr(
+        Network, "forward", lambda self, batch: modes.append(torch.is_grad_enabled()) or predict(self, batch)
+    )
     make_trainer(tmp_path, limit_val_batches=0).fit(make_module("tags", encoders("bert")), make_data("tags"))
     assert modes == [True, True]

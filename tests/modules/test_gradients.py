@@ -79,9 +79,7 @@ def test_clipping_comes_after_the_mean(encoders, tmp_path):
 
 def test_a_fit_with_accumulation_ends_in_the_same_weights(encoders, tmp_path):
     whole, steps, _ = fit(encoders, tmp_path, learning_rate=1e-2, batch_size=4, limit_train_batches=2)
-    parts, same_steps, _ = fit(
-        encoders, tmp_path, learning_rate=1e-2, accumulate_grad_batches=2, limit_train_batches=4
-    )
+    parts, same_steps, _ = fit(encoders, tmp_path, learning_rate=1e-2, accumulate_grad_batches=2, limit_train_batches=4)
     assert len(steps) == len(same_steps) == 2
     for (name, one), other in zip(whole.named_parameters(), parts.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=2e-5, rtol=0, msg=name)

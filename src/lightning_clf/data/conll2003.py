@@ -25,3 +25,8 @@ class CoNLL2003DataModule(TokenDataModule):
         "test": (*SPLIT_NAMES["test"], "eng.testb"),
     }
     fallback_format = "conll"
+
+    @property
+    def declared(self) -> list[str] | None:
+        """The entity types; parts of speech, which are tags of scheme `none`, are those of the data."""
+        return self._declared if self.scheme == "none" else super().declared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lightning_clf.artefact import SECTION, read_checkpoint
+from lightning_clf.artefact import SECTION, load_weights, read_checkpoint
 from lightning_clf.component import Component, from_spec, import_class
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace
@@ -47,7 +47,7 @@ def load_module(cls: type[M], path: str, overrides: dict[str, Any]) -> M:
     if _OF_THE_LOSS & overrides.keys():  # another loss has class weights of its own
         weights = {name: value for name, value in weights.items() if not name.startswith("loss.")}
         weights |= {f"loss.{name}": value for name, value in module.loss.state_dict().items()}
-    module.load_state_dict(weights)
+    load_weights(module, weights, path)
     return module
 
 

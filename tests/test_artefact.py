@@ -1,0 +1,179 @@
+"""Export folders: whole or not there, without code in them, and the same classifier when read back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load, load_file, save_file
+from transformers import AutoModel, AutoTokenizer
+
+from lightning_clf import LabelSpace, load_classifier
+from lightning_clf.artefact import load_artefact
+from lightning_clf.encoding import Collator
+from lightning_clf.heads import LinearHead, MLPHead
+from lightning_clf.inference import Classifier
+from tests.training import ROWS, complaint, make_module, make_trainer
+
+LABELS = {
+    "single": LabelSpace.of(["bad", "fine", "good"], "single"),
+    "multi": LabelSpace.of(["fear", "joy"], "multi"),
+    "tags": LabelSpace.tags(["LOC", "PER"], "IOB2"),
+    "score": LabelSpace.score(0, 5),
+}
+
+
+@pytest.fixture
+def artefact(encoders):
+    """A tagger whose tokenizer takes more room than its weights, and whose description more than both."""
+    module = make_module("tags", encoders("bert"), labels=LABELS["tags"].to_dict())
+    module.build()
+    module.tokenizer.add_tokens([f"token{number}" for number in range(2000)])
+    return replace(module.artefact, columns={"tokens": "t" * 500_000})
+
+
+@contextlib.contextmanager
+def room_for_files_of(size: int) -> Iterator[None]:
+    """A disk on which the file that grows beyond a size finds no room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+FULL = {"config.json": 100, "model.safetensors": 10_000, "tokenizer.json": 60_000, "lightning_clf.json": 400_000}
+
+
+@pytest.mark.parametrize(("name", "size"), FULL.items())
+def test_a_disk_that_fills_leaves_what_stood_there(name, size, artefact, tmp_path):
+    folder = tmp_path / "best"
+    artefact.save(folder)
+    sizes = {file: len(content) for file, content in contents(folder).items()}
+    assert min((file for file in FULL if sizes[file] > size), key=sizes.get) == name
+    before = contents(tmp_path)
+    with room_for_files_of(size):
+        message = complaint(lambda: artefact.save(folder))
+        new = complaint(lambda: artefact.save(tmp_path / "new"))
+    assert message.startswith(f"export folder {folder} cannot be written (")
+    assert "too large" in message.lower()  # as a limit says it; a full disk says "No space left on device"
+    assert new.startswith(f"export folder {tmp_path / 'new'} cannot be written (")
+    assert contents(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+
+
+def test_a_folder_that_cannot_be_made(artefact, tmp_path):
+    (tmp_path / "file").write_text("")
+    message = complaint(lambda: artefact.save(tmp_path / "file" / "best"))
+    assert message.startswith(f"export folder {tmp_path / 'file' / 'best'} cannot be written")
+
+
+def test_a_new_export_replaces_the_old_one_whole(artefact, tmp_path):
+    artefact.save(tmp_path / "best")
+    (tmp_path / "best" / "left-over").write_text("x")
+    with torch.no_grad():
+        artefact.network.encoder.classifier.bias.fill_(2.5)
+    artefact.save(str(tmp_path / "best"))
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+    assert not (tmp_path / "best" / "left-over").exists()
+    assert load_artefact(tmp_path / "best").network.encoder.classifier.bias.tolist() == [2.5] * 5
+
+
+OF_TEXTS, OF_WORDS = ("cls", "mean", "max", "attention", "last"), ("first", "mean", "max")
+POOLINGS = [(kind, pooling) for kind in LABELS for pooling in (OF_WORDS if kind == "tags" else OF_TEXTS)]
+
+
+@pytest.mark.parametrize(
+    ("head", "kind", "pooling"),
+    [*[(LinearHead, *pair) for pair in POOLINGS], *[(MLPHead, kind, None) for kind in LABELS]],
+)
+def test_our_own_heads_come_back_with_the_same_scores(head, kind, pooling, encoders, tmp_path):
+    options = {"hidden_features": 7} if head is MLPHead else {}
+    made = head(pooling=pooling, dropout=0.3, **options)
+    module = make_module(kind, encoders("bert"), head=made, labels=LABELS[kind].to_dict())
+    module.columns = {"text_pair": "text_pair"} if kind == "score" else {}
+    module.build()
+    trainer = make_trainer(tmp_path)
+    trainer.strategy.connect(module)
+    module.artefact.save(tmp_path / "best")
+    trainer.save_checkpoint(tmp_path / "one.ckpt", weights_only=True)
+    classifier = Classifier(module.artefact)
+    read = [classifier.inputs.read(row, "") for row in ROWS[kind]]
+    batch = Collator(module.tokenizer, module.labels)(classifier.inputs.encode(read))
+    with torch.inference_mode():
+        expected = module.network(batch)
+        for path in ("best", "one.ckpt"):
+            restored = load_artefact(tmp_path / path)
+            assert type(restored.network.head) is head
+            assert restored.network.head.dropout.p == 0.3
+            torch.testing.assert_close(restored.network(batch), expected, atol=0, rtol=0)
+            assert Classifier(restored).predict(ROWS[kind]) == classifier.predict(ROWS[kind])
+
+
+def test_stock_transformers_load_the_encoder_under_our_own_head(encoders, tmp_path):
+    module = make_module("single", encoders("bert"), head=MLPHead("mean"), labels=LABELS["single"].to_dict())
+    module.build()
+    module.artefact.save(tmp_path / "best")
+    batch = AutoTokenizer.from_pretrained(tmp_path / "best")("a great joy", return_tensors="pt")
+    stock = AutoModel.from_pretrained(tmp_path / "best", add_pooling_layer=False)
+    with torch.inference_mode():
+        hidden = module.network.eval().encoder(**batch).last_hidden_state
+        torch.testing.assert_close(stock(**batch).last_hidden_state, hidden, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("head", [None, MLPHead("mean")])
+def test_an_export_holds_no_code(head, encoders, tmp_path):
+    module = make_module("single", encoders("deberta-v2"), head=head, labels=LABELS["single"].to_dict())
+    module.build()
+    module.artefact.save(tmp_path / "best")
+    files = contents(tmp_path / "best")
+    assert {Path(name).suffix for name in files} <= {".json", ".safetensors", ".txt", ".model"}
+    for name, content in files.items():  # what it says it is: neither a pickle nor an archive of pickles
+        assert load(content) if name.endswith(".safetensors") else json.loads(content)
+    described = json.loads(files["lightning_clf.json"])
+    assert described["labels"]["names"] == ["bad", "fine", "good"]
+    assert str(tmp_path).encode() not in b"".join(files.values())
+    assert str(encoders("deberta-v2")).encode() not in b"".join(files.values())
+
+
+@pytest.mark.parametrize("damage", ["no description", "not JSON", "other weights", "no weights", "cut weights"])
+def test_a_damaged_folder(damage, encoders, tmp_path):
+    module = make_module("single", encoders("bert"), head=LinearHead(), labels=LABELS["single"].to_dict())
+    module.build()
+    folder = tmp_path / "best"
+    module.artefact.save(folder)
+    sidecar, weights, head = (folder / name for name in ("lightning_clf.json", "model.safetensors", "head.safetensors"))
+    match damage:
+        case "no description":
+            sidecar.unlink()
+        case "not JSON":
+            sidecar.write_text("{")
+        case "other weights":
+            save_file({"other": torch.zeros(1)}, head)
+        case "no weights":
+            head.unlink()
+        case "cut weights":
+            weights.write_bytes(weights.read_bytes()[:-100])
+    assert str(folder) in complaint(lambda: load_classifier(folder))
+
+
+def test_weights_keep_float32_whatever_the_encoder_was_saved_in(encoders, tmp_path):
+    half = AutoModel.from_pretrained(encoders("bert"), dtype=torch.bfloat16)
+    half.save_pretrained(tmp_path / "half")
+    AutoTokenizer.from_pretrained(encoders("bert")).save_pretrained(tmp_path / "half")
+    module = make_module("single", tmp_path / "half", labels=LABELS["single"].to_dict())
+    module.build()
+    module.artefact.save(tmp_path / "best")
+    assert {tensor.dtype for tensor in load_file(tmp_path / "best" / "model.safetensors").values()} == {torch.float32}
+    assert {weight.dtype for weight in load_artefact(tmp_path / "best").network.parameters()} == {torch.float32}
