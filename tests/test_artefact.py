@@ -112,7 +112,7 @@ def test_our_own_heads_come_back_with_the_same_scores(head, kind, pooling, encod
     read = [classifier.inputs.read(row, "") for row in ROWS[kind]]
     batch = Collator(module.tokenizer, module.labels)(classifier.inputs.encode(read))
     with torch.inference_mode():
-        expected = module.network(batch)
+        expected = module.network.eval()(batch)
         for path in ("best", "one.ckpt"):
             restored = load_artefact(tmp_path / path)
             assert type(restored.network.head) is head

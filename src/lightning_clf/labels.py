@@ -102,6 +102,12 @@ class LabelSpace:
         return entity_types(self.names, self.scheme) if self.scheme is not None else ()
 
     @property
+    def shown(self) -> str:
+        """The labels as a message shows them: of tags with spans the types, and of many the first twelve."""
+        names = self.entity_types or self.names
+        return ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
+
+    @property
     def outside(self) -> int:
         """The index of the tag a word has when nothing is known of it: `O`, or the first tag where there is no `O`."""
         return self._positions.get("O", 0)

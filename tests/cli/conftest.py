@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import lightning.pytorch  # noqa: F401 (its log goes to where standard error is when it is imported: not to one test's)
 import pytest
 
 from lightning_clf.cli import main
@@ -69,9 +70,12 @@ def complaint(command: Callable[..., Result]) -> Callable[..., str]:
     return run
 
 
-def words_of(**options: Any) -> list[str]:
-    """Options as words: `data__batch_size=3` is `--data.batch_size=3`."""
-    return [f"--{name.replace('__', '.')}={value}" for name, value in options.items()]
+def says(message: str, *parts: str) -> None:
+    """Hold a message against what it must say, in this order: what is wrong, where, and what to do."""
+    position = 0
+    for part in parts:
+        assert part in message[position:], f"{part!r} is not in {message[position:]!r}"
+        position = message.index(part, position) + len(part)
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ def fit_words(tmp_path: Path, encoders: Callable[[str], Path]) -> Callable[..., 
 def write_rows(folder: Path, rows: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]]) -> Path:
     """A folder of JSON lines: the same rows in every split, or those of each."""
     folder.mkdir(parents=True, exist_ok=True)
-    splits = rows if isinstance(rows, Mapping) else dict.fromkeys(("train", "dev", "test"), list(rows))
+    splits = rows if isinstance(rows, Mapping) else {split: list(rows) for split in ("train", "dev", "test")}
     for split, its_rows in splits.items():
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in its_rows))
     return folder

@@ -25,7 +25,7 @@ _ARGUMENT = re.compile(r"unrecognized arguments: (?P<word>[^\s=]+).*")
 _MISNAMED = re.compile(r"(?:Expected a dot import path string: |Import path (?=.* does not correspond))(?P<name>\S+).*")
 _MISSING = re.compile(r"(?:the following arguments are required|Key is required|.*is required.*): (?P<key>\S+).*")
 _MISTYPED = re.compile(r"Expected (?:an? )?(?P<type>.+?)(?:\. Got value: (?P<value>.*))?")
-_CLASSLESS = re.compile(r"Not a valid subclass of (?P<base>\w+)(?:\. Got value: (?P<value>.*))?")
+_CLASSLESS = re.compile(r"Not a valid subclass of .*")
 _UNIMPORTABLE = re.compile(r"No module named|module .* has no attribute|cannot import|.*not found in module")
 _NOISE = re.compile(r"Does not validate against any.*|Errors:|Given value type: .*|Expected a path but .*")
 
@@ -73,6 +73,12 @@ def explain(message: str, known: list[str]) -> Complaint:
     return complaints[0][1]
 
 
+def classless(key: str, *bases: type) -> Complaint:
+    """The complaint about a key that wants an object of one of these, and names no class."""
+    names = class_names(*bases)
+    return Complaint(key, f"{key} has no class_path: set it to one of {', '.join(names)}, and its keys in init_args")
+
+
 def one_line(message: str) -> str:
     """A message of many lines in one."""
     return " ".join(message.split())
@@ -112,7 +118,7 @@ def _complaints(message: str, known: list[str]) -> Iterator[tuple[int, Complaint
         elif _UNIMPORTABLE.match(text) and place.owner:
             yield 1, _unimportable(_join(key, "class_path"), place.owner, text)
         elif match := _CLASSLESS.fullmatch(text):
-            yield 2, Complaint(key, f"{key} is no {match['base']}: give it a class_path, and its keys under init_args")
+            yield 2, classless(key, *classes_in(place.types))
         elif match := _MISTYPED.fullmatch(text):
             yield 2 if match["type"] != "<class 'NoneType'>" else 4, _mistyped(place, match)
         elif text:

@@ -15,10 +15,10 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 # imported whole, so that a short class name in a configuration finds them
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
 from lightning_clf.cli.configs import default_to_run, resolve_configs, where
-from lightning_clf.cli.messages import explain, one_line, unwrapped
+from lightning_clf.cli.messages import classless, explain, one_line, unwrapped
 from lightning_clf.cli.resume import module_from_checkpoint
 from lightning_clf.cli.run_folder import discard_unused, run_folder
-from lightning_clf.cli.suggestions import class_keys, class_names
+from lightning_clf.cli.suggestions import class_keys
 from lightning_clf.data import BaseDataModule
 from lightning_clf.errors import InputError
 from lightning_clf.modules import ClassifierModule
@@ -106,8 +106,7 @@ class TrainingCLI(LightningCLI):
         for section, base in _SECTIONS.items():
             # what has no class of its own is taken for the base, which is none to be used
             if pydoc.locate(self.given.get(f"{section}.class_path", "")) is base:
-                names = ", ".join(class_names(base))
-                raise InputError(f"{where(words, section)}{section} has no class_path: set it to one of {names}")
+                raise InputError(where(words, section) + classless(section, base).text)
 
     def _known_keys(self, command: str) -> list[str]:
         inner = [f"{section}.{key}" for section, base in _SECTIONS.items() for key in class_keys(base)]

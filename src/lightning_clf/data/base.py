@@ -21,7 +21,7 @@ from lightning_clf.data.checks import check_fraction, check_number, check_split,
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.prepared import PreparedSplits
 from lightning_clf.data.readers import Format
-from lightning_clf.data.rows import RowFormat
+from lightning_clf.data.rows import RowFormat, UnknownLabelError
 from lightning_clf.data.samplers import ShardSampler, ShuffleSampler
 from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
 from lightning_clf.data.split import Split
@@ -193,8 +193,20 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         """
         encodings = self._encodings()
         for name, split in self.splits.items():
-            rows, summary = cache.prepare(split, encodings[name], self.cache_dir)
+            try:
+                rows, summary = cache.prepare(split, encodings[name], self.cache_dir)
+            except UnknownLabelError as error:
+                raise self._explain(error) from error
             check_split(name, split, rows, summary, self.labels)
+
+    def _explain(self, error: UnknownLabelError) -> InputError:
+        known = getattr(self._module(), "labels", None)
+        if known is not self.labels:
+            return error
+        return InputError(
+            f"label {error.name!r} ({error.where}) is not one the model was trained with ({self.labels.shown}): "
+            "correct the row, or train anew"
+        )
 
     def setup(self, stage: str | None = None) -> None:
         """Open what `prepare_data` wrote, and hold out a dev split if there is none."""

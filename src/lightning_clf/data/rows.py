@@ -98,11 +98,14 @@ def missing_column(where: str, column: str, row: Row, key: str) -> InputError:
     return InputError(f"{where} has no column {column} (columns: {columns}): set data.{key} to the one to use")
 
 
-def unknown_label(name: str, where: str) -> InputError:
-    """The error for a label that neither the train split nor the configuration has."""
-    return InputError(
-        f"label {name!r} ({where}) is not in train nor data.labels: add it to data.labels or correct the row"
-    )
+class UnknownLabelError(InputError):
+    """A row has a label that is none of the label space's."""
+
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(
+            f"label {name!r} ({where}) is not in train nor data.labels: add it to data.labels or correct the row"
+        )
+        self.name, self.where = name, where
 
 
 def read_text(row: Row, column: str, where: str, key: str) -> str:

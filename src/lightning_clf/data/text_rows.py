@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from lightning_clf.data.readers import Row
-from lightning_clf.data.rows import UNLABELLED, Example, RowFormat, missing_column, read_text, unknown_label
+from lightning_clf.data.rows import UNLABELLED, Example, RowFormat, UnknownLabelError, missing_column, read_text
 from lightning_clf.encoding import Tokenizer, encode_texts
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace
@@ -111,7 +111,7 @@ class TextRows(RowFormat):
         if position is None and self.declared and name.isdecimal() and int(name) < len(labels):
             position = int(name)
         if position is None:
-            raise unknown_label(name, where)
+            raise UnknownLabelError(name, where)
         return position
 
     def encode(self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> dict[str, list[Any]]:

@@ -12,11 +12,11 @@ from lightning_clf.data.readers import Row
 from lightning_clf.data.rows import (
     Example,
     RowFormat,
+    UnknownLabelError,
     check_text,
     first_row,
     missing_column,
     pick_column,
-    unknown_label,
 )
 from lightning_clf.data.split import Split
 from lightning_clf.encoding import Tokenizer, encode_words
@@ -70,7 +70,7 @@ class TokenRows(RowFormat):
             known = set(labels.names)
             unknown = next(tag for tag in tags if tag not in known)
             name = unknown if self.scheme == "none" else split_tag(unknown)[1]
-            raise unknown_label(name, example.where) from error
+            raise UnknownLabelError(name, example.where) from error
 
     def encode(self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> dict[str, list[Any]]:
         """Words to subword ids."""

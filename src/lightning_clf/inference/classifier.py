@@ -28,7 +28,7 @@ def load_classifier(path: str | Path) -> Classifier:
 
 
 class Classifier:
-    """A trained network with all that a row must go through, on one device, in evaluation mode.
+    """A trained network with all that a row must go through, on one device.
 
     Args:
         artefact: What `load_artefact` read, or a module's `artefact`.
@@ -37,7 +37,7 @@ class Classifier:
 
     def __init__(self, artefact: Artefact, columns: Mapping[str, str] | None = None) -> None:
         self.artefact = artefact
-        self.network = artefact.network.eval()
+        self.network = artefact.network
         self.inputs = Inputs(artefact, columns or {})
         self._collate = Collator(artefact.tokenizer, artefact.labels)
 
@@ -84,7 +84,14 @@ class Classifier:
         """Answer rows that `inputs.read` has read."""
         if not read:
             return []
-        encoded = self.inputs.encode(read)
+        training = self.network.training
+        self.network.eval()
+        try:
+            return self._predict_encoded(self.inputs.encode(read), read, batch_size)
+        finally:
+            self.network.train(training)  # a module that predicts between two epochs goes on learning with dropout
+
+    def _predict_encoded(self, encoded: list[dict[str, Any]], read: Sequence[Any], batch_size: int) -> list[Answer]:
         order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]["input_ids"]))
         answers: list[Answer] = [{} for _ in encoded]
         device = next(self.network.parameters()).device

@@ -99,6 +99,8 @@ def _standard_input() -> Iterator[tuple[int, str | dict[str, Any]]]:
         if not is_json:
             yield number, line
             continue
+        if not line.strip():  # as in a file
+            continue
         try:
             row = json.loads(line)
         except ValueError as error:

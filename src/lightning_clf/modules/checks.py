@@ -68,20 +68,19 @@ def check_labels(data: LabelSpace, model: LabelSpace) -> None:
             "data.model_scheme and data.labels, or train anew"
         )
     in_data, in_model = (space.entity_types or space.names for space in (data, model))
-    known = ", ".join(in_model[:12]) + (" …" if len(in_model) > 12 else "")
     for name in in_data:
         if name not in in_model:
             raise InputError(
-                f"label {name!r} of the data is not one the model was trained with ({known}): take it out of "
+                f"label {name!r} of the data is not one the model was trained with ({model.shown}): take it out of "
                 "data.labels and the data, or train anew"
             )
     for name in in_model:
         if name not in in_data:
             raise InputError(
                 f"label {name!r} of the model is not one of the data's: leave data.labels out to take the model's "
-                f"({known}), or train anew"
+                f"({model.shown}), or train anew"
             )
     raise InputError(
-        f"data.labels has the model's labels in another order: leave it out to take the model's ({known}), or train "
-        "anew"
+        f"data.labels has the model's labels in another order: leave it out to take the model's ({model.shown}), or "
+        "train anew"
     )

@@ -1,0 +1,46 @@
+"""Early stopping watches the task's own number, and is off unless asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightning_clf.callbacks import TaskEarlyStopping
+from tests.callbacks.test_best import Judged
+from tests.training import complaint, make_data, make_module, make_trainer
+
+NAN = float("nan")
+
+
+def epochs(numbers, encoder, folder, **options) -> int:
+    """How many epochs a fit takes."""
+    trainer = make_trainer(folder, callbacks=[TaskEarlyStopping(**options)], max_epochs=len(numbers))
+    trainer.fit(Judged(str(encoder), numbers), make_data("single"))
+    return trainer.current_epoch
+
+
+@pytest.mark.parametrize(("numbers", "options", "taken"), [
+    ([0.5, 0.4, 0.6, 0.3], {}, 4),
+    ([0.5, NAN, NAN, NAN], {}, 4),
+    ([0.5, 0.4, 0.6, 0.3], {"patience": 1}, 2),
+    ([0.5, 0.4, 0.6, 0.5, 0.5, 0.9], {"patience": 2}, 5),
+    ([0.5, 0.52, 0.7], {"patience": 1, "min_delta": 0.1}, 2),
+    ([0.5, 0.4, 0.45, 0.3], {"patience": 1, "mode": "min"}, 3),
+    ([0.5, NAN, 0.6], {"patience": 2}, 2),
+])  # fmt: skip
+def test_epochs_until_it_stops(numbers, options, taken, encoders, tmp_path):
+    assert epochs(numbers, encoders("bert"), tmp_path, **options) == taken
+
+
+def test_a_metric_that_is_better_lower_needs_its_mode(encoders, tmp_path):
+    trainer = make_trainer(tmp_path, callbacks=[TaskEarlyStopping(patience=1)])
+    module = make_module("single", encoders("bert"), monitor="val/loss")
+    message = complaint(lambda: trainer.fit(module, make_data("single")))
+    assert message == "model.monitor 'val/loss' is the better the lower it is: set early_stopping.mode to min"
+
+
+def test_tags_that_are_no_spans_are_watched_by_accuracy(encoders, tmp_path):
+    callback = TaskEarlyStopping(patience=1)
+    rows = [{"tokens": ["a", "b"], "tags": ["DT", "NN"]}]
+    make_trainer(tmp_path, callbacks=[callback]).fit(make_module("tags", encoders("bert")), make_data("tags", rows))
+    assert callback.monitor == "val/accuracy"
+    assert callback.best_score.isfinite()

@@ -1,0 +1,135 @@
+"""Files of rows to files of answers: every format, every row, in order, and whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from lightning_clf.inference import files, predict_file
+from tests.training import complaint
+
+TEXTS = ["a great joy", 'a "dull", story', "happy\tand sad", "", "naïve café 🎉", "grateful " * 30, "angry"]
+
+
+def plain(text: str) -> str:
+    return text.replace("\t", " ")
+
+
+def as_jsonl(texts):
+    return "".join(json.dumps({"sentence": text, "id": place}) + "\n" for place, text in enumerate(texts))
+
+
+def as_csv(texts):
+    return "id,sentence\n" + "".join(
+        '{},"{}"\n'.format(place, text.replace('"', '""')) for place, text in enumerate(texts)
+    )
+
+
+def as_tsv(texts):
+    return "id\tsentence\n" + "".join(f"{place}\t{plain(text)}\n" for place, text in enumerate(texts))
+
+
+def as_lines(texts):
+    return "".join(f"{plain(text)}\n" for text in texts)
+
+
+@pytest.fixture
+def expected(classifier):
+    return {plain(text): classifier("single").predict([plain(text)])[0]["label"] for text in TEXTS}
+
+
+def labels(path):
+    return [json.loads(line)["label"] for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(("name", "write"), [
+    ("rows.jsonl", as_jsonl), ("rows.csv", as_csv), ("rows.tsv", as_tsv), ("rows.txt", as_lines), ("rows", as_lines),
+    ("ROWS.JSONL", as_jsonl),
+])  # fmt: skip
+@pytest.mark.parametrize("chunk", [1, 3, 2048])
+def test_every_format_gives_a_line_a_row_in_order(name, write, chunk, classifier, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_CHUNK", chunk)
+    texts = [text if write in (as_jsonl, as_csv) else plain(text) for text in TEXTS]
+    if write is as_tsv:
+        texts[1] = texts[1].replace('"', "")
+        expected[texts[1]] = classifier("single").predict([texts[1]])[0]["label"]
+    for text in texts:
+        expected.setdefault(text, classifier("single").predict([text])[0]["label"])
+    (tmp_path / name).write_text(write(texts), encoding="utf-8")
+    with pytest.warns(UserWarning, match="1 of 7 rows have an empty text; they are answered"):
+        count = predict_file(classifier("single"), str(tmp_path / name), str(tmp_path / "out.jsonl"), batch_size=2)
+    assert count == 7
+    assert labels(tmp_path / "out.jsonl") == [expected[text] for text in texts]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, "out.jsonl"])
+
+
+@pytest.mark.parametrize("write", [as_jsonl, as_lines, lambda texts: as_jsonl(texts).replace("\n", "\n\n")])
+@pytest.mark.parametrize("target", [None, "-"])
+def test_standard_input_to_standard_output(write, target, classifier, expected, monkeypatch, capsys):
+    texts = [plain(text) for text in TEXTS if text]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(write(texts).encode()), encoding="utf-8"))
+    assert predict_file(classifier("single"), "-", target) == 6
+    answers = [json.loads(line)["label"] for line in capsys.readouterr().out.splitlines()]
+    assert answers == [expected[text] for text in texts]
+
+
+def test_answers_may_be_shown_in_another_way(classifier, tmp_path):
+    (tmp_path / "rows.txt").write_text("Paris\n", encoding="utf-8")
+    predict_file(
+        classifier("tags"), str(tmp_path / "rows.txt"), str(tmp_path / "out"), show=lambda answer: answer["tokens"][0]
+    )
+    assert (tmp_path / "out").read_text() == "Paris\n"
+
+
+def test_a_file_may_take_the_place_of_what_it_answers(classifier, expected, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(as_jsonl(TEXTS[:2]), encoding="utf-8")
+    predict_file(classifier("single"), str(path), str(path))
+    assert labels(path) == [expected[text] for text in TEXTS[:2]]
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (as_jsonl(TEXTS) + "{\n", "rows.jsonl line 8 is not JSON"),
+    (as_jsonl(TEXTS) + '{"text_": "a"}\n', "rows.jsonl line 8 has no column 'sentence', only 'text_'"),
+    (as_jsonl(TEXTS) + "[1]\n", "rows.jsonl line 8"),
+    ("", "rows.jsonl is empty"),
+])  # fmt: skip
+def test_a_bad_row_leaves_what_stood_there(content, message, classifier, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_CHUNK", 2)
+    (tmp_path / "rows.jsonl").write_text(content, encoding="utf-8")
+    (tmp_path / "out.jsonl").write_text("before\n")
+    run = lambda target: predict_file(classifier("single"), str(tmp_path / "rows.jsonl"), str(tmp_path / target))  # noqa: E731
+    assert message in complaint(lambda: run("out.jsonl"))
+    assert message in complaint(lambda: run("new.jsonl"))
+    assert (tmp_path / "out.jsonl").read_text() == "before\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "rows.jsonl"]
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "standard input is empty"),
+    (b'{"sentence": "a"}\n{"sentence"\n', "standard input line 2 is not JSON"),
+    (b'{"sentence": "a"}\n[]\n', "standard input line 2 is not a JSON object"),
+    (b'{"sentence": "a"}\n\n{"x": "a"}\n', "standard input line 3 has no column 'sentence', only 'x'"),
+    (b"a\nb\xff\n", "standard input is not utf-8"),
+])  # fmt: skip
+def test_bad_standard_input(content, message, classifier, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+    assert complaint(lambda: predict_file(classifier("single"), "-", None)).startswith(message)
+
+
+def test_a_target_that_cannot_be_written(classifier, tmp_path):
+    (tmp_path / "rows.txt").write_text("a\n")
+    target = tmp_path / "rows.txt" / "out.jsonl"
+    message = complaint(lambda: predict_file(classifier("single"), str(tmp_path / "rows.txt"), str(target)))
+    assert message.startswith(f"{target} cannot be written")
+
+
+def test_a_file_that_is_not_there(classifier, tmp_path):
+    for name in ("none.jsonl", "none.txt"):
+        path = tmp_path / name
+        assert complaint(lambda path=path: predict_file(classifier("single"), str(path), None)) == (
+            f"file {path} does not exist: correct the path"
+        )
