@@ -25,7 +25,7 @@ def run_folder(command: str, root: str, checkpoint: str | None) -> Path:
     Raises:
         InputError: If the folder cannot be made or written.
     """
-    if rank_zero_only.rank != 0:
+    if not _is_first():
         return Path(root).absolute()  # the first process chooses, and Lightning tells the others
     folder = Path(checkpoint).absolute().parent if checkpoint else _unused(Path(root).absolute())
     probe = folder / ".writable"
@@ -43,9 +43,17 @@ def run_folder(command: str, root: str, checkpoint: str | None) -> Path:
 
 
 def discard_unused(folder: Path) -> None:
-    """Take away a run folder in which nothing was trained, so that a second try has the first one's name."""
-    if rank_zero_only.rank == 0 and not any(folder.glob("*.ckpt")):
+    """Take away a run folder in which nothing was trained, so that a second try has the first one's name.
+
+    Args:
+        folder: What `run_folder` chose for a run without a checkpoint, and which therefore held nothing before.
+    """
+    if _is_first() and not any(folder.glob("*.ckpt")):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_first() -> bool:
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def _unused(root: Path) -> Path:

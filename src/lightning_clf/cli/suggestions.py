@@ -52,7 +52,8 @@ def classes_in(types: str) -> list[type]:
 
 
 def _subclasses(base: type) -> Iterator[type]:
-    for cls in base.__subclasses__():
+    subclasses: list[type] = base.__subclasses__()
+    for cls in subclasses:
         yield cls
         yield from _subclasses(cls)
 

@@ -124,8 +124,8 @@ class TrainingCLI(LightningCLI):
         self.model = self._get(self.config_init, "model")
         checkpoint = self._get(self.config_init, "ckpt_path")
         if checkpoint is not None:
-            given = self.given.get("model.init_args") or Namespace()
-            self.model = module_from_checkpoint(checkpoint, self.model, given.as_dict())
+            given = self.given.get("model.init_args")
+            self.model = module_from_checkpoint(checkpoint, self.model, given.as_dict() if given else {})
         self.trainer = self.instantiate_trainer()
 
     def _check_sections(self) -> None:
@@ -154,7 +154,8 @@ class TrainingCLI(LightningCLI):
         try:
             super()._run_subcommand(subcommand)
         except InputError:
-            discard_unused(self.folder)
+            if self._get(self.config, "ckpt_path") is None:  # a checkpoint's folder holds more than this run's files
+                discard_unused(self.folder)
             raise
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
