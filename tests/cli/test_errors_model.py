@@ -106,7 +106,7 @@ def test_checkpoint_with_other_labels_than_the_data_is_refused(complaint, traine
     rows = [{"text": row["text"], "label": labels[index % len(labels)]} for index, row in enumerate(SINGLE)]
     source = write_rows(tmp_path / "other", rows)
     message = complaint("test", "--ckpt_path", trained("single") / "best.ckpt", "--data.source", source)
-    says(message, "label 'ugly'", "train.jsonl line", "not one the model was trained with (bad, good)", "train anew")
+    says(message, "label 'ugly'", "train.jsonl line", "not one of the model's (bad, good)", "train anew")
 
 
 def test_output_folder_under_a_file_is_refused(complaint, fit_words, source, tmp_path):

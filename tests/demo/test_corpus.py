@@ -48,7 +48,7 @@ def test_files_are_the_same_every_time_and_differ_by_seed(tmp_path):
 
 
 def test_sizes_and_no_sentence_twice(splits):
-    assert {split: len(rows) for split, rows in splits.items()} == {"train": 5000, "dev": 800, "test": 1200}
+    assert {split: len(rows) for split, rows in splits.items()} == {"train": 13_000, "dev": 800, "test": 1200}
     texts = [" ".join(row["tokens"]) for rows in splits.values() for row in rows]
     assert len(texts) == len(set(texts))
 

@@ -9,12 +9,11 @@ import torch
 
 from lightning_clf.inference import Classifier
 from lightning_clf.schemes import spans
-from tests.inference.conftest import COLUMNS, LABELS
+from tests.inference.conftest import COLUMNS, LABELS, SENTENCE
 from tests.tiny import CORPUS
 from tests.training import complaint
 
 TEXTS = [CORPUS[0], "joy", "", " ".join(CORPUS[:3]), "a dull story", "\t \n", "Zoë’s naïve café 🎉!", CORPUS[5]]
-SENTENCE = "  Anna Berg—née Ångström—moved\tto Paris 🎉🎉, (not Berlin)!  \n 东京 O'Neil"
 
 
 def rows(name: str) -> list[dict]:

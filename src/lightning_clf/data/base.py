@@ -204,8 +204,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         if known is not self.labels:
             return error
         return InputError(
-            f"label {error.name!r} ({error.where}) is not one the model was trained with ({self.labels.shown}): "
-            "correct the row, or train anew"
+            f"label {error.name!r} ({error.where}) is not one of the model's ({self.labels.shown}), which data.labels "
+            "are taken from: correct the row, or train anew"
         )
 
     def setup(self, stage: str | None = None) -> None:

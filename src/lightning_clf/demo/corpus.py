@@ -53,7 +53,7 @@ def entity_strings(row: Row | Sentence) -> set[str]:
     return {" ".join(row.tokens[start:end]) for start, end, _ in strict_spans(row.tags)}
 
 
-def build_corpus(seed: int = 0, train: int = 5_000, dev: int = 800, test: int = 1_200) -> dict[str, list[Row]]:
+def build_corpus(seed: int = 0, train: int = 13_000, dev: int = 800, test: int = 1_200) -> dict[str, list[Row]]:
     """Generates the three splits. No sentence occurs twice.
 
     Args:

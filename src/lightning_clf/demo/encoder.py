@@ -50,7 +50,7 @@ def build_encoder(
     sentences: Iterable[list[str]],
     seed: int = 0,
     *,
-    vocabulary: int = 2_000,
+    vocabulary: int = 1_400,
     layers: int = 3,
     hidden: int = 128,
     spread: float = 0.05,
