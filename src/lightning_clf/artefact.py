@@ -24,7 +24,7 @@ from transformers import AutoTokenizer
 
 from lightning_clf.component import from_spec
 from lightning_clf.encoding.tokenizer import Tokenizer
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, first_line
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.network import Network, model_options, quiet_transformers
@@ -92,7 +92,7 @@ class Artefact:
             _replace(temporary, folder)
         except (OSError, SafetensorError) as error:
             raise InputError(
-                f"export folder {folder} cannot be written ({error}): free space, or choose another"
+                f"export folder {folder} cannot be written ({first_line(error)}): free space, or choose another"
             ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -174,7 +174,7 @@ def _load_folder(folder: Path) -> Artefact:
     except InputError:
         raise
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise InputError(f"export folder {folder} is damaged ({error}): export it again") from error
+        raise InputError(f"export folder {folder} is damaged ({first_line(error)}): export it again") from error
     load_weights(network, weights, folder)
     network.eval()
     return Artefact(network, tokenizer, sidecar["max_length"], sidecar["columns"])

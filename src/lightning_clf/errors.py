@@ -10,3 +10,8 @@ class InputError(Exception):
     The command prints it without a traceback and ends with exit code 2. It is no `ValueError`, which configuration
     parsers catch to try the next type a key may have.
     """
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says first, short enough to be quoted in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

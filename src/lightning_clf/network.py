@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lightning_clf.batch import Batch
 from lightning_clf.encoding.tokenizer import Tokenizer, check_available
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, first_line
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.prediction import Prediction
@@ -75,7 +76,9 @@ class Network(nn.Module):
         try:
             config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
         except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"encoder {name!r} has no configuration transformers can read: {error}") from error
+            raise InputError(
+                f"encoder {name!r} has no configuration transformers can read: {first_line(error)}"
+            ) from error
         _configure(config, labels, tokenizer, encoder_options or {}, name)
         head.attach(config, labels)
         with quiet_transformers():
@@ -88,8 +91,8 @@ class Network(nn.Module):
                     trust_remote_code=trust_remote_code,
                     **model_options(head, config),
                 )
-            except (OSError, ValueError) as error:
-                raise InputError(f"encoder {name!r} cannot be loaded: {str(error).strip().splitlines()[0]}") from error
+            except (OSError, ValueError, SafetensorError) as error:
+                raise InputError(f"encoder {name!r} cannot be loaded: {first_line(error)}") from error
         return cls(encoder, head, labels)
 
     @classmethod

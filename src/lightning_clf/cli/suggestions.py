@@ -36,10 +36,18 @@ def class_keys(cls: Any) -> list[str]:
     return keys
 
 
-def class_names(*bases: Any) -> list[str]:
-    """The classes that fit where one of these is expected, by their short names."""
-    classes = {cls for base in bases for cls in (list(_subclasses(base)) or [base]) if not inspect.isabstract(cls)}
-    return sorted({cls.__name__ for cls in classes if not cls.__name__.startswith("_")})
+def class_names(*bases: type) -> list[str]:
+    """The classes that fit where one of these is expected, by their short names.
+
+    Those of other packages are left out: what happens to be imported is no suggestion.
+    """
+    return sorted({cls.__name__ for base in bases for cls in _concrete(base) if not cls.__name__.startswith("_")})
+
+
+def _concrete(base: type) -> list[type]:
+    home = base.__module__.partition(".")[0]
+    classes = [cls for cls in _subclasses(base) if cls.__module__.partition(".")[0] == home] or [base]
+    return [cls for cls in classes if not inspect.isabstract(cls)]
 
 
 def classes_in(types: str) -> list[type]:

@@ -11,7 +11,7 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HFValidat
 from tokenizers import normalizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, first_line
 
 Tokenizer = PreTrainedTokenizerBase
 
@@ -42,7 +42,7 @@ def load_tokenizer(name: str, *, words: bool = False, trust_remote_code: bool = 
             tokenizer = spaced if _tokenize_word(spaced) == _tokenize_inside(tokenizer) else _prepend_space(tokenizer)
     except Exception as error:  # the tokenizers library knows no narrower class
         raise InputError(
-            f"encoder {name!r} has no tokenizer that can be loaded ({_first_line(error)}): save the tokenizer beside "
+            f"encoder {name!r} has no tokenizer that can be loaded ({first_line(error)}): save the tokenizer beside "
             "the weights with tokenizer.save_pretrained(...)"
         ) from error
     if words and not tokenizer.is_fast:
@@ -133,7 +133,3 @@ def _prepend_space(tokenizer: Tokenizer) -> Tokenizer:
         extra_special_tokens=tokenizer.extra_special_tokens,
         **tokenizer.special_tokens_map,
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

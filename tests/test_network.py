@@ -1,0 +1,108 @@
+"""An encoder with a head: what is loaded, what is new, and what every weight is there for."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from lightning_clf import LabelSpace
+from lightning_clf.encoding import Collator, load_tokenizer
+from lightning_clf.heads import ArchitectureHead, LinearHead
+from lightning_clf.inference.inputs import Inputs
+from lightning_clf.network import Network, quiet_transformers
+from tests.tiny import ARCHITECTURES
+from tests.training import ROWS, complaint, make_module
+
+LABELS = LabelSpace.of(["bad", "fine", "good"], "single")
+
+
+def make(folder, head=None, labels=LABELS, **options) -> Network:
+    return Network.from_pretrained(
+        str(folder), head or ArchitectureHead(), labels, load_tokenizer(str(folder)), **options
+    )
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("head", [ArchitectureHead, LinearHead])
+def test_every_weight_has_a_gradient(architecture, head, encoders):  # DDP refuses those that have none
+    module = make_module("single", encoders(architecture), head=head(), labels=LABELS.to_dict())
+    module.max_length = 60
+    module.build()
+    inputs = Inputs(module.artefact, {})
+    encoded = inputs.encode([inputs.read(row, "") for row in ROWS["single"]])
+    module.network(Collator(module.tokenizer, LABELS)(encoded)).square().sum().backward()
+    assert [name for name, weight in module.network.named_parameters() if weight.grad is None] == []
+
+
+@pytest.mark.parametrize(("names", "kept"), [(("a", "b", "c"), True), (("a", "b"), False)])
+def test_a_head_for_another_number_of_labels_is_made_anew(names, kept, encoders, tmp_path):
+    saved = AutoModelForSequenceClassification.from_pretrained(encoders("bert"), num_labels=3)
+    saved.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(encoders("bert")).save_pretrained(tmp_path)
+    network = make(tmp_path, labels=LabelSpace.of(names, "single"))
+    assert network.encoder.classifier.out_features == len(names)
+    assert kept == (network.encoder.classifier.weight.shape == (3, 16)
+                    and torch.equal(network.encoder.classifier.weight, saved.classifier.weight))  # fmt: skip
+    body = network.encoder.bert.encoder.state_dict()
+    assert all(torch.equal(value, body[name]) for name, value in saved.bert.encoder.state_dict().items())
+
+
+@pytest.mark.parametrize(("labels", "problem"), [
+    (LABELS, "single_label_classification"),
+    (LabelSpace.of(["a", "b"], "multi"), "multi_label_classification"),
+    (LabelSpace.score(0, 1), "regression"),
+    (LabelSpace.tags(["X"], "IOB2"), None),
+])  # fmt: skip
+def test_the_configuration_names_labels_and_problem(labels, problem, encoders):
+    config = make(encoders("bert"), labels=labels).config
+    assert list(config.id2label.values()) == list(labels.names)
+    assert config.label2id == {name: place for place, name in enumerate(labels.names)}
+    assert config.num_labels == len(labels)
+    assert config.problem_type == problem
+
+
+def test_options_reach_the_encoder(encoders):
+    network = make(encoders("bert"), encoder_options={"hidden_dropout_prob": 0.25})
+    assert {module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)} >= {0.25}
+    assert network.config.hidden_dropout_prob == 0.25
+
+
+def test_a_description_makes_the_same_network(encoders):
+    network = make(encoders("deberta-v2"), LinearHead("mean"))
+    copy = Network.from_config(network.config.to_dict(), LinearHead("mean"), LABELS)
+    assert {name: value.shape for name, value in copy.state_dict().items()} == {
+        name: value.shape for name, value in network.state_dict().items()
+    }
+    assert copy.training
+
+
+def test_a_folder_with_damaged_weights(encoders, tmp_path):
+    for file in encoders("bert").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    assert complaint(lambda: make(tmp_path)).startswith(f"encoder {str(tmp_path)!r} cannot be loaded")
+    weights.unlink()
+    assert complaint(lambda: make(tmp_path)).startswith(f"encoder {str(tmp_path)!r} cannot be loaded")
+
+
+def test_a_configuration_of_no_known_architecture(encoders, tmp_path):
+    for file in encoders("bert").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tokenizer = load_tokenizer(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"model_type": "nonesuch"}')
+    message = complaint(lambda: Network.from_pretrained(str(tmp_path), ArchitectureHead(), LABELS, tokenizer))
+    assert message.startswith(f"encoder {str(tmp_path)!r} has no configuration transformers can read")
+
+
+def test_transformers_are_only_quiet_while_told_to_be():
+    before = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    with contextlib.suppress(ZeroDivisionError), quiet_transformers():
+        assert transformers_logging.get_verbosity() == transformers_logging.ERROR
+        assert not transformers_logging.is_progress_bar_enabled()
+        raise ZeroDivisionError
+    assert (transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()) == before
