@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+SENTENCES = "The ferry to Jordan was late." "Ada Ford joined Ford as an engineer in May." \
+	"Amazon hired Paris Jordan as its new treasurer."
 PIP = $(BIN)/pip --disable-pip-version-check
 
 .PHONY: quickstart test test-process test-real lint types install clean
@@ -22,6 +24,8 @@ quickstart: $(VENV)/.installed
 	$(BIN)/lightning-clf test --ckpt_path demo/run/best.ckpt
 	$(BIN)/lightning-clf predict --model demo/run/best --input demo/data/test.jsonl --output demo/predictions.jsonl
 	$(BIN)/python -m lightning_clf.demo score demo/data/test.jsonl demo/predictions.jsonl
+	printf '%s\n' $(SENTENCES) > demo/sentences.txt
+	$(BIN)/lightning-clf predict --model demo/run/best --input demo/sentences.txt --pretty
 
 test: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not process and not real"
