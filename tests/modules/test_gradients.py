@@ -110,12 +110,14 @@ def test_one_seed_gives_the_same_weights_and_another_gives_others(encoders, tmp_
     assert not any(torch.equal(first[name], other[name]) for name in first if "weight" in name and first[name].ndim > 1)
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
 @pytest.mark.parametrize("kind", ROWS)
-def test_the_loss_is_float32_under_half_precision(kind, encoders, tmp_path):
+def test_the_loss_is_float32_under_half_precision(kind, precision, encoders, tmp_path):
     seen = []
     module = make_module(kind, encoders("bert"))
     module.loss.register_forward_hook(lambda loss, inputs, terms: seen.append((*inputs, terms)))
-    make_trainer(tmp_path, precision="bf16-mixed").fit(module, make_data(kind))
+    trainer = make_trainer(tmp_path, precision=precision)
+    trainer.fit(module, make_data(kind))
     for scores, targets, terms in seen:
         assert scores.dtype == torch.bfloat16
         assert terms.total.dtype == terms.weight.dtype == torch.float32
@@ -127,4 +129,7 @@ def test_the_loss_is_float32_under_half_precision(kind, encoders, tmp_path):
         else:
             expected = (exact - targets.double()).square().sum()
         assert terms.total.item() == pytest.approx(expected.item(), rel=1e-6)
-    assert len(seen) == 4  # two batches of training, one of validation and one of its sanity check
+    assert len(seen) == 4  # the sanity check's batch, two of training, one of validation
+    terms = [terms for *_, terms in seen[1:3]]
+    mean = sum(term.total.double() for term in terms) / sum(term.weight.double() for term in terms)
+    assert trainer.callback_metrics["train/loss"].item() == pytest.approx(mean.item(), rel=1e-6)

@@ -110,7 +110,7 @@ def _is_unseen(row: Row, patterns: set[str], strings: set[str]) -> bool:
 
 
 def write_corpus(rows: dict[str, list[Row]], folder: str | Path) -> None:
-    """Writes ``train.jsonl``, ``dev.jsonl`` and ``test.jsonl``, each whole or not at all.
+    """Writes `train.jsonl`, `dev.jsonl` and `test.jsonl`, each whole or not at all.
 
     Args:
         rows: The rows of each split.

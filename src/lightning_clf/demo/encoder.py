@@ -86,7 +86,7 @@ def build_encoder(
 
 
 def write_encoder(tokenizer: BertTokenizer, model: BertModel, folder: str | Path) -> None:
-    """Saves both so that the ``Auto`` classes of transformers load them.
+    """Saves both so that the `Auto` classes of transformers load them.
 
     Args:
         tokenizer: The tokenizer.

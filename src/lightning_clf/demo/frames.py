@@ -16,7 +16,7 @@ class Frame:
 
     Attributes:
         subject: Who does it.
-        base: The verb's base form; ``past``, ``participle`` and ``gerund`` are its other forms.
+        base: The verb's base form; `past`, `participle` and `gerund` are its other forms.
         past: Past tense.
         participle: Past participle.
         gerund: Present participle.

@@ -26,8 +26,8 @@ class ClauseKey:
     """Names a clause pattern: what is said, and in which construction.
 
     Attributes:
-        construction: Key of ``FRAME_CLAUSES``, or of ``PREDICATE_CLAUSES`` where ``predicate`` is set.
-        frame: Index of the frame; of the predicate among its type's where ``predicate`` is set.
+        construction: Key of `FRAME_CLAUSES`, or of `PREDICATE_CLAUSES` where `predicate` is set.
+        frame: Index of the frame; of the predicate among its type's where `predicate` is set.
         predicate: The entity type whose predicate this is; empty for a frame.
     """
 
@@ -162,7 +162,7 @@ class Grammar:
         return f"{clause} {adjunct}" if draw < 0.85 else f"{adjunct} , {clause}"
 
     def _render(self, text: str, *, names_only: bool = False) -> tuple[list[str], list[str]]:
-        """Fills slots from left to right; ``names_only`` mentions entities by their names alone."""
+        """Fills slots from left to right; `names_only` mentions entities by their names alone."""
         tokens: list[str] = []
         tags: list[str] = []
         for piece in text.split():

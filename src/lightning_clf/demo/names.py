@@ -105,7 +105,7 @@ class NamePool:
         """Composes one entity string.
 
         Args:
-            entity_type: One of ``ENTITY_TYPES``.
+            entity_type: One of `ENTITY_TYPES`.
             rng: Source of randomness.
             clear: Whether the string itself has to tell its type, the sentence around it being open.
 
@@ -151,7 +151,7 @@ def name_pools(rng: Random) -> dict[str, NamePool]:
         rng: Source of randomness.
 
     Returns:
-        One pool for each of ``train``, ``dev`` and ``test``.
+        One pool for each of `train`, `dev` and `test`.
     """
     places = [head + tail for head in _HEADS for tail in _TAILS]
     # A dictionary keeps one of each in the order drawn; the order of a set differs between runs of Python.

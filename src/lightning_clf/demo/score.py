@@ -37,7 +37,7 @@ def strict_spans(tags: Iterable[str]) -> set[Span]:
         tags: One tag a word.
 
     Returns:
-        Start, end (exclusive) and type of each entity. An ``I-X`` that continues no ``X`` is not an entity.
+        Start, end (exclusive) and type of each entity. An `I-X` that continues no `X` is not an entity.
     """
     spans: set[Span] = set()
     start, kind = 0, ""
@@ -87,8 +87,8 @@ def score_unseen(test_file: str | Path, predictions_file: str | Path) -> UnseenS
     """Scores predictions for the demo's test split.
 
     Args:
-        test_file: The ``test.jsonl`` of the demo.
-        predictions_file: JSON lines in the same order, each with its predicted ``tags``.
+        test_file: The `test.jsonl` of the demo.
+        predictions_file: JSON lines in the same order, each with its predicted `tags`.
 
     Returns:
         Strict entity F1 on the whole split and on its unseen part.

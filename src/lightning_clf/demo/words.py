@@ -1,4 +1,4 @@
-"""The plain words of the demo corpus: what fills a ``{slot}`` of a sentence pattern that is not an entity."""
+"""The plain words of the demo corpus: what fills a `{slot}` of a sentence pattern that is not an entity."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def fill(slot: str, rng: Random) -> list[str]:
     """Draws words for a slot.
 
     Args:
-        slot: A list of words (``job``), or one of ``n``, ``year``, ``day`` and ``money``, which are made up.
+        slot: A list of words (`job`), or one of `n`, `year`, `day` and `money`, which are made up.
         rng: Source of randomness.
 
     Returns:

@@ -74,4 +74,4 @@ def valid_places(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 def answers(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Scores and targets of one shape in full precision, and how many there are."""
     scores = full_precision(scores)
-    return scores, targets.to(scores.dtype), torch.tensor(float(targets.numel()), device=scores.device)
+    return scores, targets.to(scores.dtype), scores.new_tensor(targets.numel())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -35,4 +36,4 @@ class StageScores(nn.Module):
     def reset(self) -> None:
         """Forget every batch: where an epoch starts, since the reports that follow its end still read the counts."""
         self.metrics.reset()
-        self.loss.reset()
+        self.loss.set_dtype(torch.float32).reset()  # a Trainer of half precision has converted it

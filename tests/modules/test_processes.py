@@ -1,0 +1,72 @@
+"""Two processes and accumulated batches: the gradients are those of one batch of all their sentences.
+
+The test runs this file as a script, which starts the second process itself.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from tests.modules.test_gradients import UNEVEN, WEIGHTS, Steps, word_scores
+from tests.training import NO_DROPOUT, make_data, make_module, make_trainer
+
+ROOT = Path(__file__).parents[2]
+
+
+def make(encoder):
+    torch.manual_seed(0)
+    weights = dict(zip(("O", "B-LOC", "I-LOC", "B-PER", "I-PER"), WEIGHTS, strict=True))
+    return make_module("tags", encoder, class_weights=weights, learning_rate=0.0, encoder_options=NO_DROPOUT)
+
+
+@pytest.mark.process
+def test_gradients_of_two_processes_are_those_of_one(encoders, tmp_path):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = str(listener.getsockname()[1])
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
+    command = [sys.executable, "-m", "tests.modules.test_processes", str(tmp_path), str(encoders("bert"))]
+    environment = {**os.environ, **address}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+    ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
+    assert sorted(row for rank in ranks for step in rank["rows"] for row in step) == list(range(10))
+    module, data = make(encoders("bert")), make_data("tags", UNEVEN, batch_size=1)
+    data.eval_batch_size = 1
+    make_trainer(tmp_path).test(module, data, verbose=False)  # builds it
+    module.load_state_dict(ranks[0]["weights"])
+    single = {int(batch.example_ids): batch for batch in data.test_dataloader()}
+    assert len(ranks[0]["gradients"]) == 2
+    for step, gradients in enumerate(ranks[0]["gradients"]):
+        batches = [single[row] for rank in ranks for row in rank["rows"][step]]
+        module.zero_grad()
+        functional.cross_entropy(*word_scores(module, batches), weight=torch.tensor(WEIGHTS)).backward()
+        for name, parameter in module.named_parameters():
+            torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-6, rtol=1e-5, msg=name)
+            torch.testing.assert_close(ranks[1]["gradients"][step][name], gradients[name], atol=0, rtol=0)
+
+
+def run(folder: Path, encoder: Path) -> None:
+    steps, module = Steps(), make(encoder)
+    options = {"devices": 2, "strategy": "ddp", "accumulate_grad_batches": 2, "use_distributed_sampler": False}
+    trainer = make_trainer(folder, callbacks=[steps], **options)
+    trainer.fit(module, make_data("tags", UNEVEN, batch_size=2))
+    content = {
+        "rows": [[row for batch in batches for row in batch.example_ids.tolist()] for batches, _ in steps.steps],
+        "gradients": [gradients for _, gradients in steps.steps],
+        "weights": module.state_dict(),
+    }
+    torch.save(content, folder / f"rank{trainer.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), Path(sys.argv[2]))
