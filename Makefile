@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
-SENTENCES = "The ferry to Jordan was late." "Ada Ford joined Ford as an engineer in May." \
-	"Amazon hired Paris Jordan as its new treasurer."
+SENTENCES = "Jordan joined Apple as a designer and has never been to Jordan." \
+	"Mercedes drove a Mercedes from Florence to Austin." "Ford opened a factory near Jordan after the flood."
 PIP = $(BIN)/pip --disable-pip-version-check
 
 .PHONY: quickstart test test-process test-real lint types install clean
