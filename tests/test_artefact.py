@@ -79,6 +79,21 @@ def test_a_folder_that_cannot_be_made(artefact, tmp_path):
     assert message.startswith(f"export folder {tmp_path / 'file' / 'best'} cannot be written")
 
 
+def test_an_export_that_cannot_take_its_name_leaves_what_stood_there(artefact, tmp_path, monkeypatch):
+    artefact.save(tmp_path / "best")
+    before = contents(tmp_path)
+    rename = Path.rename
+
+    def refuse_the_new(path: Path, target: Path) -> Path:
+        if path.name.endswith(".writing"):
+            raise OSError("no such device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new)
+    assert "cannot be written (no such device)" in complaint(lambda: artefact.save(tmp_path / "best"))
+    assert contents(tmp_path) == before
+
+
 def test_a_new_export_replaces_the_old_one_whole(artefact, tmp_path):
     artefact.save(tmp_path / "best")
     (tmp_path / "best" / "left-over").write_text("x")

@@ -60,11 +60,17 @@ class Artefact:
         """The artefact without its weights, in primitives and tensors, as a checkpoint holds it."""
         return {
             "config": json.loads(self.network.config.to_json_string(use_diff=False)),
+            "tokenizer": _tokenizer_files(self.tokenizer),
+            **self._own_part(),
+        }
+
+    def _own_part(self) -> dict[str, Any]:
+        """What neither the encoder's configuration nor its tokenizer has a place for."""
+        return {
             "head": self.network.head.spec(),
             "labels": self.labels.to_dict(),
             "max_length": self.max_length,
             "columns": self.columns,
-            "tokenizer": _tokenizer_files(self.tokenizer),
         }
 
     @classmethod
@@ -104,13 +110,8 @@ class Artefact:
         if head_state:
             save_file(head_state, folder / _HEAD_WEIGHTS)
         _save_tokenizer(self.tokenizer, folder)
-        sidecar = {
-            "head": self.network.head.spec(),
-            "labels": self.labels.to_dict(),
-            "max_length": self.max_length,
-            "columns": self.columns,
-        }
-        (folder / _SIDECAR).write_text(json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        sidecar = json.dumps(self._own_part(), indent=2, ensure_ascii=False)
+        (folder / _SIDECAR).write_text(sidecar + "\n", encoding="utf-8")
 
 
 def load_artefact(path: str | Path) -> Artefact:
@@ -208,7 +209,12 @@ def _replace(new: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     if final.exists():
         final.rename(old)
-    new.rename(final)
+    try:
+        new.rename(final)
+    except OSError:
+        if old.exists():
+            old.rename(final)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -224,8 +230,8 @@ def _tokenizer_files(tokenizer: Tokenizer) -> dict[str, Tensor]:
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         return {
-            str(file.relative_to(folder)): torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)
-            for file in sorted(Path(folder).rglob("*"))
+            file.name: torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)
+            for file in sorted(Path(folder).iterdir())
             if file.is_file()
         }
 

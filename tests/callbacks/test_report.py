@@ -89,6 +89,8 @@ def test_one_label_each(kind, report):
     assert columns == names == list(labels.names)
     assert counts == confusion_matrix(gold, found, labels=labels.names).tolist()
     assert [sum(row) for row in counts] == [row["support"] for row in table]
+    right = sum(one == other for one, other in zip(gold, found, strict=True))
+    assert json.loads(files["test_metrics.json"])["test/accuracy"] == right / len(gold)  # not rounded to float32
 
 
 def test_any_number_of_labels(report):

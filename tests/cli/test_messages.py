@@ -69,3 +69,10 @@ def test_types_are_named_in_words(types, names):
 )
 def test_guess_is_near_or_none(name, meant):
     assert guess(name, ["encoder", "learning_rate"]) == meant
+
+
+@pytest.mark.parametrize(("package", "wanted"), [("wandb", "lightning-clf[wandb]"), ("comet_ml", "comet_ml")])
+def test_package_that_is_missing_is_told_with_the_extra_that_brings_it(package, wanted):
+    with pytest.raises(InputError) as refused, unwrapped():
+        raise ValueError(f"Problem with given class_path 'x': Requirement '{package}>=0.1' not met. HINT: try")
+    assert str(refused.value) == f"package {package} is not installed: pip install '{wanted}'"

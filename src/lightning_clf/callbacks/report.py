@@ -38,8 +38,11 @@ class ClassReport(Callback):
     def _report(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if not isinstance(pl_module, ClassifierModule) or not trainer.is_global_zero:
             return
-        metrics = pl_module.stage_scores(stage).metrics
+        scores = pl_module.stage_scores(stage)
+        metrics = scores.metrics
+        # what a module of one's own has logged besides, and ours as they were before a logger rounded them
         numbers = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        numbers |= {f"{stage}/{name}": float(value) for name, value in scores.compute().items()}
         rows = metrics.per_class()
         print(_table(rows, {name: value for name, value in numbers.items() if name.count("/") == 1}))
         folder = Path(trainer.log_dir or trainer.default_root_dir)

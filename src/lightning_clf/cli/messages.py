@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import metadata
 
 from lightning_clf.cli.suggestions import class_keys, class_names, classes_in, guess, type_names
 from lightning_clf.errors import InputError
@@ -27,6 +28,7 @@ _MISSING = re.compile(r"(?:the following arguments are required|Key is required|
 _MISTYPED = re.compile(r"Expected (?:an? )?(?P<type>.+?)(?:\. Got value: (?P<value>.*))?")
 _CLASSLESS = re.compile(r"Not a valid subclass of .*")
 _UNIMPORTABLE = re.compile(r"No module named|module .* has no attribute|cannot import|.*not found in module")
+_UNINSTALLED = re.compile(r"Requirement '(?P<package>[\w-]+)[^']*' not met")
 _NOISE = re.compile(r"Does not validate against any.*|Errors:|Given value type: .*|Expected a path but .*")
 
 
@@ -89,7 +91,7 @@ def unwrapped() -> Iterator[None]:
     """Raise what a class said of its arguments, without what jsonargparse wraps around it.
 
     Raises:
-        InputError: If a class refused its arguments.
+        InputError: If a class refused its arguments, or needs a package that is not installed.
     """
     try:
         yield
@@ -99,7 +101,15 @@ def unwrapped() -> Iterator[None]:
             cause = cause.__cause__
         if isinstance(cause, InputError):
             raise cause from None
+        if match := _UNINSTALLED.search(str(cause)):
+            raise InputError(_install(match["package"])) from error
         raise InputError(f"the configuration is refused ({one_line(str(cause))}): correct the value") from error
+
+
+def _install(package: str) -> str:
+    extras = metadata("lightning-clf").get_all("Provides-Extra") or []
+    wanted = f"lightning-clf[{package}]" if package in extras else package
+    return f"package {package} is not installed: pip install '{wanted}'"
 
 
 def _complaints(message: str, known: list[str]) -> Iterator[tuple[int, Complaint]]:

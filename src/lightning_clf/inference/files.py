@@ -13,13 +13,13 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from lightning_clf.data.readers import read_lines, read_rows
+from lightning_clf.data.readers import Format, read_lines, read_rows
 from lightning_clf.errors import InputError
 from lightning_clf.files import write_atomically
 from lightning_clf.inference.classifier import Answer, Classifier
 
 _CHUNK = 2048  # rows sorted by length together; what is held in memory at a time
-_SUFFIXES = {".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv"}
+_SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv"}
 
 
 def predict_file(
@@ -70,7 +70,7 @@ def _rows(source: str) -> Iterator[tuple[int, str | dict[str, Any]]]:
     path = Path(source)
     suffix = _SUFFIXES.get(path.suffix.lower())
     if suffix:
-        yield from read_rows(path, suffix)  # type: ignore[arg-type]
+        yield from read_rows(path, suffix)
     else:
         yield from _not_empty(read_lines(path), f"file {source}")
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses.base import Loss, LossTerms, answers, valid_places
-from lightning_clf.losses.weights import ClassWeights, class_weights, declared_weights, is_strategy
+from lightning_clf.losses.weights import ClassWeights, check_strategy, class_weights, declared_weights
 
 
 class WeightedLoss(Loss):
@@ -26,21 +26,22 @@ class WeightedLoss(Loss):
 
     def __init__(self, weights: ClassWeights | None = None) -> None:
         super().__init__()
+        check_strategy(weights)
         self._declared = weights
-        self._strategy = is_strategy(weights)
 
     def build(self, labels: LabelSpace) -> None:
         """Make the buffer of weights `[C]`; a strategy fills it once the counts are known."""
-        if self._declared is None or self._strategy:
+        declared = self._declared
+        if declared is None or isinstance(declared, str):
             weights = torch.ones(len(labels))
         else:
-            weights = declared_weights(self._declared, labels, "class_weights")  # type: ignore[arg-type]
+            weights = declared_weights(declared, labels, "class_weights")
         self.register_buffer("class_weights", weights)
 
     def fit_counts(self, counts: Sequence[int]) -> None:
         """Compute the weights, if they are to come from the counts."""
-        if self._strategy:
-            self.class_weights.copy_(class_weights(self._declared, counts))  # type: ignore[arg-type]
+        if isinstance(self._declared, str):
+            self.class_weights.copy_(class_weights(self._declared, counts))
 
 
 class CrossEntropyLoss(WeightedLoss):

@@ -35,7 +35,7 @@ def class_weights(strategy: Strategy, counts: Sequence[int]) -> Tensor:
     Raises:
         InputError: If there is no such strategy.
     """
-    is_strategy(strategy)  # refuses a name that is of no strategy
+    check_strategy(strategy)
     count = torch.tensor(list(counts), dtype=torch.float64)
     present = count > 0
     safe = count.clamp(min=1)
@@ -70,12 +70,11 @@ def declared_weights(weights: Sequence[float] | Mapping[str, float], labels: Lab
     return tensor
 
 
-def is_strategy(weights: object) -> bool:
-    """Whether weights are to be computed from counts.
+def check_strategy(weights: object) -> None:
+    """Refuse a name that is of no strategy.
 
     Raises:
-        InputError: If it is a name, but of no strategy.
+        InputError: If weights are to be computed, but it does not say by which formula there is.
     """
     if isinstance(weights, str) and weights not in get_args(Strategy):
         raise InputError(f"class_weights {weights!r} is unknown: use one of {', '.join(get_args(Strategy))}")
-    return isinstance(weights, str)

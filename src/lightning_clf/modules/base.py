@@ -235,7 +235,8 @@ class ClassifierModule(Component, LightningModule):
         return cast(StageScores, self.stages[f"{stage}_stage"])
 
     def _log_epoch(self, stage: str) -> None:
-        values = {f"{stage}/{name}": value for name, value in self.stage_scores(stage).compute().items()}
+        # Lightning would warn of float64, and rounds to float32 itself
+        values = {f"{stage}/{name}": value.float() for name, value in self.stage_scores(stage).compute().items()}
         shown = self.monitor.replace("val/", f"{stage}/")
         self.log_dict({name: value for name, value in values.items() if name != shown})
         if shown in values:

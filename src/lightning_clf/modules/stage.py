@@ -30,8 +30,8 @@ class StageScores(nn.Module):
         self.metrics.update(prediction, targets)
 
     def compute(self) -> dict[str, Tensor]:
-        """Every number by its public name, in float32. The loss is the mean over places, not over batches."""
-        return {name: value.float() for name, value in {"loss": self.loss.compute(), **self.metrics.compute()}.items()}
+        """Every number by its public name. The loss is the mean over places, not over batches."""
+        return {"loss": self.loss.compute(), **self.metrics.compute()}
 
     def reset(self) -> None:
         """Forget every batch: where an epoch starts, since the reports that follow its end still read the counts."""
