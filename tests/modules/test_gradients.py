@@ -51,7 +51,7 @@ def fit(encoders, folder, *, weights=None, batch_size=2, learning_rate=0.0, **op
     )
     steps = Steps()
     trainer = make_trainer(folder, callbacks=[steps], num_sanity_val_steps=0, **options)
-    trainer.fit(module, make_data("tags", UNEVEN, batch_size=batch_size))
+    trainer.fit(module, make_data("tags", UNEVEN, batch_size=batch_size, group_by_length=False))
     return module, steps.steps, trainer
 
 

@@ -13,16 +13,16 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from datasets import Dataset
 from lightning.pytorch import LightningDataModule, LightningModule
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from lightning_clf.batch import Batch
 from lightning_clf.data import cache
+from lightning_clf.data.batching import BatchRows, EvalBatches, TrainBatches, token_lengths
 from lightning_clf.data.checks import check_fraction, check_number, check_split, count_labels
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.prepared import PreparedSplits
 from lightning_clf.data.readers import Format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError
-from lightning_clf.data.samplers import ShardSampler, ShuffleSampler
 from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
 from lightning_clf.data.split import Split
 from lightning_clf.encoding import Collator, Tokenizer
@@ -62,6 +62,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         max_length: The window in subwords. 128 holds most sentences; cost grows with it, and what it cuts is reported.
         batch_size: Examples a training step and process. 32 is what fine-tuning recipes start from.
         eval_batch_size: Examples a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
+        group_by_length: Whether training batches are made of texts of about the same length, so that little is padded.
+            Which texts meet still changes every epoch. Off, any texts meet, and steps take longer.
         num_workers: Processes that collate. 0 because rows are encoded beforehand and collation is cheap.
         val_fraction: How much of train becomes the dev split where there is none.
         seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
@@ -92,6 +94,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         max_length: int = 128,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
+        group_by_length: bool = True,
         num_workers: int = 0,
         val_fraction: float = 0.1,
         seed: int = 0,
@@ -104,6 +107,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         self.eval_batch_size = check_number(
             "eval_batch_size", 2 * batch_size if eval_batch_size is None else eval_batch_size, 1
         )
+        self.group_by_length = group_by_length
         self.num_workers = check_number("num_workers", num_workers, 0)
         self.val_fraction = check_fraction("val_fraction", val_fraction)
         self.seed = seed
@@ -244,7 +248,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         rows = self._rows_of("train")
         # what Lightning's own sampler does: another global seed is another order
         seed = self.seed + int(os.environ.get("PL_GLOBAL_SEED", "0"))
-        return self._loader(rows, ShuffleSampler(rows, *self._place(), seed), self.batch_size)
+        lengths = token_lengths(rows) if self.group_by_length else None
+        batches = TrainBatches(len(rows), self.batch_size, *self._place(), seed, lengths)
+        return self._loader(rows, self.batch_size, batches)
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the dev split, each example once."""
@@ -256,16 +262,17 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def _eval_loader(self, name: str) -> BatchLoader:
         rows = self._rows_of(name)
-        return self._loader(rows, ShardSampler(rows, *self._place()), self.eval_batch_size)
+        batches = EvalBatches(token_lengths(rows), self.eval_batch_size, *self._place())
+        return self._loader(rows, self.eval_batch_size, batches)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer is not None else (1, 0)
 
-    def _loader(self, rows: Dataset, sampler: Sampler[int], batch_size: int) -> BatchLoader:
+    def _loader(self, rows: Dataset, batch_size: int, batches: TrainBatches | EvalBatches) -> BatchLoader:
         return DataLoader(
-            rows,
-            batch_size=batch_size,
-            sampler=sampler,
+            BatchRows(rows, batch_size),
+            batch_size=None,  # the sampler yields whole batches
+            sampler=batches,
             collate_fn=Collator(self._tokenizer(), self.labels),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,

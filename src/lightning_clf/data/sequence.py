@@ -52,6 +52,8 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         max_length: The window in subwords. 128 holds most sentences; cost grows with it, and what it cuts is reported.
         batch_size: Texts a training step and process. 32 is what fine-tuning recipes start from.
         eval_batch_size: Texts a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
+        group_by_length: Whether training batches are made of texts of about the same length, so that little is padded.
+            Which texts meet still changes every epoch. Off, any texts meet, and steps take longer.
         num_workers: Processes that collate. 0 because rows are encoded beforehand and collation is cheap.
         val_fraction: How much of train becomes the dev split where there is none.
         seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
@@ -86,6 +88,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         max_length: int = 128,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
+        group_by_length: bool = True,
         num_workers: int = 0,
         val_fraction: float = 0.1,
         seed: int = 0,
@@ -102,6 +105,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
             max_length=max_length,
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
+            group_by_length=group_by_length,
             num_workers=num_workers,
             val_fraction=val_fraction,
             seed=seed,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
+from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_clf.artefact import SECTION, Artefact
@@ -16,18 +15,18 @@ from lightning_clf.batch import Batch
 from lightning_clf.component import Component, from_spec
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
-from lightning_clf.finetuning import LinearSchedule, Schedule, parameter_groups
+from lightning_clf.finetuning import LinearSchedule, Schedule, adamw
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.modules.checks import check_kind, check_labels, check_pairing, check_window
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.loading import check_checkpoint, load_module
-from lightning_clf.modules.stage import StageScores
+from lightning_clf.modules.stage import ScoredModule
 from lightning_clf.network import Network
 
 
-class ClassifierModule(Component, LightningModule):
+class ClassifierModule(Component, ScoredModule):
     """A pretrained encoder with a head, trained and scored for one kind of label.
 
     The label space comes from the datamodule when the Trainer sets up, or from a checkpoint; nothing is counted by
@@ -94,7 +93,6 @@ class ClassifierModule(Component, LightningModule):
         self.labels = LabelSpace.from_dict(labels) if labels else None
         self.max_length: int | None = None
         self.columns: dict[str, str] = {}
-        self.stages = nn.ModuleDict()
         self._tokenizer: Tokenizer | None = None
         self._gradient_mean = GradientMean()
 
@@ -166,10 +164,7 @@ class ClassifierModule(Component, LightningModule):
         self.network = network
         self.labels = network.labels
         self.loss.build(network.labels)
-        # "train" alone is taken: a module's method has that name
-        self.stages = nn.ModuleDict(
-            {f"{stage}_stage": StageScores(network.labels) for stage in ("train", "val", "test")}
-        )
+        self.build_scores(network.labels)
 
     # ------------------------------------------------------------------ the step
 
@@ -204,49 +199,11 @@ class ClassifierModule(Component, LightningModule):
         """Make gradients of sums into gradients of the mean, before clipping."""
         self._gradient_mean.apply(self)
 
-    # ------------------------------------------------------------------ the ends of epochs
-
-    def on_train_epoch_start(self) -> None:
-        """Start counting anew."""
-        self.stage_scores("train").reset()
-
-    def on_validation_epoch_start(self) -> None:
-        """Start counting anew."""
-        self.stage_scores("val").reset()
-
-    def on_test_epoch_start(self) -> None:
-        """Start counting anew."""
-        self.stage_scores("test").reset()
-
-    def on_train_epoch_end(self) -> None:
-        """Log the epoch's metrics."""
-        self._log_epoch("train")
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the epoch's metrics."""
-        self._log_epoch("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log the epoch's metrics."""
-        self._log_epoch("test")
-
-    def stage_scores(self, stage: str) -> StageScores:
-        """The metrics and the loss of `train`, `val` or `test`."""
-        return cast(StageScores, self.stages[f"{stage}_stage"])
-
-    def _log_epoch(self, stage: str) -> None:
-        # Lightning would warn of float64, and rounds to float32 itself
-        values = {f"{stage}/{name}": value.float() for name, value in self.stage_scores(stage).compute().items()}
-        shown = self.monitor.replace("val/", f"{stage}/")
-        self.log_dict({name: value for name, value in values.items() if name != shown})
-        if shown in values:
-            self.log(shown, values[shown], prog_bar=True)
-
     # ------------------------------------------------------------------ optimisation
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with decay on matrices only, and the schedule over all steps of the run."""
-        optimizer = AdamW(parameter_groups(self, self.weight_decay), lr=self.learning_rate)
+        optimizer = adamw(self, self.learning_rate, self.weight_decay)
         total = int(self.trainer.estimated_stepping_batches)
         warmup = round(self.warmup_ratio * total)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, warmup, total))

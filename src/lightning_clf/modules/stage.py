@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
@@ -37,3 +40,58 @@ class StageScores(nn.Module):
         """Forget every batch: where an epoch starts, since the reports that follow its end still read the counts."""
         self.metrics.reset()
         self.loss.set_dtype(torch.float32).reset()  # a Trainer of half precision has converted it
+
+
+class ScoredModule(LightningModule):
+    """A LightningModule with scores for each stage, counted over an epoch and logged at its end.
+
+    Attributes:
+        monitor: The metric that the progress bar shows, as `val/…`.
+    """
+
+    monitor: str
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages = nn.ModuleDict()
+
+    def build_scores(self, labels: LabelSpace) -> None:
+        """Build the scores of every stage for a label space."""
+        # "train" alone is taken: a module's method has that name
+        self.stages = nn.ModuleDict({f"{stage}_stage": StageScores(labels) for stage in ("train", "val", "test")})
+
+    def stage_scores(self, stage: str) -> StageScores:
+        """The metrics and the loss of `train`, `val` or `test`."""
+        return cast(StageScores, self.stages[f"{stage}_stage"])
+
+    def on_train_epoch_start(self) -> None:
+        """Start counting anew."""
+        self.stage_scores("train").reset()
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting anew."""
+        self.stage_scores("val").reset()
+
+    def on_test_epoch_start(self) -> None:
+        """Start counting anew."""
+        self.stage_scores("test").reset()
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's metrics."""
+        self._log_epoch("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the epoch's metrics."""
+        self._log_epoch("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the epoch's metrics."""
+        self._log_epoch("test")
+
+    def _log_epoch(self, stage: str) -> None:
+        # Lightning would warn of float64, and rounds to float32 itself
+        values = {f"{stage}/{name}": value.float() for name, value in self.stage_scores(stage).compute().items()}
+        shown = self.monitor.replace("val/", f"{stage}/")
+        self.log_dict({name: value for name, value in values.items() if name != shown})
+        if shown in values:
+            self.log(shown, values[shown], prog_bar=True)

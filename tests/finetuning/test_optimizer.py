@@ -1,4 +1,4 @@
-"""Which parameters decay, by name."""
+"""Which parameters decay, by name, and that a fused step is a plain one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
-from lightning_clf.finetuning import parameter_groups
+from lightning_clf.finetuning import adamw, parameter_groups
 
 DECAYING = {
     *(f"embeddings.{name}_embeddings.weight" for name in ("word", "position", "token_type")),
@@ -55,8 +55,22 @@ def test_an_optimiser_shrinks_matrices_alone() -> None:
     layer = nn.Linear(2, 2)
     nn.init.ones_(layer.weight)
     nn.init.ones_(layer.bias)
-    optimizer = torch.optim.AdamW(parameter_groups(layer, 0.1), lr=0.5)
+    optimizer = adamw(layer, 0.5, 0.1)
     layer.weight.grad, layer.bias.grad = torch.zeros(2, 2), torch.zeros(2)
     optimizer.step()
     assert torch.equal(layer.weight, torch.full((2, 2), 0.95))
     assert torch.equal(layer.bias, torch.ones(2))
+
+
+def test_a_fused_step_is_a_plain_one() -> None:
+    layers = [nn.Linear(64, 64), nn.Linear(64, 64)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    plain = torch.optim.AdamW(parameter_groups(layers[1], 0.1), lr=1e-2, fused=False, foreach=False)
+    optimizers = [adamw(layers[0], 1e-2, 0.1), plain]
+    for _ in range(20):
+        inputs = torch.randn(8, 64)
+        for layer, optimizer in zip(layers, optimizers, strict=True):
+            optimizer.zero_grad()
+            layer(inputs).square().mean().backward()
+            optimizer.step()
+    torch.testing.assert_close(layers[0].state_dict(), layers[1].state_dict(), atol=1e-6, rtol=1e-5)

@@ -1,0 +1,131 @@
+"""Which rows make a batch, on which process, and in which order.
+
+Both samplers yield whole batches. They are `DistributedSampler`s by type, so that Lightning leaves them alone whatever
+`use_distributed_sampler` says. Its own repeats rows to even out the processes, which makes scores wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import torch
+from datasets import Dataset
+from numpy.typing import NDArray
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import DistributedSampler
+
+Numbers = NDArray[np.int64]
+
+_POOL = 50  # batches that are sorted together: enough that little is padded, few enough that batches stay varied
+_READ = 10_000  # rows whose lengths are read at a time
+
+
+def token_lengths(rows: Dataset) -> Numbers:
+    """How many subwords each encoded row has, read in passing and not kept in memory."""
+    tables = rows.select_columns(["input_ids"]).with_format("arrow").iter(batch_size=_READ)
+    lengths = [pc.list_value_length(table["input_ids"]).to_numpy() for table in tables]
+    return np.concatenate([np.zeros(0, np.int64), *lengths]).astype(np.int64)
+
+
+class BatchRows(TorchDataset[Any]):
+    """Encoded rows, read a batch at a time.
+
+    Args:
+        rows: The encoded rows.
+        batch_size: Rows a batch, where a batch is asked for by its place in the rows' own order: Lightning puts that
+            order in place of our samplers for `overfit_batches`.
+    """
+
+    def __init__(self, rows: Dataset, batch_size: int) -> None:
+        self.rows = rows
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        """How many batches there are in the rows' own order."""
+        return -(-len(self.rows) // self.batch_size)
+
+    def __getitem__(self, batch: list[int] | int) -> list[dict[str, Any]]:
+        """The rows with these numbers, or those of the batch at this place."""
+        if isinstance(batch, int):
+            start = batch * self.batch_size
+            batch = list(range(start, min(start + self.batch_size, len(self.rows))))
+        rows: list[dict[str, Any]] = self.rows.__getitems__(batch)
+        return rows
+
+
+class TrainBatches(DistributedSampler[Any]):
+    """Every row once an epoch, in batches and an order that follow from the seed and the epoch.
+
+    Processes take turns through each batch's rows and are all given the same number of them, so that they take the same
+    number of steps of about the same cost: where rows do not come out even, up to `num_replicas - 1` are repeated.
+
+    Args:
+        count: How many rows there are.
+        batch_size: Rows a batch and process.
+        num_replicas: How many processes there are.
+        rank: Which of them this is.
+        seed: Which order.
+        lengths: How long each row is, where rows of about the same length are to share a batch: rows are shuffled,
+            sorted within pools of 50 batches, and the batches shuffled again.
+    """
+
+    def __init__(
+        self, count: int, batch_size: int, num_replicas: int, rank: int, seed: int, lengths: Numbers | None = None
+    ) -> None:
+        super().__init__(range(count), num_replicas, rank, seed=seed)  # type: ignore[arg-type]
+        self.batch_size = batch_size
+        self.lengths = lengths
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The batches of this process."""
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        # total_size is the count, made a multiple of the processes by repeating the first rows
+        order = np.resize(torch.randperm(len(self.dataset), generator=generator).numpy(), self.total_size)  # type: ignore[arg-type]
+        whole = self.batch_size * self.num_replicas
+        if self.lengths is not None:
+            lengths = self.lengths
+            pools = _cut(order, _POOL * whole)
+            order = np.concatenate([pool[np.argsort(-lengths[pool], kind="stable")] for pool in pools])
+        batches = _cut(order, whole)
+        if self.lengths is not None:
+            batches = [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]
+        return iter([batch[self.rank :: self.num_replicas].tolist() for batch in batches])
+
+    def __len__(self) -> int:
+        """How many batches they are, on every process."""
+        return -(-self.num_samples // self.batch_size)
+
+
+class EvalBatches(DistributedSampler[Any]):
+    """Every row exactly once over all processes, without padding, in batches of about the same length.
+
+    The order of the batches is mixed, but always the same, so that a limit on their number leaves a fair sample.
+
+    Args:
+        lengths: How long each row is.
+        batch_size: Rows a batch and process.
+        num_replicas: How many processes there are.
+        rank: Which of them this is.
+    """
+
+    def __init__(self, lengths: Numbers, batch_size: int, num_replicas: int, rank: int) -> None:
+        super().__init__(lengths, num_replicas, rank, shuffle=False)  # type: ignore[arg-type]
+        own = np.argsort(-lengths, kind="stable")[rank::num_replicas]
+        batches = _cut(own, batch_size)
+        mixed = torch.randperm(len(batches), generator=torch.Generator().manual_seed(0)).tolist()
+        self.batches: list[list[int]] = [batches[place].tolist() for place in mixed]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """The batches of this process."""
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        """How many they are."""
+        return len(self.batches)
+
+
+def _cut(rows: Numbers, size: int) -> list[Numbers]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
