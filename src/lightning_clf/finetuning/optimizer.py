@@ -35,5 +35,5 @@ def adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> AdamW
     """
     optimizer = AdamW(parameter_groups(module, weight_decay), lr=learning_rate, fused=True)
     # a fused step could take scaled gradients, but what clips them has to see them unscaled; Lightning asks this name
-    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
+    optimizer._step_supports_amp_scaling = False
     return optimizer
