@@ -84,7 +84,7 @@ def test_entities_are_found(train, command, real_data: Path, tmp_path: Path) -> 
         "test": keep(dev[400:1400], tmp_path / "test.jsonl"),
     }
     scores = train("ner.yaml", source, model__learning_rate=5e-4)
-    assert scores["test/entity_f1"] > 0.70
+    assert scores["test/entity_f1"] > 0.65
 
     answers = tmp_path / "answers.jsonl"
     model = tmp_path / "run" / "best"

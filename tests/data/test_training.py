@@ -66,7 +66,7 @@ def test_two_fits_see_the_same_batches_and_two_epochs_do_not() -> None:
     epochs = first.seen["train"][:5], first.seen["train"][5:]
     assert epochs[0] != epochs[1]
     assert sorted(chain(*epochs[0])) == sorted(chain(*epochs[1]))
-    assert [len(batch) for batch in epochs[0]] == [4, 4, 4, 4, 2]
+    assert sorted(len(batch) for batch in epochs[0]) == [2, 4, 4, 4, 4]
     assert first.seen["val"][0] == first.seen["val"][1]
     assert set(first.seen["val"][0]).isdisjoint(chain(*epochs[0]))
 
