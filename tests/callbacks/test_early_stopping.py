@@ -44,3 +44,9 @@ def test_tags_that_are_no_spans_are_watched_by_accuracy(encoders, tmp_path):
     make_trainer(tmp_path, callbacks=[callback]).fit(make_module("tags", encoders("bert")), make_data("tags", rows))
     assert callback.monitor == "val/accuracy"
     assert callback.best_score.isfinite()
+
+
+@pytest.mark.parametrize("patience", [0, -1])
+def test_a_patience_that_waits_for_nothing_is_refused(patience):
+    message = complaint(lambda: TaskEarlyStopping(patience=patience))
+    assert message == f"early_stopping.patience is {patience}: give 1 or more, or null to never stop early"

@@ -77,7 +77,7 @@ def test_label_never_seen_in_train_is_named_with_the_key_to_declare_it(complaint
 @pytest.mark.parametrize(
     ("score", "said"),
     [
-        ("NaN", ("train.jsonl line 2 has no label", "column 'score'", "remove the row")),
+        ("NaN", ("train.jsonl line 2 has no label", "column 'score' is NaN", "remove the row")),
         ("Infinity", ("score inf", "train.jsonl line 2", "not a finite number")),
         ('"high"', ("score 'high'", "train.jsonl line 2", "set data.label_column")),
         ("7", ("score 7", "train.jsonl line 2", "data.score_range [1, 5]")),

@@ -8,6 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 
 from lightning_clf.callbacks.monitor import watched
+from lightning_clf.errors import InputError
 
 _NEVER = 2**31
 
@@ -20,11 +21,16 @@ class TaskEarlyStopping(EarlyStopping):
             goes down to 0 is meant to be run to its end.
         min_delta: The least change that counts as improvement.
         mode: Whether more is better: `max` for every metric a module is judged by, `min` for a loss.
+
+    Raises:
+        InputError: If `patience` is less than 1.
     """
 
     def __init__(
         self, patience: int | None = None, min_delta: float = 0.0, mode: Literal["max", "min"] = "max"
     ) -> None:
+        if patience is not None and patience < 1:
+            raise InputError(f"early_stopping.patience is {patience}: give 1 or more, or null to never stop early")
         # never stopping is an endless patience: one code path, and the state in a checkpoint stays the same
         super().__init__(
             monitor="",

@@ -64,7 +64,8 @@ class TextRows(RowFormat):
             raise missing_column(where, repr(column), row, "label_column")
         value = row[column]
         if _is_missing(value) and not (self.kind == "multi" and value == ""):
-            raise InputError(f"{where} has no label (column {column!r} is empty): give it one, or remove the row")
+            state = "empty" if not isinstance(value, float) else "NaN, not a number"
+            raise InputError(f"{where} has no label (column {column!r} is {state}): give it one, or remove the row")
         if self.kind == "score":
             return self._score(value, where)
         if str(value).strip() in (str(UNLABELLED), f"{UNLABELLED}.0") and str(UNLABELLED) not in self.declared:
