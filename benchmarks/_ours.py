@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from _corpora import RECIPES, bf16_is_native, encoder, folder
+from _corpora import RECIPES, bf16_is_native, encoder, file, folder
 from lightning_clf.cli import main
 
 CONFIGS = {
@@ -17,6 +17,7 @@ CONFIGS = {
     "sick": "nli.yaml",
     "conll2003": "ner.yaml",
     "goemotions": "multilabel.yaml",
+    "pos": "pos.yaml",
 }
 # what the peer's Trainer minimises where our configuration would choose another loss
 PEER_LOSSES = {"goemotions": "BCELoss"}
@@ -38,7 +39,9 @@ def recipe(corpus: str, seed: int) -> dict[str, float]:
     if corpus in PEER_LOSSES:
         options["model.init_args.loss"] = PEER_LOSSES[corpus]
     # the peer trains on all of train and chooses nothing on dev: a held-out part would be fewer rows
-    source = json.dumps({"train": _file(corpus, "train"), "val": _val(corpus), "test": _file(corpus, "test")})
+    val = file(corpus, "dev")
+    files = {"train": file(corpus, "train"), "val": val if val.exists() else file(corpus, "test")}
+    source = json.dumps({split: str(path) for split, path in {**files, "test": file(corpus, "test")}.items()})
     return _run(corpus, seed, {**options, "data.init_args.source": source}, checkpoint="last.ckpt")
 
 
@@ -50,15 +53,6 @@ def shipped(corpus: str, seed: int) -> dict[str, float]:
 
 def _precision(bf16: bool) -> str:
     return "bf16-mixed" if bf16 else "32-true"
-
-
-def _file(corpus: str, split: str) -> str:
-    return str(folder(corpus) / f"{split}.jsonl")
-
-
-def _val(corpus: str) -> str:
-    dev = Path(_file(corpus, "dev"))
-    return str(dev) if dev.exists() else _file(corpus, "test")
 
 
 def _run(corpus: str, seed: int, options: Mapping[str, object], checkpoint: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import tempfile
+from itertools import chain
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def encode(corpus: Corpus, rows: list[Row], tokenizer: PreTrainedTokenizerBase, 
     features: list[Features] = []
     for row in rows:
         labels = corpus.row_labels(row)
-        if corpus.kind == "tags":
+        if corpus.kind in ("tags", "words"):
             encoding = tokenizer(row["tokens"], is_split_into_words=True, truncation=True, max_length=max_length)
             targets = [IGNORED] * len(encoding["input_ids"])
             for word, position in first_subwords(encoding.word_ids()).items():
@@ -69,14 +70,17 @@ def score(
     from sklearn.metrics import accuracy_score, f1_score
 
     gold = [corpus.row_labels(row) for row in rows]
-    if corpus.kind == "tags":
+    if corpus.kind in ("tags", "words"):
+        unseen = "O" if corpus.kind == "tags" else ""  # what a word beyond the window keeps
         predicted = []
         for row, best in zip(rows, logits.argmax(-1), strict=True):
             encoding = tokenizer(row["tokens"], is_split_into_words=True, truncation=True, max_length=max_length)
-            tags = ["O"] * len(row["tokens"])  # what a word beyond the window keeps
+            tags = [unseen] * len(row["tokens"])
             for word, position in first_subwords(encoding.word_ids()).items():
                 tags[word] = corpus.labels[best[position]]
             predicted.append(tags)
+        if corpus.kind == "words":
+            return {"accuracy": float(accuracy_score([*chain(*gold)], [*chain(*predicted)]))}
         strict = {"mode": "strict", "scheme": IOB2}
         return {
             "entity_precision": float(entities.precision_score(gold, predicted, **strict)),
@@ -95,12 +99,12 @@ def score(
 
 def load_model(corpus: Corpus) -> PreTrainedModel:
     """Loads the encoder under a fresh head for the corpus."""
-    auto = AutoModelForTokenClassification if corpus.kind == "tags" else AutoModelForSequenceClassification
-    problem = {"single": "single_label_classification", "multi": "multi_label_classification", "tags": None}
+    auto = AutoModelForTokenClassification if corpus.kind in ("tags", "words") else AutoModelForSequenceClassification
+    problem = {"single": "single_label_classification", "multi": "multi_label_classification"}
     model: PreTrainedModel = auto.from_pretrained(
         encoder(),
         dtype=torch.float32,
-        problem_type=problem[corpus.kind],
+        problem_type=problem.get(corpus.kind),
         id2label=dict(enumerate(corpus.labels)),
         label2id={label: i for i, label in enumerate(corpus.labels)},
     )
@@ -149,7 +153,7 @@ def run(corpus: str, seed: int) -> dict[str, float]:
         raise MissingError(f"the peer needs packages that are not installed: {', '.join(missing)}")
     recipe, data = RECIPES[corpus], load(corpus)
     tokenizer = AutoTokenizer.from_pretrained(encoder())
-    collator = DataCollatorForTokenClassification if data.kind == "tags" else DataCollatorWithPadding
+    collator = DataCollatorForTokenClassification if data.kind in ("tags", "words") else DataCollatorWithPadding
     set_seed(seed)  # before the head is drawn
     with tempfile.TemporaryDirectory() as scratch:
         trainer = Trainer(

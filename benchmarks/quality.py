@@ -40,7 +40,7 @@ SYSTEMS = {
     "shipped": System("_ours", "shipped", follows_recipe=False),
 }
 REFERENCE = next(iter(SYSTEMS))
-SEEDS = {"sst2": (0, 1, 2), "trec": (0, 1, 2), "sick": (0, 1, 2), "conll2003": (0,), "goemotions": (0,)}
+SEEDS = {"sst2": (0, 1, 2), "trec": (0, 1, 2), "sick": (0, 1, 2), "conll2003": (0,), "goemotions": (0,), "pos": (0,)}
 
 
 def cells(patterns: Sequence[str] = ()) -> list[Cell]:

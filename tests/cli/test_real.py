@@ -92,3 +92,13 @@ def test_entities_are_found(train, command, real_data: Path, tmp_path: Path) -> 
     gold = [row["tags"] for row in dev[400:1400]]
     said = [answer["tags"] for answer in lines(answers)]
     assert f1_score(gold, said, mode="strict", scheme=IOB2) == pytest.approx(scores["test/entity_f1"], abs=1e-6)
+
+
+def test_parts_of_speech_are_told_from_the_raw_columns(train, real_data: Path) -> None:
+    columns = real_data / "conll2003" / "columns"
+    source = {
+        split: columns / f"eng.{name}" for split, name in (("train", "train"), ("dev", "testa"), ("test", "testb"))
+    }
+    few = {"trainer__limit_train_batches": 150, "trainer__limit_val_batches": 5}
+    scores = train("pos.yaml", source, model__learning_rate=5e-4, **few)
+    assert scores["test/accuracy"] > 0.90
