@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from lightning_clf.artefact import SECTION, Artefact
 from lightning_clf.batch import Batch
 from lightning_clf.component import Component, from_spec
+from lightning_clf.dropout import cheap_dropout
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
 from lightning_clf.finetuning import LinearSchedule, Schedule, adamw
@@ -182,7 +183,8 @@ class ClassifierModule(Component, ScoredModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One forward pass; returns the sum of the losses, which `on_before_optimizer_step` turns into a mean."""
-        terms = self._step(batch, "train")
+        with cheap_dropout(self.device):
+            terms = self._step(batch, "train")
         self._gradient_mean.add(terms)
         self.log("train/loss_step", terms.mean.detach(), prog_bar=True, batch_size=len(batch))
         return terms.total
