@@ -192,3 +192,23 @@ def test_weights_keep_float32_whatever_the_encoder_was_saved_in(encoders, tmp_pa
     module.artefact.save(tmp_path / "best")
     assert {tensor.dtype for tensor in load_file(tmp_path / "best" / "model.safetensors").values()} == {torch.float32}
     assert {weight.dtype for weight in load_artefact(tmp_path / "best").network.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("damage", ["nothing of it", "a layer gone", "another shape"])
+def test_weights_that_are_not_all_there_are_refused_rather_than_made_up(damage, encoders, tmp_path):
+    module = make_module("single", encoders("bert"), labels=LABELS["single"].to_dict())
+    module.build()
+    module.artefact.save(tmp_path / "best")
+    file = tmp_path / "best" / "model.safetensors"
+    weights = load(file.read_bytes())
+    name = next(name for name in weights if "layer.1" in name and "dense.weight" in name)
+    if damage == "nothing of it":
+        weights = {"other": torch.zeros(1)}
+    elif damage == "a layer gone":
+        weights = {name: tensor for name, tensor in weights.items() if "layer.1" not in name}
+    else:
+        weights[name] = torch.zeros(3, 3)
+    save_file(weights, file, metadata={"format": "pt"})
+    message = complaint(lambda: load_artefact(tmp_path / "best"))
+    assert message.startswith(f"export folder {tmp_path / 'best'} is damaged (")
+    assert "tensors are missing or of another shape, such as " in message

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -106,3 +109,49 @@ def test_transformers_are_only_quiet_while_told_to_be():
         assert not transformers_logging.is_progress_bar_enabled()
         raise ZeroDivisionError
     assert (transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()) == before
+
+
+@pytest.mark.parametrize("head", [ArchitectureHead, LinearHead])
+@pytest.mark.parametrize(
+    "options",
+    [{"intermediate_size": 64}, {"num_hidden_layers": 4}, {"type_vocab_size": 5}],
+    ids=str,
+)
+def test_an_option_that_would_leave_weights_random_is_refused(head, options, encoders):
+    message = complaint(lambda: make(encoders("bert"), head(), encoder_options=options))
+    assert "does not hold the weights its configuration asks for: " in message
+    assert "correct encoder_options, or save the encoder again" in message
+
+
+def test_fewer_layers_may_be_asked_for(encoders):
+    assert make(encoders("bert"), encoder_options={"num_hidden_layers": 1}).config.num_hidden_layers == 1
+
+
+def test_weights_under_other_names_are_refused(encoders, tmp_path):
+    folder = shutil.copytree(encoders("bert"), tmp_path / "encoder")
+    weights = {f"other.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    assert "does not hold the weights its configuration asks for" in complaint(lambda: make(folder))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"hidden_act": "nope"}, "cannot be loaded with encoder_options {'hidden_act': 'nope'}"),
+        ({"num_labels": 7}, "encoder_options has 'num_labels', which follows from the labels of the data"),
+        ({"hidden_dropout_prob": "much"}, "cannot be loaded with encoder_options"),
+    ],
+)
+def test_an_option_an_encoder_cannot_take(options, said, encoders):
+    assert said in complaint(lambda: make(encoders("bert"), encoder_options=options))
+
+
+def test_an_encoder_with_code_of_its_own(encoders, tmp_path):
+    folder = shutil.copytree(encoders("bert"), tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mybert", "auto_map": {"AutoConfig": "mine.Config"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "mine.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    tokenizer = load_tokenizer(str(encoders("bert")))
+    message = complaint(lambda: Network.from_pretrained(str(folder), ArchitectureHead(), LABELS, tokenizer))
+    assert "brings code of its own, which is not run: choose one whose architecture is in transformers" in message

@@ -48,7 +48,10 @@ def test_own_parts_are_trained_tested_and_used_from_yaml(folder: Path, capsys: p
     reported = json.loads((folder / "run" / "test_metrics.json").read_text())
     assert reported["test/accuracy"] in {hits / 12 for hits in (0, 3, 6, 9, 12)}
     capsys.readouterr()
-    assert main(["predict", "--model", "run/best", "--input", "reviews/test.jsonl"]) == 0
+    del sys.modules["parts"]  # as in a process that is given the model alone
+    assert main(["predict", "--model", "run/best", "--input", "reviews/test.jsonl"]) == 2
+    assert "--import parts" in capsys.readouterr().err
+    assert main(["predict", "--import", "parts", "--model", "run/best", "--input", "reviews/test.jsonl"]) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [set(answer["probabilities"]) for answer in answers] == [{"bad", "good"}] * 12
 

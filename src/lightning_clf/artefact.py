@@ -31,6 +31,8 @@ from lightning_clf.network import Network, model_options, quiet_transformers
 
 SECTION = "lightning_clf"
 """The key under which a checkpoint holds all that loading needs besides the weights."""
+FORMAT = 1
+"""Which form that part has; another number when an older version could not read it."""
 _SIDECAR = "lightning_clf.json"
 _HEAD_WEIGHTS = "head.safetensors"
 
@@ -124,7 +126,7 @@ def load_artefact(path: str | Path) -> Artefact:
     if path.is_dir():
         return _load_folder(path)
     checkpoint = read_checkpoint(path)
-    artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
+    artefact = Artefact.from_description(check_format(checkpoint)["artefact"])
     weights = {
         name.removeprefix("network."): tensor
         for name, tensor in checkpoint["state_dict"].items()
@@ -158,6 +160,21 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
+def check_format(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """This library's part of a checkpoint.
+
+    Raises:
+        InputError: If a later version wrote it, in another form.
+    """
+    section: dict[str, Any] = checkpoint[SECTION]
+    if section.get("format") != FORMAT:
+        raise InputError(
+            f"the checkpoint has format {section.get('format')}, and this version of lightning-clf reads {FORMAT}: "
+            "use the version that wrote it"
+        )
+    return section
+
+
 def _load_folder(folder: Path) -> Artefact:
     sidecar_file = folder / _SIDECAR
     if not sidecar_file.is_file():
@@ -174,7 +191,7 @@ def _load_folder(folder: Path) -> Artefact:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise InputError(f"export folder {folder} is damaged ({first_line(error)}): export it again") from error
     load_weights(network, weights, folder)
     network.eval()
@@ -185,7 +202,19 @@ def _encoder_weights(folder: Path, network: Network) -> dict[str, Tensor]:
     # through from_pretrained, which knows the names older versions of an architecture saved under
     with quiet_transformers():
         options = model_options(network.head, network.config)
-        model = type(network.encoder).from_pretrained(folder, config=network.config, dtype=torch.float32, **options)
+        load: Any = type(network.encoder).from_pretrained
+        model, loaded = load(
+            folder,
+            config=network.config,
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # and refused below, by name
+            output_loading_info=True,
+            **options,
+        )
+    # transformers fills gaps with random numbers
+    random = sorted({*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])})
+    if random:
+        raise ValueError(f"{len(random)} tensors are missing or of another shape, such as {random[0]}")
     state: dict[str, Tensor] = model.state_dict()
     return state
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
@@ -51,6 +53,11 @@ class Component:
             InputError: If an argument is not a primitive, a list or mapping of them, or another component.
         """
         path = f"{type(self).__module__}.{type(self).__qualname__}"
+        if "<locals>" in path:
+            raise InputError(
+                f"{path} is defined within a function, where no checkpoint can find it again: define it at the top of "
+                "a module"
+            )
         for name in self._init_args:
             if name.startswith(_NAMELESS):
                 raise InputError(
@@ -80,12 +87,21 @@ def from_spec(spec: Spec, base: type[C]) -> C:
 
 
 def import_class(path: str, base: type[C]) -> type[C]:
-    """Import a class by its dotted path and hold it against the base it must have.
+    """Find the class a stored specification names and hold it against the base it must have.
+
+    A model that comes from elsewhere may name any module, and a module runs as it is imported. So only this library's
+    modules are imported, and others must have been before.
 
     Raises:
-        InputError: If there is no such class, or it is not a subclass of `base`.
+        InputError: If there is no such class, its module is not of this library and not imported, or it is not a
+            subclass of `base`.
     """
     module_name, _, class_name = path.rpartition(".")
+    if _is_findable(module_name) and not is_known_module(module_name):
+        raise InputError(
+            f"the model needs {path!r}, which is not this library's and is not run unasked: if you trust it, add "
+            f"--import {module_name} to the command, or import it in Python before"
+        )
     try:
         cls = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
@@ -95,6 +111,16 @@ def import_class(path: str, base: type[C]) -> type[C]:
     if not (isinstance(cls, type) and issubclass(cls, base)):
         raise InputError(f"{path} is not a {base.__name__}: name a subclass of {base.__module__}.{base.__name__}")
     return cls
+
+
+def _is_findable(name: str) -> bool:
+    package = name.partition(".")[0]
+    return package.isidentifier() and importlib.util.find_spec(package) is not None
+
+
+def is_known_module(name: str) -> bool:
+    """Whether importing a module runs nothing new: it is this library's, or was imported before."""
+    return name.partition(".")[0] == __name__.partition(".")[0] or name in sys.modules
 
 
 def _primitive(value: Any, where: str) -> Any:

@@ -29,6 +29,7 @@ _PROBLEM_TYPES: dict[Kind, _ProblemType | None] = {
     "score": "regression",
     "tags": None,
 }
+_OURS = ("id2label", "label2id", "num_labels", "problem_type")
 
 
 class Network(nn.Module):
@@ -57,7 +58,6 @@ class Network(nn.Module):
         tokenizer: Tokenizer,
         *,
         encoder_options: dict[str, Any] | None = None,
-        trust_remote_code: bool = False,
     ) -> Network:
         """Put a new head on pretrained weights.
 
@@ -67,32 +67,44 @@ class Network(nn.Module):
             labels: The label space.
             tokenizer: The encoder's tokenizer, which says what padding is.
             encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob`.
-            trust_remote_code: Whether code that comes with the encoder may run.
 
         Raises:
-            InputError: If the encoder is not to be had, or has no such head or configuration key.
+            InputError: If the encoder is not to be had, has no such head or configuration key, brings code of its own,
+                or its weights are not those its configuration asks for.
         """
         name = check_available(name)
         try:
-            config = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
+            if "trust_remote_code" in str(error):
+                raise InputError(
+                    f"encoder {name!r} brings code of its own, which is not run: choose one whose architecture is in "
+                    "transformers"
+                ) from error
             raise InputError(
                 f"encoder {name!r} has no configuration transformers can read: {first_line(error)}"
             ) from error
-        _configure(config, labels, tokenizer, encoder_options or {}, name)
-        head.attach(config, labels)
         with quiet_transformers():
             try:
-                encoder = head.auto_class().from_pretrained(
+                _configure(config, labels, tokenizer, encoder_options or {}, name)
+                head.attach(config, labels)
+                encoder, loaded = head.auto_class().from_pretrained(
                     name,
                     config=config,
                     dtype=torch.float32,  # else transformers 5 keeps the precision the file was saved in
                     ignore_mismatched_sizes=True,  # a head saved for another number of labels is made anew
-                    trust_remote_code=trust_remote_code,
+                    trust_remote_code=False,
+                    output_loading_info=True,
                     **model_options(head, config),
                 )
-            except (OSError, ValueError, SafetensorError) as error:
-                raise InputError(f"encoder {name!r} cannot be loaded: {first_line(error)}") from error
+            except InputError:
+                raise
+            except Exception as error:  # a setting an architecture cannot take makes it raise anything
+                if not encoder_options and not isinstance(error, OSError | ValueError | SafetensorError):
+                    raise
+                asked = f" with encoder_options {encoder_options}" if encoder_options else ""
+                raise InputError(f"encoder {name!r} cannot be loaded{asked}: {first_line(error)}") from error
+        _refuse_random(encoder, loaded, name)
         return cls(encoder, head, labels)
 
     @classmethod
@@ -143,6 +155,8 @@ def _configure(
     config: PretrainedConfig, labels: LabelSpace, tokenizer: Tokenizer, options: dict[str, Any], name: str
 ) -> None:
     for key, value in options.items():
+        if key in _OURS:
+            raise InputError(f"encoder_options has {key!r}, which follows from the labels of the data: leave it out")
         if not hasattr(config, key):
             raise InputError(f"encoder_options has {key!r}, but {config.model_type} ({name}) has no such setting")
         setattr(config, key, value)
@@ -151,6 +165,22 @@ def _configure(
     config.problem_type = _PROBLEM_TYPES[labels.kind]
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
+
+
+def _refuse_random(encoder: PreTrainedModel, loaded: dict[str, Any], name: str) -> None:
+    """Hold what was loaded against what the encoder is made of: transformers fills gaps with random numbers.
+
+    A head may be new, and so may a pooler, which many encoders are saved without.
+    """
+    prefix = f"{encoder.base_model_prefix}."
+    is_bare = not hasattr(encoder, encoder.base_model_prefix)
+    unmatched = {*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])}
+    random = sorted(key for key in unmatched if (is_bare or key.startswith(prefix)) and "pooler" not in key)
+    if random:
+        raise InputError(
+            f"encoder {name!r} does not hold the weights its configuration asks for: {len(random)} tensors are missing "
+            f"or of another shape, such as {random[0]}; correct encoder_options, or save the encoder again"
+        )
 
 
 def model_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,35 @@ def test_other_modules_are_refused(tmp_path):
     trainer = make_trainer(tmp_path, enable_checkpointing=True, callbacks=[BestCheckpoint()])
     with pytest.raises(InputError, match="BoringModel is not a ClassifierModule"):
         trainer.fit(BoringModel())
+
+
+def test_a_run_that_was_moved_keeps_its_best(encoders, tmp_path):
+    fit(tmp_path / "run", encoders("bert"), [0.9, 0.1])
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    kept = stored(moved / "best.ckpt")
+    _, best, _ = fit(moved, encoders("bert"), [0.9, 0.1, 0.5], checkpoint=moved / "last.ckpt")
+    assert best.best_model_score.item() == pytest.approx(0.9)
+    assert best.best_model_path == str(moved / "best.ckpt")
+    assert same(stored(moved / "best.ckpt"), kept)
+    assert same(exported(moved / "best"), {name: kept[name] for name in kept if name.startswith("network.")})
+    _, best, _ = fit(moved, encoders("bert"), [0.9, 0.1, 0.5, 0.95], checkpoint=moved / "last.ckpt")
+    assert best.best_model_score.item() == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an older one"])
+def test_a_best_whose_export_was_lost_is_exported_at_the_end(left, encoders, tmp_path):
+    fit(tmp_path, encoders("bert"), [0.9, 0.1])
+    kept = stored(tmp_path / "best.ckpt")
+    shutil.rmtree(tmp_path / "best")
+    if left == "an older one":
+        module = make_module("single", encoders("bert"), labels=load_artefact(tmp_path / "best.ckpt").labels.to_dict())
+        module.build()
+        module.artefact.save(tmp_path / "best")
+    fit(tmp_path, encoders("bert"), [0.9, 0.1, 0.5], checkpoint=tmp_path / "last.ckpt")
+    assert same(exported(tmp_path / "best"), {name: kept[name] for name in kept if name.startswith("network.")})
+
+
+def test_a_mode_that_would_keep_the_worst_is_refused(encoders, tmp_path):
+    trainer = make_trainer(tmp_path, enable_checkpointing=True, callbacks=[BestCheckpoint(mode="min")])
+    message = complaint(lambda: trainer.fit(make_module("single", encoders("bert")), make_data("single")))
+    assert message == "model.monitor 'val/f1_macro' is the better the higher it is: set checkpoint.mode to max"

@@ -55,7 +55,7 @@ def test_error_of_ours_comes_out_of_what_is_wrapped_around_it():
     [
         ("<class 'int'>, <class 'NoneType'>", ["a whole number"]),
         ("typing.Literal['max', 'min']", ["max", "min"]),
-        ("list[str], dict[str, float], <class 'NoneType'>", ["a list", "a mapping"]),
+        ("list[str], dict[str, float], <class 'NoneType'>", ["a list of texts", "a mapping"]),
         ("<class 'lightning_clf.heads.base.Head'>", ["a Head"]),
         ("<class 'NoneType'>", ["null"]),
     ],

@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.conftest import SINGLE, TAGS, says
@@ -163,3 +165,19 @@ def test_rows_of_training_are_read_by_their_columns(command, trained):
     path = trained("single").parent / "data" / "test.jsonl"
     code, out, _ = command("predict", "--model", trained("single") / "best", "--input", path)
     assert (code, len(out.splitlines())) == (0, len(SINGLE))
+
+
+def test_words_in_columns_and_tables_are_rows(command, trained, rows, tmp_path):
+    words = ["predict", "--model", trained("tags") / "best", "--input"]
+    lines = "".join(json.dumps({"tokens": row["tokens"]}) + "\n" for row in TAGS)
+    expected = command(*words, rows(lines)).out
+    conll = "\n\n".join("\n".join(row["tokens"]) for row in TAGS)
+    assert command(*words, rows(conll, "rows.conll")).out == expected
+    pq.write_table(pa.table({"tokens": [row["tokens"] for row in TAGS]}), tmp_path / "rows.parquet")
+    assert command(*words, tmp_path / "rows.parquet").out == expected
+
+
+def test_a_suffix_that_tells_no_format(complaint, trained, rows):
+    file = rows('{"text": "a"}\n', "rows.json")
+    message = complaint("predict", "--model", trained("single") / "best", "--input", file)
+    says(message, "rows.json has a suffix that tells no format", "jsonl", "txt for plain text")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
+from lightning.pytorch.loggers.logger import DummyLogger
 
 from lightning_clf.cli.configs import find_config, shipped_configs
-from lightning_clf.cli.run_folder import run_folder
+from lightning_clf.cli.run_folder import discard_unused, release, run_folder
 from tests.cli.conftest import SINGLE, write_rows
 
 
@@ -71,3 +74,65 @@ def test_config_is_found_in_the_working_folder_before_the_shipped_ones(tmp_path,
     assert find_config("trainer/cpu.yaml") == shipped_configs() / "trainer" / "cpu.yaml"
     (tmp_path / "ner.yaml").touch()
     assert find_config("ner.yaml").absolute() == tmp_path / "ner.yaml"
+
+
+def test_runs_that_start_together_do_not_share_a_folder(tmp_path):
+    first, second = (run_folder("fit", str(tmp_path / "run"), None) for _ in range(2))
+    assert (first, second) == (tmp_path / "run", tmp_path / "run-2")
+    (first / ".running").write_text("1")  # another process's
+    (first / "metrics.csv").touch()
+    discard_unused(first)
+    release(first)
+    assert (first / "metrics.csv").is_file()
+    assert (first / ".running").is_file()
+    discard_unused(second)
+    assert not second.exists()
+
+
+class Elsewhere(DummyLogger):
+    """A logger that calls the working folder its own, as that of Weights & Biases does."""
+
+    save_dir = "."
+
+
+def test_a_loggers_folder_is_not_the_runs(command, fit_words, source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = fit_words("single", source, trainer__logger="tests.cli.test_runs.Elsewhere")
+    assert command(*words).code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "run"}
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"best", "best.ckpt", "last.ckpt", "config.yaml"}
+    assert command("test", "--ckpt_path", "run/best.ckpt").code == 0
+    assert (tmp_path / "run" / "test_metrics.json").is_file()
+
+
+def test_scores_on_other_data_are_written_beside_the_first(command, run_copy, tmp_path):
+    run = run_copy("single")
+    assert command("test", "--ckpt_path", run / "best.ckpt").code == 0
+    first = (run / "test_metrics.json").read_bytes()
+    assert command("test", "--ckpt_path", run / "best.ckpt").code == 0
+    assert not (run / "test-2_metrics.json").exists()
+    others = write_rows(tmp_path / "others", SINGLE[:5])
+    result = command("test", "--ckpt_path", run / "best.ckpt", "--data=SequenceDataModule", f"--data.source={others}")
+    assert (result.code, (run / "test_metrics.json").read_bytes()) == (0, first)
+    assert "test-2_*.csv" in result.out
+    assert (run / "test-2_metrics.json").read_bytes() != first
+    assert sum(int(row["support"]) for row in json.loads((run / "test-2_classes.json").read_text())) == 5
+
+
+def test_the_window_of_a_trained_model_is_kept(command, run_copy, tmp_path, caplog):
+    run = run_copy("single")
+    long = write_rows(tmp_path / "long", [{"text": "joy " * 60, "label": name} for name in ("good", "bad")])
+    result = command("test", "--ckpt_path", run / "best.ckpt", "--data=SequenceDataModule", f"--data.source={long}")
+    assert result.code == 0
+    assert "max_length=32 cuts texts: " in caplog.text
+
+
+def test_a_fit_without_checkpoints_or_validation_says_so(command, fit_words, source, tmp_path):
+    result = command(*fit_words("single", source, trainer__limit_val_batches=0))
+    assert result.code == 0
+    assert "there is no best.ckpt and no export" in result.err
+    assert not (tmp_path / "run" / "best").exists()
+    result = command(*fit_words("single", source, trainer__enable_checkpointing="false"))
+    assert result.code == 0
+    assert not list((tmp_path / "run-2").glob("*.ckpt"))

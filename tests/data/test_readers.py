@@ -101,3 +101,10 @@ def test_faults(tmp_path: Path, format: Format, content: str | bytes, message: s
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     assert "file dev does not exist" in complaint(lambda: list(read_rows(tmp_path / "no", "csv", "dev")))
     assert "file dev cannot be read (Is a directory)" in complaint(lambda: list(read_rows(tmp_path, "csv", "dev")))
+
+
+@pytest.mark.parametrize(
+    "text", ['text\tlabel\n"A joy, he said.\tgood\ndull\tbad\nagain"\tgood\n', 'text\tlabel\n"A\tjoy"\tgood\n']
+)
+def test_tsv_whose_quotes_are_part_of_the_text_swallows_no_row(tmp_path: Path, text: str) -> None:
+    assert "has a quoted field that holds a tab or goes on to line" in fault(tmp_path, text, "tsv")

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from datasets import Dataset
 
 from lightning_clf.data import MultiLabelDataModule, NLIDataModule, SequenceDataModule, SST2DataModule
 from lightning_clf.data.base import BaseDataModule
@@ -74,12 +75,16 @@ class TestSingle:
             assert SequenceDataModule(data).input_columns == {"text": "text"}
 
     def test_unlabelled_rows_are_left_out(self) -> None:
-        data = {"train": rows("a", -1, "b"), "dev": rows("a", "-1"), "test": rows(-1, -1)}
+        data = {"train": Dataset.from_list(rows("a", "-1", "b")), "dev": rows("a", "-1"), "test": rows(-1, -1)}
         with pytest.warns(UserWarning, match="train: 1 of 3 rows have -1 for a label and are left out as unlabelled"):
             datamodule = ready(SequenceDataModule(data))
         assert datamodule.labels.names == ("a", "b")
         assert targets(datamodule, "train") == [0, 1]
         assert [row["example_id"] for row in datamodule._rows_of("train")] == [0, 2]
+        data["train"] = rows("a", -1, "b")
+        message = complaint(lambda: ready(SequenceDataModule(data)))
+        assert "1 of 3 rows of train have -1 for a label" in message
+        assert "take them out, or if it is a label of its own, declare it in data.labels" in message
         message = complaint(datamodule.test_dataloader)
         assert "no row of test has a label (all have -1: the hub keeps the labels of contests to itself)" in message
         assert "evaluate on the val split instead" in message
@@ -206,7 +211,7 @@ class TestScore:
             (True, "score True (dev[0]) is not a finite number"),
             (5.1, "score 5.1 (dev[0]) is outside data.score_range [1, 5]"),
             (None, "dev[0] has no label (column 'score' is empty)"),
-            (float("nan"), "dev[0] has no label (column 'score' is empty)"),
+            (float("nan"), "dev[0] has no label (column 'score' is NaN, not a number)"),
         ],
     )
     def test_faults(self, score: Any, message: str) -> None:
@@ -262,3 +267,9 @@ class TestNLI:
             datamodule = ready(NLIDataModule({"train": train, "dev": dev}, max_length=8))
         assert datamodule.truncated_counts == {"train": 2, "val": 0}
         assert "max_length=8 cuts texts: 2 of train" in caplog.messages
+
+
+def test_numbers_are_positions_only_where_no_label_is_a_number() -> None:
+    data = {"train": rows("0", "1", "2"), "dev": rows("1", "2"), "test": rows("1")}
+    assert "'0' (train[0]) is not" in complaint(lambda: ready(SequenceDataModule(data, labels=["1", "2", "3"])))
+    assert targets(ready(SequenceDataModule(data, labels=["a", "b", "c"])), "train") == [0, 1, 2]

@@ -159,6 +159,7 @@ def test_faults_of_the_whole(tmp_path: Path) -> None:
     )
     assert "needs at least two labels, but only 'O' was found" in fault(TRAIN, rows("a/O b/O"))
     assert "all words of train have the label 'O'" in fault(TRAIN, rows("a/O b/O"), labels=["PER", "LOC", "ORG"])
+    assert "'PER' (train[0]) is not" in fault(TRAIN, labels=["B-PER", "E-MAIL", "LOC", "ORG"])
     assert "data.labels has the tag 'B-PER': list the entity types alone" in fault(TRAIN, labels=["O", "B-PER"][1:])
     write(tmp_path, train__conll="a\nb\n")
     assert "train.conll has one column only" in complaint(lambda: TokenDataModule(tmp_path).labels)

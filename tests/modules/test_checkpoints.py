@@ -67,6 +67,8 @@ def test_it_needs_neither_network_nor_encoder_nor_arguments(fitted, no_network, 
     assert Classifier(restored.artefact).predict(ROW) == expected
     assert load_classifier(path).predict(ROW) == expected
     assert make_trainer(tmp_path).test(restored, make_data("tags"), verbose=False) == [numbers]
+    again = TokenClassifier.load_from_checkpoint(str(path), map_location="cpu", strict=False)
+    torch.testing.assert_close(again.state_dict(), module.state_dict(), atol=0, rtol=0)
 
 
 def test_a_restored_module_learns(fitted, tmp_path):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
 
 from lightning_clf import LabelSpace, MultiLabelClassifier, SimilarityRegressor, SingleLabelClassifier, TokenClassifier
+from lightning_clf.encoding import Collator
 from lightning_clf.heads import LinearHead
-from lightning_clf.losses import BCELoss, CrossEntropyLoss, FocalLoss, MSELoss
+from lightning_clf.losses import AsymmetricLoss, BCELoss, BinaryFocalLoss, CrossEntropyLoss, FocalLoss, MSELoss
 from tests.tiny import ARCHITECTURES, POSITIONS
 from tests.training import MODULES, ROWS, complaint, make_data, make_module, make_trainer
 
@@ -29,10 +32,11 @@ def test_a_loss_for_another_kind(module, loss, fitting):
     )
 
 
-def test_a_head_for_another_kind():
-    class WordHead(LinearHead):
-        kinds = frozenset({"tags"})
+class WordHead(LinearHead):
+    kinds = frozenset({"tags"})
 
+
+def test_a_head_for_another_kind():
     message = complaint(lambda: SingleLabelClassifier("encoder", head=WordHead()))
     assert message.startswith("model.head WordHead fits labels of kind tags, but SingleLabelClassifier has kind single")
 
@@ -124,3 +128,78 @@ def test_labels_in_dev_that_train_lacks(kind, encoders, tmp_path):
     message = complaint(lambda: make_trainer(tmp_path).fit(make_module(kind, encoders("bert")), data))
     assert "new" in message.lower()
     assert "data.labels" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"learning_rate": -1.0}, "model.learning_rate is -1: give a number above 0"),
+        ({"learning_rate": float("nan")}, "model.learning_rate is nan: give a number above 0"),
+        ({"weight_decay": -1.0}, "model.weight_decay is -1: give a number 0 or more"),
+        ({"warmup_ratio": 5.0}, "model.warmup_ratio is 5: give a number 0 or more, up to 1"),
+        ({"warmup_ratio": -0.5}, "model.warmup_ratio is -0.5: give a number 0 or more, up to 1"),
+    ],
+)
+def test_a_number_out_of_bounds(options, said):
+    assert complaint(lambda: SingleLabelClassifier("encoder", **options)) == said
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lambda: CrossEntropyLoss(label_smoothing=2.0), "label_smoothing is 2: give a number from 0 to 1"),
+        (lambda: FocalLoss(gamma=-1.0), "gamma is -1: give a number from 0 to inf"),
+        (lambda: BinaryFocalLoss(alpha=1.5), "alpha is 1.5: give a number from 0 to 1"),
+        (lambda: AsymmetricLoss(margin=-0.1), "margin is -0.1: give a number from 0 to 1"),
+        (
+            lambda: CrossEntropyLoss({1: 2.0}),
+            "class_weights has the key 1, which is no text: put names of labels in",
+        ),
+    ],
+)
+def test_a_number_of_a_loss_out_of_bounds(loss, said):
+    assert complaint(loss).startswith(said)
+
+
+def test_weights_that_are_all_zero():
+    loss = CrossEntropyLoss([0.0, 0.0])
+    message = complaint(lambda: loss.build(LabelSpace.of(["a", "b"], "single")))
+    assert message == "class_weights is 0 for every label, so that nothing would be learned: give one a weight"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        ("score", {"precision": "bf16-true"}, "trainer.precision bf16-true would round the scores of the data"),
+        ("single", {"max_epochs": -1, "max_time": "00:00:01:00"}, "set trainer.max_epochs or trainer.max_steps"),
+        ("single", {"accumulate_grad_batches": 0}, "trainer.accumulate_grad_batches is 0: give 1 or more"),
+    ],
+)
+def test_a_trainer_that_would_spoil_a_run(kind, options, said, encoders, tmp_path):
+    trainer = make_trainer(tmp_path, **options)
+    assert said in complaint(lambda: trainer.fit(make_module(kind, encoders("bert")), make_data(kind)))
+
+
+class Plain(LightningDataModule):
+    """A datamodule of somebody else's, without labels of ours."""
+
+    def __init__(self, loader):
+        super().__init__()
+        self.loader = loader
+
+    def train_dataloader(self):
+        return self.loader
+
+
+def test_a_datamodule_of_somebody_elses(encoders, tmp_path):
+    labels = LabelSpace.of(["bad", "fine", "good"], "single")
+    module = make_module("single", encoders("bert"), labels=labels.to_dict())
+    rows = [{"input_ids": [2, 5, 3], "target": index % 3, "example_id": index} for index in range(4)]
+    loader = DataLoader(rows, batch_size=2, collate_fn=Collator(module.tokenizer, labels))
+    make_trainer(tmp_path).fit(module, Plain(loader))
+    assert module.labels == labels
+
+
+def test_parts_are_named_and_not_taken_for_one_another():
+    with pytest.raises(TypeError):
+        TokenClassifier("encoder", LinearHead())

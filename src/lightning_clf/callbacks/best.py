@@ -8,10 +8,11 @@ from typing import Any, Literal, cast
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from lightning_clf.artefact import read_checkpoint
+from lightning_clf.callbacks.folder import run_files
 from lightning_clf.callbacks.monitor import watched
 from lightning_clf.errors import InputError
 from lightning_clf.modules.base import ClassifierModule
@@ -31,11 +32,12 @@ class BestCheckpoint(ModelCheckpoint):
         super().__init__(filename="best", mode=mode, save_last=True, save_top_k=1, enable_version_counter=False)
         self.export = export
         self._exported_score: Tensor | None = None
+        self._has_exported = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the run folder from the logger."""
+        """Take the run folder, unless one is given."""
         if self.dirpath is None:
-            self.dirpath = str(Path(trainer.log_dir or trainer.default_root_dir).absolute())
+            self.dirpath = str(run_files(trainer))
         super().setup(trainer, pl_module, stage)
 
     @property
@@ -44,9 +46,24 @@ class BestCheckpoint(ModelCheckpoint):
         return type(self).__qualname__
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where a run was left; its best has been exported."""
-        super().load_state_dict(state_dict)
+        """Take up where a run was left, wherever its folder is now."""
+        super().load_state_dict(self._at_home(state_dict))
         self._exported_score = self.best_model_score
+
+    def _at_home(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state with the paths of this run folder: Lightning forgets the best where they differ."""
+        folder = Path(str(self.dirpath))
+        moved = {path: str(folder / Path(path).name) for path in (*state["best_k_models"], state["best_model_path"])}
+        if not all(Path(path).is_file() for path in moved.values()):
+            return state  # another folder, which does not hold the run's best
+        return {
+            **state,
+            "dirpath": str(folder),
+            "best_model_path": moved[state["best_model_path"]],
+            "kth_best_model_path": moved.get(state["kth_best_model_path"], ""),
+            "best_k_models": {moved[path]: score for path, score in state["best_k_models"].items()},
+            "last_model_path": str(folder / Path(state["last_model_path"]).name) if state["last_model_path"] else "",
+        }
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the metric from the module, which chooses it once it knows its labels.
@@ -78,11 +95,15 @@ class BestCheckpoint(ModelCheckpoint):
     def _after_saving(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.best_model_score is not self._exported_score:
             self._exported_score = self.best_model_score
-            if self.export and trainer.is_global_zero:
-                cast(ClassifierModule, pl_module).artefact.save(self.export_folder)
+            self._export(trainer, pl_module)
         if not self._should_skip_saving_checkpoint(trainer):
             # not the best: Lightning leaves last.ckpt as it was, and a fit would go on from there
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+
+    def _export(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._has_exported = True
+        if self.export and trainer.is_global_zero:
+            cast(ClassifierModule, pl_module).artefact.save(self.export_folder)
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         try:
@@ -96,9 +117,15 @@ class BestCheckpoint(ModelCheckpoint):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the best epoch's weights back, and say which it was."""
         if not self.best_model_path or not Path(self.best_model_path).is_file():
+            rank_zero_warn(
+                "no epoch was validated, so that none is the best: there is no best.ckpt and no export. Give dev data, "
+                "and let trainer.limit_val_batches and trainer.check_val_every_n_epoch reach it"
+            )
             return
         checkpoint = read_checkpoint(self.best_model_path)
         pl_module.load_state_dict(checkpoint["state_dict"])
+        if not self._has_exported:  # the best is of an earlier part of the run, which may have died before its export
+            self._export(trainer, pl_module)
         rank_zero_info(
             f"best: {self.monitor} {self.best_model_score:.4f} in epoch {checkpoint['epoch']}, kept in "
             f"{self.best_model_path}" + (f" and exported to {self.export_folder}" if self.export else "")

@@ -8,6 +8,7 @@ from lightning_clf.errors import InputError
 from lightning_clf.modules.base import ClassifierModule
 
 _LOWER_IS_BETTER = ("loss", "hamming_loss", "mse", "ece")
+_HIGHER_IS_BETTER = ("accuracy", "f1", "precision", "recall", "entity", "auroc", "average", "pearson", "spearman")
 
 
 def watched(module: LightningModule, mode: str, key: str) -> str:
@@ -23,6 +24,9 @@ def watched(module: LightningModule, mode: str, key: str) -> str:
     """
     if not isinstance(module, ClassifierModule):
         raise InputError(f"{type(module).__name__} is not a ClassifierModule: use Lightning's own callbacks with it")
-    if mode == "max" and module.monitor.rpartition("/")[2] in _LOWER_IS_BETTER:
+    name = module.monitor.removeprefix("val/")
+    if mode == "min" and name.partition("/")[0].partition("_")[0] in _HIGHER_IS_BETTER:
+        raise InputError(f"model.monitor {module.monitor!r} is the better the higher it is: set {key} to max")
+    if mode == "max" and name in _LOWER_IS_BETTER:
         raise InputError(f"model.monitor {module.monitor!r} is the better the lower it is: set {key} to min")
     return module.monitor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from math import isnan
@@ -12,6 +13,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from lightning_clf.callbacks.folder import run_files
 from lightning_clf.files import write_atomically
 from lightning_clf.metrics import ClassRow, MetricSet
 from lightning_clf.modules.base import ClassifierModule
@@ -24,7 +26,13 @@ class ClassReport(Callback):
     and `test_confusion.csv` and `test_confusion.json` with what was taken for what: rows are right, columns predicted.
     For many labels the confusion is one row a label (true and false, negatives and positives). During `fit` it is
     silent.
+
+    Args:
+        dirpath: The folder it writes to; `None` takes that of the run.
     """
+
+    def __init__(self, dirpath: str | None = None) -> None:
+        self.dirpath = dirpath
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report a `validate`."""
@@ -45,9 +53,25 @@ class ClassReport(Callback):
         numbers |= {f"{stage}/{name}": float(value) for name, value in scores.compute().items()}
         rows = metrics.per_class()
         print(_table(rows, {name: value for name, value in numbers.items() if name.count("/") == 1}))
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
-        write_report(folder, stage, numbers, metrics)
-        print(f"written: {folder / stage}_*.csv and .json")
+        folder = Path(self.dirpath) if self.dirpath is not None else run_files(trainer)
+        prefix = unused_prefix(folder, stage, numbers)
+        write_report(folder, prefix, numbers, metrics)
+        print(f"written: {folder / prefix}_*.csv and .json")
+
+
+def unused_prefix(folder: Path, stage: str, numbers: dict[str, float]) -> str:
+    """What a report's files start with: the stage, or `stage-2` … where other numbers than these stand already."""
+    for number in itertools.count(1):
+        prefix = stage if number == 1 else f"{stage}-{number}"
+        file = folder / f"{prefix}_metrics.json"
+        if not file.is_file() or file.read_text(encoding="utf-8") == _json(_numbers(numbers)):
+            return prefix
+    raise AssertionError("there is always another number")
+
+
+def _numbers(numbers: dict[str, float]) -> dict[str, float | None]:
+    # JSON has no NaN: what a split leaves undefined is null
+    return {name: None if isnan(value) else value for name, value in numbers.items()}
 
 
 def write_report(folder: Path, stage: str, numbers: dict[str, float], metrics: MetricSet) -> None:
@@ -55,12 +79,11 @@ def write_report(folder: Path, stage: str, numbers: dict[str, float], metrics: M
 
     Args:
         folder: The run folder.
-        stage: What the files' names start with.
+        stage: What the files' names start with: the stage, with a number where it was reported before.
         numbers: Every metric by its name.
         metrics: The metrics, computed.
     """
-    # JSON has no NaN: what a split leaves undefined is null
-    _write_json(folder / f"{stage}_metrics.json", {name: None if isnan(x) else x for name, x in numbers.items()})
+    _write_json(folder / f"{stage}_metrics.json", _numbers(numbers))
     rows = metrics.per_class()
     if rows:
         _write_csv(folder / f"{stage}_classes.csv", ClassRow._fields, rows)
@@ -105,5 +128,8 @@ def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]])
 
 def _write_json(path: Path, value: Any) -> None:
     with write_atomically(path) as file:
-        json.dump(value, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+        file.write(_json(value))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -5,6 +5,7 @@ This file imports nothing heavy, so that `--help` and a mistyped command answer 
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
@@ -27,7 +28,8 @@ commands:
   predict    answer a file of rows: lightning-clf predict --model RUN/best --input rows.jsonl --output answers.jsonl
 
 A configuration is looked up in the working folder first, then among those that are shipped; several add up.
-lightning-clf COMMAND --help says what a command takes. --traceback shows where an error came from.
+lightning-clf COMMAND --help says what a command takes. --traceback shows where an error came from. --import MODULE
+imports a module of your own first, which a model made with its classes needs.
 """
 _TRAINING = ("fit", "validate", "test")
 
@@ -47,7 +49,8 @@ def main(args: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--traceback"]
     try:
         with plain_warnings():
-            return _run(words)
+            words, modules = _without_imports(words)
+            return _run(words, modules)
     except SystemExit as end:  # --help and --print_config end this way
         return int(end.code or 0)
     except InputError as error:
@@ -61,7 +64,32 @@ def main(args: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _run(words: list[str]) -> int:
+def _without_imports(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words without every `--import MODULE`, and the modules."""
+    rest, modules = [], []
+    remaining = iter(words)
+    for word in remaining:
+        option, separator, value = word.partition("=")
+        if option != "--import":
+            rest.append(word)
+            continue
+        module = value if separator else next(remaining, "")
+        if not module:
+            raise InputError("--import names no module: give one, as in --import parts")
+        modules.append(module)
+    return rest, modules
+
+
+def _import(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"--import {module}: {error}: install the package that defines it, or run the command in its folder"
+        ) from error
+
+
+def _run(words: list[str], modules: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(_HELP, end="")
         return 0
@@ -70,6 +98,8 @@ def _run(words: list[str]) -> int:
     # can shadow nothing
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
+    for module in modules:
+        _import(module)
     if command in _TRAINING:
         from lightning_clf.cli.training import run_training
 

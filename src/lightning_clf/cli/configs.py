@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import re
 from pathlib import Path
 
-from lightning_clf.cli.strict_yaml import line_of, read_config
+from lightning_clf.cli.strict_yaml import line_of, read_config, strings
+from lightning_clf.component import is_known_module
 from lightning_clf.errors import InputError
 
 _OPTIONS = ("--config", "-c")
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+_TRUSTED = {"lightning", "torch", "torchmetrics", "transformers"}  # whose classes a configuration may name
 
 
 def shipped_configs() -> Path:
@@ -50,7 +55,28 @@ def default_to_run(words: list[str]) -> list[str]:
     if {word.partition("=")[0] for word in words} & {*_OPTIONS, "--model", "--data"}:
         return words
     config = Path(checkpoint).parent / "config.yaml"
-    return ["--config", str(config), *words] if config.is_file() else words
+    if not config.is_file():
+        return words
+    _check_classes(config)
+    return ["--config", str(config), *words]
+
+
+def _check_classes(config: Path) -> None:
+    """Hold a configuration that nobody named, and that came with a checkpoint, against what may be imported unasked.
+
+    Raises:
+        InputError: If it names a module that is neither of the packages used here nor imported yet.
+    """
+    for text in strings(read_config(config)):
+        module = text.rpartition(".")[0]
+        package = module.partition(".")[0]
+        if not _DOTTED.fullmatch(text) or package in _TRUSTED or is_known_module(module):
+            continue
+        if importlib.util.find_spec(package) is not None:  # else it names something else, such as a file
+            raise InputError(
+                f"{config} names {text!r}, which is not this library's and is not run unasked: if you trust it, add "
+                f"--import {module}, or name the file with --config {config}"
+            )
 
 
 def find_config(name: str) -> Path:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import metadata
 
-from lightning_clf.cli.suggestions import class_keys, class_names, classes_in, guess, type_names
+from lightning_clf.cli.suggestions import LIST_OF_TEXTS, class_keys, class_names, classes_in, guess, type_names
 from lightning_clf.errors import InputError
 
 _KEY = re.compile(r'Parser key "(?P<key>[^"]+)"(?: element \d+)?:\s*(?P<rest>.*)')
@@ -195,7 +195,10 @@ def _mistyped(place: _Place, match: re.Match[str]) -> Complaint:
     expected = type_names(place.types or match["type"])
     value = place.value or match["value"] or "something else"
     close = guess(value, expected)
-    hint = f"did you mean {close}?" if close else "correct it"
+    if LIST_OF_TEXTS in expected and value.startswith("["):
+        hint = "put each of them in quotes"
+    else:
+        hint = f"did you mean {close}?" if close else "correct it"
     subject = place.key or "a value"
     return Complaint(place.key, f"{subject} is {value}, but must be {_any_of(expected)}: {hint}")
 

@@ -45,8 +45,12 @@ def readable(answer: dict[str, Any]) -> str:
     if "score" in answer:
         return f"{answer['score']:.3f}"
     if "label" in answer:
-        return f"{answer['label']} ({answer['probability']:.3f})"
-    return ", ".join(f"{name} ({answer['probabilities'][name]:.3f})" for name in answer["labels"]) or "(none)"
+        return _with(answer["label"], answer["probability"])
+    return ", ".join(_with(name, answer["probabilities"].get(name)) for name in answer["labels"]) or "(none)"
+
+
+def _with(name: str, probability: float | None) -> str:
+    return name if probability is None else f"{name} ({probability:.3f})"
 
 
 def _readable_tags(answer: dict[str, Any]) -> str:
@@ -67,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", required=True, help="a checkpoint (.ckpt) or an export folder, such as RUN/best")
     parser.add_argument(
-        "--input", required=True, help="a .jsonl, .csv or .tsv file, any other file as plain lines, or - to read along"
+        "--input", required=True, help="a .jsonl, .csv, .tsv, .parquet or .conll file, .txt of one input a line, or -"
     )
     parser.add_argument("--output", help="the file to write; left out or -, it is printed")
     parser.add_argument("--batch-size", type=_positive, default=32, help="rows in one forward pass (default: 32)")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_clf.errors import InputError
+
+_CLAIM = ".running"  # holds the number of the process whose run this is, while it runs
 
 
 def run_folder(command: str, root: str, checkpoint: str | None) -> Path:
@@ -27,10 +30,12 @@ def run_folder(command: str, root: str, checkpoint: str | None) -> Path:
     """
     if not _is_first():
         return Path(root).absolute()  # the first process chooses, and Lightning tells the others
-    folder = Path(checkpoint).absolute().parent if checkpoint else _unused(Path(root).absolute())
-    probe = folder / ".writable"
+    folder = Path(checkpoint or root).absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        if checkpoint is None:
+            return _claim(folder)
+        folder = folder.parent
+        probe = folder / ".writable"
         probe.touch()
         probe.unlink()
         if command == "fit":
@@ -46,19 +51,46 @@ def discard_unused(folder: Path) -> None:
     """Take away a run folder in which nothing was trained, so that a second try has the first one's name.
 
     Args:
-        folder: What `run_folder` chose for a run without a checkpoint, and which therefore held nothing before.
+        folder: What `run_folder` chose.
     """
-    if _is_first() and not any(folder.glob("*.ckpt")):
+    if _is_claimed(folder) and not any(folder.glob("*.ckpt")):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def release(folder: Path) -> None:
+    """End this run's claim on its folder.
+
+    Args:
+        folder: What `run_folder` chose.
+    """
+    if _is_claimed(folder):
+        (folder / _CLAIM).unlink()
+
+
+def _is_claimed(folder: Path) -> bool:
+    """Whether this process claimed the folder, rather than another run, or none: a checkpoint brings its folder."""
+    claim = folder / _CLAIM
+    return _is_first() and claim.is_file() and claim.read_text() == str(os.getpid())
 
 
 def _is_first() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def _unused(root: Path) -> Path:
+def _claim(root: Path) -> Path:
+    """The first unused folder, made this run's own in one step: of two runs that start together each gets another."""
     names = itertools.chain([root], (root.with_name(f"{root.name}-{number}") for number in itertools.count(2)))
-    return next(folder for folder in names if not (folder.is_dir() and any(folder.iterdir())))
+    for folder in names:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            continue
+        try:
+            with (folder / _CLAIM).open("x") as claim:
+                claim.write(str(os.getpid()))
+        except FileExistsError:
+            continue
+        return folder
+    raise AssertionError("there is always another number")
 
 
 def _keep_metrics(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -53,6 +53,18 @@ def line_of(root: yaml.MappingNode, key: Sequence[str]) -> int | None:
         name, node = found
         line = name.start_mark.line + 1
     return line
+
+
+def strings(node: yaml.Node) -> Iterator[str]:
+    """Every scalar of a configuration, as it is written."""
+    if isinstance(node, yaml.ScalarNode):
+        yield node.value
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from strings(item)
+    elif isinstance(node, yaml.MappingNode):
+        for _, value in node.value:
+            yield from strings(value)
 
 
 def _entry(node: yaml.Node, part: str) -> tuple[yaml.Node, yaml.Node] | None:

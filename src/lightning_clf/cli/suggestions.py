@@ -20,6 +20,7 @@ _PLAIN = {
     "<class 'bool'>": "true or false",
     "<class 'NoneType'>": "null",
 }
+LIST_OF_TEXTS = "a list of texts"
 _NESTED = {"list": "a list", "tuple": "a list", "dict": "a mapping", "collections.abc.Mapping": "a mapping"}
 
 
@@ -81,7 +82,9 @@ def _names(part: str) -> Sequence[str]:
         return [_PLAIN[part]]
     if match := _LITERAL.fullmatch(part):
         return [value.strip("'\"") for value in _split(match[1])]
-    nested = part.removeprefix("<class '").removesuffix("'>").partition("[")[0]
+    nested, _, inner = part.removeprefix("<class '").removesuffix("'>").partition("[")
+    if nested == "list" and inner == "str]":
+        return [LIST_OF_TEXTS]
     return [_NESTED.get(nested, f"a {nested.rpartition('.')[2]}")]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import pydoc
+import traceback
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
@@ -17,7 +19,7 @@ from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStoppi
 from lightning_clf.cli.configs import default_to_run, resolve_configs, where
 from lightning_clf.cli.messages import classless, explain, one_line, unwrapped
 from lightning_clf.cli.resume import module_from_checkpoint
-from lightning_clf.cli.run_folder import discard_unused, run_folder
+from lightning_clf.cli.run_folder import discard_unused, release, run_folder
 from lightning_clf.cli.suggestions import class_keys
 from lightning_clf.data import BaseDataModule
 from lightning_clf.errors import InputError
@@ -50,7 +52,6 @@ def run_training(command: str, options: list[str]) -> None:
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_callback=RunConfig if command == "fit" else None,
-            save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
             trainer_defaults=_TRAINER_DEFAULTS,
             auto_configure_optimizers=False,
@@ -63,13 +64,24 @@ def run_training(command: str, options: list[str]) -> None:
         raise InputError(one_line(str(error))) from error
 
 
+def _is_of_lightning(error: Exception) -> bool:
+    """Whether Lightning's own code raised an error, as against a module's or PyTorch's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and "lightning" in Path(frames[-1].filename).parts
+
+
 class RunConfig(SaveConfigCallback):
     """Writes the run's configuration to its folder, without the checkpoint it goes on from: fit it, and it is anew."""
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, **options: Any) -> None:
         config = config.clone()
         config.ckpt_path = None
-        super().__init__(parser, config, **options)
+        super().__init__(parser, config, save_to_log_dir=False, **options)
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write it, wherever a logger keeps its files."""
+        path = Path(trainer.default_root_dir) / self.config_filename
+        self.parser.save(self.config, path, skip_none=False, overwrite=True, multifile=self.multifile)
 
 
 class TrainingCLI(LightningCLI):
@@ -146,17 +158,37 @@ class TrainingCLI(LightningCLI):
             # scores of a checkpoint are written by the class report; a CSV logger would replace those of its training
             kwargs["logger"] = [make(folder, name="", version="") for make in _LOGGERS] if command == "fit" else False
         try:
-            return super().instantiate_trainer(default_root_dir=str(folder), **kwargs)
+            trainer = super().instantiate_trainer(default_root_dir=str(folder), **kwargs)
         except (ValueError, TypeError) as error:
+            discard_unused(folder)
             raise InputError(f"trainer: {one_line(str(error))}") from error
+        except MisconfigurationException:
+            discard_unused(folder)
+            raise
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning gives it to every Trainer
+            if isinstance(callback, BestCheckpoint | ClassReport):
+                callback.dirpath = str(folder)  # wherever a logger keeps its files
+        return trainer
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        if config.get("enable_checkpointing") is False:
+            callbacks = [callback for callback in callbacks if not isinstance(callback, BestCheckpoint)]
+        return super()._instantiate_trainer(config, callbacks)
 
     def _run_subcommand(self, subcommand: str) -> None:
         try:
             super()._run_subcommand(subcommand)
         except InputError:
-            if self._get(self.config, "ckpt_path") is None:  # a checkpoint's folder holds more than this run's files
-                discard_unused(self.folder)
+            discard_unused(self.folder)
             raise
+        except (ValueError, ZeroDivisionError, OverflowError) as error:
+            # Lightning looks at some keys only once it has the data
+            if self.trainer.global_step or not _is_of_lightning(error):
+                raise
+            discard_unused(self.folder)
+            raise InputError(f"trainer: {one_line(str(error))}") from error
+        finally:
+            release(self.folder)
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)

@@ -59,7 +59,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         format: The format of the files, for suffixes that do not tell it. `None` goes by the suffix.
         splits: What `train`, `val` and `test` are called in a folder or on the hub, where it is something else.
         labels: The label names in the model's order. `None` takes those of the data: the hub's, else train's, sorted.
-        max_length: The window in subwords. 128 holds most sentences; cost grows with it, and what it cuts is reported.
+        max_length: The window in subwords. `None` is a trained model's own, else 128, which holds most sentences. Cost
+            grows with it, and what it cuts is reported.
         batch_size: Examples a training step and process. 32 is what fine-tuning recipes start from.
         eval_batch_size: Examples a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
         group_by_length: Whether training batches are made of texts of about the same length, so that little is padded.
@@ -91,7 +92,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         format: Format | None = None,
         splits: dict[str, str] | None = None,
         labels: list[str] | None = None,
-        max_length: int = 128,
+        max_length: int | None = None,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         group_by_length: bool = True,
@@ -102,7 +103,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
-        self.max_length = check_number("max_length", max_length, 1)
+        self._max_length = None if max_length is None else check_number("max_length", max_length, 1)
         self.batch_size = check_number("batch_size", batch_size, 1)
         self.eval_batch_size = check_number(
             "eval_batch_size", 2 * batch_size if eval_batch_size is None else eval_batch_size, 1
@@ -158,6 +159,11 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     def input_columns(self) -> dict[str, str]:
         """The columns a row's input is read from, by role: `text`, `text_pair`, `tokens`."""
         return self.row_format.inputs()
+
+    @property
+    def max_length(self) -> int:
+        """The window in subwords: as given, else that of a trained module, else 128."""
+        return self._max_length or getattr(self._module(), "max_length", None) or 128
 
     @property
     def declared(self) -> list[str] | None:

@@ -9,7 +9,7 @@ from datasets import Dataset
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_clf.data.encoded import Summary
-from lightning_clf.data.split import Split
+from lightning_clf.data.split import DatasetSplit, Split
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace
 
@@ -75,7 +75,7 @@ def check_split(name: str, split: Split, rows: Dataset, summary: Summary, labels
         labels: The label space.
 
     Raises:
-        InputError: If train or dev have no labelled row, or train has one class only.
+        InputError: If train or dev have no labelled row, a file's train has some without, or train has one class only.
     """
     if summary.empty:
         rank_zero_warn(f"{split.name}: {summary.empty} of {summary.rows} rows have an empty text; they are kept")
@@ -83,6 +83,12 @@ def check_split(name: str, split: Split, rows: Dataset, summary: Summary, labels
         rank_zero_info(f"{split.name}: {summary.duplicates} rows repeat an earlier one and are left out")
     if not summary.rows and name != "test":
         raise InputError(f"no row of {split.name} has a label ({summary.unlabelled} have -1): give labelled rows")
+    if summary.unlabelled and name == "train" and not isinstance(split, DatasetSplit):
+        raise InputError(
+            f"{summary.unlabelled} of {summary.unlabelled + summary.rows} rows of {split.name} have -1 for a label, "
+            "which on the hub means unlabelled: take them out, or if it is a label of its own, declare it in "
+            "data.labels"
+        )
     if summary.unlabelled and summary.rows:
         rank_zero_warn(
             f"{split.name}: {summary.unlabelled} of {summary.unlabelled + summary.rows} rows have -1 for a label and "

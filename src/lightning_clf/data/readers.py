@@ -25,6 +25,12 @@ _COLUMN_BREAK = re.compile(r"[ \t]+")
 _PARQUET_BATCH = 1000  # rows decoded at a time
 
 
+def suffix_format(path: Path) -> Format | None:
+    """The format a file's suffix tells, if it tells one."""
+    suffix = path.suffix.removeprefix(".").lower()
+    return next((format for format in FORMATS if format == suffix), None)
+
+
 def read_lines(path: Path, name: str | None = None) -> Iterator[tuple[int, str]]:
     """Read a file of plain text line by line.
 
@@ -134,6 +140,11 @@ def _read_delimited(path: Path, name: str, delimiter: str) -> Iterator[tuple[int
                     raise InputError(
                         f"{name} line {start} has {len(fields)} fields where the header has {len(header)}: quote "
                         f"fields that hold {_name_of(delimiter)}"
+                    )
+                if delimiter == "\t" and any("\t" in field or "\n" in field for field in fields):
+                    raise InputError(
+                        f"{name} line {start} has a quoted field that holds a tab or goes on to line "
+                        f"{reader.line_num}, as when quotes are part of the text: write CSV or JSON lines"
                     )
                 yield start, dict(zip(header, fields, strict=True))
             start = reader.line_num + 1

@@ -49,7 +49,8 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         splits: What `train`, `val` and `test` are called in a folder or on the hub, where it is something else.
         labels: The label names in the model's order; numbers in the data are then positions in it. `None` takes those
             of the data: the hub's, else train's, sorted.
-        max_length: The window in subwords. 128 holds most sentences; cost grows with it, and what it cuts is reported.
+        max_length: The window in subwords. `None` is a trained model's own, else 128, which holds most sentences. Cost
+            grows with it, and what it cuts is reported.
         batch_size: Texts a training step and process. 32 is what fine-tuning recipes start from.
         eval_batch_size: Texts a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
         group_by_length: Whether training batches are made of texts of about the same length, so that little is padded.
@@ -85,7 +86,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         format: Format | None = None,
         splits: dict[str, str] | None = None,
         labels: list[str] | None = None,
-        max_length: int = 128,
+        max_length: int | None = None,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         group_by_length: bool = True,

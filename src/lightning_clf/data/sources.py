@@ -11,7 +11,7 @@ from typing import Any
 from datasets import Dataset
 
 from lightning_clf.data.hub import load_hub
-from lightning_clf.data.readers import FORMATS, Format
+from lightning_clf.data.readers import FORMATS, Format, suffix_format
 from lightning_clf.data.split import DatasetSplit, FileSplit, ListSplit, Split
 from lightning_clf.errors import InputError
 
@@ -179,19 +179,14 @@ def _from_folder(folder: Path, options: SourceOptions) -> dict[str, Split]:
 def _is_called(file: Path, names: Sequence[str], options: SourceOptions) -> bool:
     if file.name in names:
         return True
-    return file.stem in names and (_suffix_format(file) is not None or options.format is not None)
+    return file.stem in names and (suffix_format(file) is not None or options.format is not None)
 
 
 def _format(file: Path, options: SourceOptions) -> Format:
-    format = options.format or _suffix_format(file) or options.fallback_format
+    format = options.format or suffix_format(file) or options.fallback_format
     if format is None:
         raise InputError(f"file {file} has no suffix that tells its format: set data.format to one of {_FORMATS}")
     return format
-
-
-def _suffix_format(file: Path) -> Format | None:
-    suffix = file.suffix.removeprefix(".").lower()
-    return next((format for format in FORMATS if format == suffix), None)
 
 
 def _refuse_hub_keys(source: Any, options: SourceOptions) -> None:

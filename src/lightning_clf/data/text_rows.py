@@ -64,7 +64,7 @@ class TextRows(RowFormat):
             raise missing_column(where, repr(column), row, "label_column")
         value = row[column]
         if _is_missing(value) and not (self.kind == "multi" and value == ""):
-            state = "empty" if not isinstance(value, float) else "NaN, not a number"
+            state = "NaN, not a number" if self.kind == "score" and isinstance(value, float) else "empty"
             raise InputError(f"{where} has no label (column {column!r} is {state}): give it one, or remove the row")
         if self.kind == "score":
             return self._score(value, where)
@@ -109,7 +109,8 @@ class TextRows(RowFormat):
     def _index(self, name: str, labels: LabelSpace, where: str) -> int:
         positions = _positions(labels.names, self.ignore_case)
         position = positions.get(name.casefold() if self.ignore_case else name)
-        if position is None and self.declared and name.isdecimal() and int(name) < len(labels):
+        is_position = name.isdecimal() and not any(label.isdecimal() for label in labels.names)
+        if position is None and self.declared and is_position and int(name) < len(labels):
             position = int(name)
         if position is None:
             raise UnknownLabelError(name, where)

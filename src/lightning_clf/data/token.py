@@ -34,7 +34,8 @@ class TokenDataModule(BaseDataModule[TokenRows]):
         splits: What `train`, `val` and `test` are called in a folder or on the hub, where it is something else.
         labels: The entity types (with scheme `none`: the tags) in the model's order. `None` takes those of the data:
             the hub's, else train's, sorted.
-        max_length: The window in subwords. 128 holds most sentences; cost grows with it, and what it cuts is reported.
+        max_length: The window in subwords. `None` is a trained model's own, else 128, which holds most sentences. Cost
+            grows with it, and what it cuts is reported.
         batch_size: Sentences a training step and process. 32 is what fine-tuning recipes start from.
         eval_batch_size: Sentences a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
         group_by_length: Whether training batches are made of texts of about the same length, so that little is padded.
@@ -64,7 +65,7 @@ class TokenDataModule(BaseDataModule[TokenRows]):
         format: Format | None = None,
         splits: dict[str, str] | None = None,
         labels: list[str] | None = None,
-        max_length: int = 128,
+        max_length: int | None = None,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         group_by_length: bool = True,
@@ -111,9 +112,8 @@ class TokenDataModule(BaseDataModule[TokenRows]):
     def _types(self) -> list[str]:
         rows, declared = self.row_format, self.declared
         if declared is not None:
-            tag = next((name for name in declared if _LOOKS_LIKE_A_TAG.fullmatch(name)), None)
-            if tag is not None and rows.scheme != "none":
-                raise InputError(f"data.labels has the tag {tag!r}: list the entity types alone, such as PER")
+            if declared and rows.scheme != "none" and all(map(_LOOKS_LIKE_A_TAG.fullmatch, declared)):
+                raise InputError(f"data.labels has the tag {declared[0]!r}: list the entity types alone, such as PER")
             return declared
         split = self._survey_split()
         named = split.class_names(rows.tags_column)

@@ -19,20 +19,19 @@ Tokenizer = PreTrainedTokenizerBase
 _NETWORK_TIMEOUT = 10.0
 
 
-def load_tokenizer(name: str, *, words: bool = False, trust_remote_code: bool = False) -> Tokenizer:
+def load_tokenizer(name: str, *, words: bool = False) -> Tokenizer:
     """Load the tokenizer of an encoder.
 
     Args:
         name: A hub id, or a folder with the tokenizer's files.
         words: Whether it will be given pre-split words. Byte-level BPE tokenizers lose the space before a word unless
             they are built for it, and only fast tokenizers can tell which word a subword came from.
-        trust_remote_code: Whether code that comes with the tokenizer may run.
 
     Raises:
         InputError: If there is no such encoder, it has no tokenizer, or a tagger is given a slow one.
     """
     name = check_available(name)
-    arguments: dict[str, Any] = {"trust_remote_code": trust_remote_code}
+    arguments: dict[str, Any] = {"trust_remote_code": False}
     try:
         tokenizer: Tokenizer = AutoTokenizer.from_pretrained(name, **arguments)
         if _is_empty(tokenizer):

@@ -13,13 +13,13 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from lightning_clf.data.readers import Format, read_lines, read_rows
+from lightning_clf.data.readers import FORMATS, read_lines, read_rows, suffix_format
 from lightning_clf.errors import InputError
 from lightning_clf.files import write_atomically
 from lightning_clf.inference.classifier import Answer, Classifier
 
 _CHUNK = 2048  # rows sorted by length together; what is held in memory at a time
-_SUFFIXES: dict[str, Format] = {".jsonl": "jsonl", ".csv": "csv", ".tsv": "tsv"}
+_PLAIN = ("", ".txt", ".text")  # suffixes of plain text
 
 
 def predict_file(
@@ -34,8 +34,9 @@ def predict_file(
 
     Args:
         classifier: What answers.
-        source: A `.jsonl`, `.csv` or `.tsv` file with a header; any other name is plain text, one input a line. `-` is
-            standard input, as JSON lines if its first line is an object, else plain text.
+        source: A `.jsonl`, `.csv` or `.tsv` (both with a header), `.parquet` or `.conll` file; or `.txt`, or a file
+            without a suffix, of plain text, one input a line. `-` is standard input, as JSON lines if its first line is
+            an object, else plain text.
         target: The file to write, one JSON object a row; it appears once it is whole. `None` or `-` is standard output.
         batch_size: How many rows share a forward pass.
         show: How an answer becomes a line; `None` writes JSON.
@@ -68,11 +69,16 @@ def _rows(source: str) -> Iterator[tuple[int, str | dict[str, Any]]]:
         yield from _standard_input()
         return
     path = Path(source)
-    suffix = _SUFFIXES.get(path.suffix.lower())
-    if suffix:
-        yield from read_rows(path, suffix)
-    else:
+    format = suffix_format(path)
+    if format is not None:
+        yield from read_rows(path, format)
+    elif path.suffix.lower() in _PLAIN or not path.is_file():
         yield from _not_empty(read_lines(path), f"file {source}")
+    else:
+        raise InputError(
+            f"file {source} has a suffix that tells no format: use one of {', '.join(FORMATS)}, or txt for plain text, "
+            "one input a line"
+        )
 
 
 def _not_empty(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, str]]:

@@ -67,14 +67,32 @@ def declared_weights(weights: Sequence[float] | Mapping[str, float], labels: Lab
     tensor = torch.tensor(values)
     if not bool((tensor.isfinite() & (tensor >= 0)).all()):
         raise InputError(f"{key} must be finite numbers of at least 0, but is {values}")
+    if not tensor.any():
+        raise InputError(f"{key} is 0 for every label, so that nothing would be learned: give one a weight")
     return tensor
+
+
+def check_between(key: str, value: float, least: float, most: float) -> float:
+    """Hold a loss's number against its bounds.
+
+    Raises:
+        InputError: If it is outside of them.
+    """
+    if not least <= value <= most:
+        raise InputError(f"{key} is {value:g}: give a number from {least:g} to {most:g}")
+    return value
 
 
 def check_strategy(weights: object) -> None:
     """Refuse a name that is of no strategy.
 
     Raises:
-        InputError: If weights are to be computed, but it does not say by which formula there is.
+        InputError: If weights are to be computed, but it does not say by which formula there is, or a mapping has keys
+            that are no names.
     """
+    if isinstance(weights, Mapping):
+        for name in weights:
+            if not isinstance(name, str):
+                raise InputError(f"class_weights has the key {name!r}, which is no text: put names of labels in quotes")
     if isinstance(weights, str) and weights not in get_args(Strategy):
         raise InputError(f"class_weights {weights!r} is unknown: use one of {', '.join(get_args(Strategy))}")

@@ -38,7 +38,7 @@ def _fitting(labels: LabelSpace) -> Iterator[TaskMetric]:
 
 
 class MetricSet(nn.Module):
-    """The metrics of a task, updated together. One is copied (`copy.deepcopy`) for each stage.
+    """The metrics of a task, updated together. Each stage has one of its own.
 
     `compute` sums over processes, so every process must call it; the numbers are then the same in all of them, and
     must not be averaged again. `per_class` and `confusion` after it need no other process.

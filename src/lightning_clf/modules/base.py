@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from lightning_clf.artefact import SECTION, Artefact
+from lightning_clf.artefact import FORMAT, SECTION, Artefact, check_format
 from lightning_clf.batch import Batch
 from lightning_clf.component import Component, from_spec
+from lightning_clf.data import BaseDataModule
 from lightning_clf.dropout import cheap_dropout
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
@@ -20,7 +21,15 @@ from lightning_clf.finetuning import LinearSchedule, Schedule, adamw
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
-from lightning_clf.modules.checks import check_kind, check_labels, check_pairing, check_window
+from lightning_clf.modules.checks import (
+    check_kind,
+    check_labels,
+    check_number,
+    check_pairing,
+    check_steps,
+    check_trainer,
+    check_window,
+)
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.loading import check_checkpoint, load_module
 from lightning_clf.modules.stage import ScoredModule
@@ -47,7 +56,6 @@ class ClassifierModule(Component, ScoredModule):
         monitor: The metric that decides which epoch is best, such as `val/accuracy`; `None` takes the task's own.
         encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob: 0.0`.
         labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
-        trust_remote_code: Whether code that comes with the encoder may run. Off, since it runs as you.
 
     Raises:
         InputError: If loss or head do not fit the task, or both `loss` and `class_weights` are given.
@@ -61,6 +69,7 @@ class ClassifierModule(Component, ScoredModule):
     def __init__(
         self,
         encoder: str,
+        *,
         head: Head | None = None,
         loss: Loss | None = None,
         class_weights: ClassWeights | None = None,
@@ -71,13 +80,15 @@ class ClassifierModule(Component, ScoredModule):
         monitor: str | None = None,
         encoder_options: dict[str, Any] | None = None,
         labels: dict[str, Any] | None = None,
-        trust_remote_code: bool = False,
     ) -> None:
         super().__init__()
         if loss is not None and class_weights is not None:
             raise InputError(
                 "model.class_weights and model.loss are both given: set class_weights in the loss's init_args"
             )
+        check_number("learning_rate", learning_rate, above=0)
+        check_number("weight_decay", weight_decay)
+        check_number("warmup_ratio", warmup_ratio, most=1)
         head = head or ArchitectureHead()
         self.encoder_name = encoder
         self.head_spec = head.spec()
@@ -90,7 +101,6 @@ class ClassifierModule(Component, ScoredModule):
         self.schedule = schedule or LinearSchedule()
         self.monitor = monitor or self.default_monitor
         self.encoder_options = encoder_options
-        self.trust_remote_code = trust_remote_code
         self.labels = LabelSpace.from_dict(labels) if labels else None
         self.max_length: int | None = None
         self.columns: dict[str, str] = {}
@@ -120,24 +130,24 @@ class ClassifierModule(Component, ScoredModule):
     def tokenizer(self) -> Tokenizer:
         """The encoder's tokenizer, or the checkpoint's. The datamodule reads it here."""
         if self._tokenizer is None:
-            self._tokenizer = load_tokenizer(
-                self.encoder_name, words=self.kind == "tags", trust_remote_code=self.trust_remote_code
-            )
+            self._tokenizer = load_tokenizer(self.encoder_name, words=self.kind == "tags")
         return self._tokenizer
 
     def setup(self, stage: str) -> None:
         """Take labels and window from the datamodule, and build what is not built yet."""
         datamodule = getattr(self.trainer, "datamodule", None)
-        if datamodule is not None:
+        check_trainer(self.trainer, self.kind)
+        ours = datamodule if isinstance(datamodule, BaseDataModule) else None
+        if ours is not None:
+            check_kind(type(self).__name__, self.kind, ours.labels)
             if self.labels is None:
-                self.labels = datamodule.labels
-            check_kind(type(self).__name__, self.kind, datamodule.labels)
-            check_labels(datamodule.labels, self.labels)
-            self.max_length = datamodule.max_length
-            self.columns = datamodule.input_columns
+                self.labels = ours.labels
+            check_labels(ours.labels, self.labels)
+            self.max_length = ours.max_length
+            self.columns = ours.input_columns
         self.build()
-        if stage == "fit" and datamodule is not None:
-            self.loss.fit_counts(datamodule.class_counts)
+        if stage == "fit" and ours is not None:
+            self.loss.fit_counts(ours.class_counts)
 
     def build(self) -> None:
         """Build network, loss and metrics for the label space, once.
@@ -156,7 +166,6 @@ class ClassifierModule(Component, ScoredModule):
                 self.labels,
                 self.tokenizer,
                 encoder_options=self.encoder_options,
-                trust_remote_code=self.trust_remote_code,
             )
             self._adopt(network)
         check_window(self.max_length, self.network.max_positions, self.encoder_name)
@@ -206,7 +215,7 @@ class ClassifierModule(Component, ScoredModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with decay on matrices only, and the schedule over all steps of the run."""
         optimizer = adamw(self, self.learning_rate, self.weight_decay)
-        total = int(self.trainer.estimated_stepping_batches)
+        total = check_steps(self.trainer.estimated_stepping_batches)
         warmup = round(self.warmup_ratio * total)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, warmup, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
@@ -228,7 +237,7 @@ class ClassifierModule(Component, ScoredModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add all that loading needs: the module's own arguments, encoder configuration, tokenizer, labels."""
-        checkpoint[SECTION] = {"format": 1, "module": self.spec(), "artefact": self.artefact.describe()}
+        checkpoint[SECTION] = {"format": FORMAT, "module": self.spec(), "artefact": self.artefact.describe()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build from the checkpoint alone, if nothing is built yet.
@@ -239,7 +248,7 @@ class ClassifierModule(Component, ScoredModule):
         if hasattr(self, "network"):
             check_checkpoint(self, checkpoint)
             return
-        artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
+        artefact = Artefact.from_description(check_format(checkpoint)["artefact"])
         self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
         self._adopt(artefact.network)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf, isfinite
+
+from lightning.pytorch import Trainer
+
 from lightning_clf.errors import InputError
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
@@ -21,6 +25,53 @@ def check_pairing(module: str, kind: Kind, head: Head, loss: Loss) -> None:
                 f"{key} {type(part).__name__} fits labels of kind {fitting}, but {module} has kind {kind}: choose "
                 "another, or leave it out for the default"
             )
+
+
+def check_number(key: str, value: float, *, least: float = 0.0, above: float | None = None, most: float = inf) -> None:
+    """Hold one of a module's numbers against its bounds.
+
+    Args:
+        key: What it is called.
+        value: The number.
+        least: The lowest it may be.
+        above: What it must be above, in place of `least`.
+        most: The highest it may be.
+
+    Raises:
+        InputError: If it is out of bounds, or not finite.
+    """
+    if isfinite(value) and (value > above if above is not None else value >= least) and value <= most:
+        return
+    low = f"above {above:g}" if above is not None else f"{least:g} or more"
+    raise InputError(f"model.{key} is {value:g}: give a number {low}" + (f", up to {most:g}" if most < inf else ""))
+
+
+def check_trainer(trainer: Trainer, kind: Kind) -> None:
+    """Refuse what a Trainer can be set to, but a module's numbers would not survive.
+
+    Raises:
+        InputError: If batches cannot be accumulated, scores would be rounded, or gradients are kept out of sight.
+    """
+    if trainer.accumulate_grad_batches < 1:
+        raise InputError(f"trainer.accumulate_grad_batches is {trainer.accumulate_grad_batches}: give 1 or more")
+    if kind == "score" and trainer.precision in ("bf16-true", "16-true"):
+        raise InputError(
+            f"trainer.precision {trainer.precision} would round the scores of the data: use "
+            f"{trainer.precision.replace('true', 'mixed')}"
+        )
+    if "DeepSpeed" in type(trainer.strategy).__name__:
+        raise InputError("trainer.strategy deepspeed keeps gradients where a loss cannot be averaged right: use ddp")
+
+
+def check_steps(steps: float) -> int:
+    """Hold the number of steps of a run against what a schedule needs.
+
+    Raises:
+        InputError: If the run has no end.
+    """
+    if not isfinite(steps):
+        raise InputError("the schedule needs to know how long training is: set trainer.max_epochs or trainer.max_steps")
+    return int(steps)
 
 
 def check_kind(module: str, kind: Kind, labels: LabelSpace) -> None:

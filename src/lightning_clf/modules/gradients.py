@@ -16,11 +16,12 @@ class GradientMean:
     """
 
     def __init__(self) -> None:
-        self.weight: Tensor | float = 0.0
+        self.weight: Tensor | None = None
 
     def add(self, terms: LossTerms) -> None:
         """Take in the loss of a batch whose total is backpropagated."""
-        self.weight = self.weight + terms.weight.detach()
+        weight = terms.weight.detach()
+        self.weight = weight if self.weight is None else self.weight + weight
 
     def apply(self, module: LightningModule) -> None:
         """Divide the module's gradients, and start anew.
@@ -28,6 +29,8 @@ class GradientMean:
         Lightning has divided by the number of accumulated batches, and DDP by the number of ranks: a mean of means,
         which is wrong where batches differ in words or weights. Both are undone, and the true weight divides.
         """
+        if self.weight is None:
+            return  # a training_step of the user's own, which backpropagates what it means to
         trainer = module.trainer
         weight = torch.as_tensor(self.weight, dtype=torch.float32, device=module.device)
         if trainer.world_size > 1:
@@ -38,4 +41,4 @@ class GradientMean:
         for parameter in module.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
-        self.weight = 0.0
+        self.weight = None

@@ -7,12 +7,34 @@ from typing import cast
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import Metric
 
 from lightning_clf.labels import LabelSpace
 from lightning_clf.losses import LossTerms
 from lightning_clf.metrics import build_metrics
 from lightning_clf.prediction import Prediction
+
+
+class LossMean(Metric):
+    """The mean loss over places, of all batches and processes: NaN as soon as one batch's is, which is to be seen."""
+
+    full_state_update = False
+    total: Tensor
+    weight: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("weight", torch.zeros(()), dist_reduce_fx="sum")
+
+    def update(self, terms: LossTerms) -> None:
+        """Take in one batch."""
+        self.total += terms.total.detach()
+        self.weight += terms.weight.detach()
+
+    def compute(self) -> Tensor:
+        """The mean."""
+        return self.total / self.weight
 
 
 class StageScores(nn.Module):
@@ -25,11 +47,11 @@ class StageScores(nn.Module):
     def __init__(self, labels: LabelSpace) -> None:
         super().__init__()
         self.metrics = build_metrics(labels)
-        self.loss = MeanMetric()
+        self.loss = LossMean()
 
     def update(self, terms: LossTerms, prediction: Prediction, targets: Tensor) -> None:
         """Take in one batch."""
-        self.loss.update(terms.mean.detach(), terms.weight.detach())
+        self.loss.update(terms)
         self.metrics.update(prediction, targets)
 
     def compute(self) -> dict[str, Tensor]:

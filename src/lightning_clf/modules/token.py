@@ -34,7 +34,7 @@ class TokenClassifier(ClassifierModule):
     default_monitor: ClassVar[str] = "val/entity_f1"
     continuation: Tensor
 
-    def __init__(self, encoder: str, train_continuations: bool = False, **options: Any) -> None:
+    def __init__(self, encoder: str, *, train_continuations: bool = False, **options: Any) -> None:
         super().__init__(encoder, **options)
         self.train_continuations = train_continuations
 
