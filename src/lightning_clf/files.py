@@ -6,9 +6,30 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from lightning_clf.errors import InputError
+
+
+@contextlib.contextmanager
+def write_bytes_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for bytes that appears under its name only once it is complete, and on the disk.
+
+    Args:
+        path: The final name. What stood there before stands until the new file is whole, even if the process is killed
+            or the machine stops: both are on one file system, and the bytes are there before the name is.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 from pathlib import Path
 
@@ -206,3 +207,18 @@ def test_a_mode_that_would_keep_the_worst_is_refused(encoders, tmp_path):
     trainer = make_trainer(tmp_path, enable_checkpointing=True, callbacks=[BestCheckpoint(mode="min")])
     message = complaint(lambda: trainer.fit(make_module("single", encoders("bert")), make_data("single")))
     assert message == "model.monitor 'val/f1_macro' is the better the higher it is: set checkpoint.mode to max"
+
+
+def test_a_checkpoint_that_finds_no_room_leaves_the_old_one(encoders, tmp_path):
+    fit(tmp_path, encoders("bert"), [0.9])
+    before = (tmp_path / "last.ckpt").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        message = complaint(lambda: fit(tmp_path, encoders("bert"), [0.9, 0.95], checkpoint=tmp_path / "last.ckpt"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "cannot be written" in message
+    assert "free space, or set trainer.default_root_dir to another folder" in message
+    assert (tmp_path / "last.ckpt").read_bytes() == before
+    assert not list(tmp_path.glob(".*"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
@@ -14,8 +16,32 @@ from torch import Tensor
 from lightning_clf.artefact import read_checkpoint
 from lightning_clf.callbacks.folder import run_files
 from lightning_clf.callbacks.monitor import watched
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, first_line
+from lightning_clf.files import write_bytes_atomically
 from lightning_clf.modules.base import ClassifierModule
+
+
+class WholeFileIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its final name and renames it.
+
+    Lightning's own way goes through the system's temporary folder; where that is another file system, a process that is
+    killed leaves half a file under the final name.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Save a checkpoint under a name, in whole or not at all.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        if "://" in str(path):  # a store of objects, which has no renaming and shows no half of one either
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        with write_bytes_atomically(Path(path)) as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # what torch makes of a disk that is full
+                raise OSError(first_line(error)) from error
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -38,6 +64,8 @@ class BestCheckpoint(ModelCheckpoint):
         """Take the run folder, unless one is given."""
         if self.dirpath is None:
             self.dirpath = str(run_files(trainer))
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = WholeFileIO()
         super().setup(trainer, pl_module, stage)
 
     @property

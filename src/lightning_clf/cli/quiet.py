@@ -15,12 +15,13 @@ _FALSE_ALARMS = (
     "The '.*_dataloader' does not have many workers",  # rows are encoded beforehand, and collating them is cheap
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch
 )
-_ADVERTISEMENT = "litlogger"
+# an advertisement, and what no user acts upon
+_IDLE_TALK = ("litlogger", "TPU available: False", "Loading `train_dataloader` to estimate")
 
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Write a warning in one line; hold back those that are untrue of this command's runs, and advertisements."""
+    """Write a warning in one line; hold back those that are untrue of this command's runs, and idle talk."""
     logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     logger.addFilter(_is_news)
     try:
@@ -38,4 +39,5 @@ def _show(message: Warning | str, *details: Any, **more: Any) -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    return _ADVERTISEMENT not in record.getMessage()
+    message = record.getMessage()
+    return not any(talk in message for talk in _IDLE_TALK)

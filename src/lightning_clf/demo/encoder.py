@@ -19,6 +19,8 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.trainers import WordPieceTrainer
 from transformers import BertConfig, BertModel, BertTokenizer
 
+from lightning_clf.network import quiet_transformers
+
 _SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 _POSITIONS = 256
 
@@ -100,6 +102,7 @@ def write_encoder(tokenizer: BertTokenizer, model: BertModel, folder: str | Path
     target.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target, prefix=".partial-") as partial:
         tokenizer.save_pretrained(partial)
-        model.save_pretrained(partial)
+        with quiet_transformers():
+            model.save_pretrained(partial)
         for file in sorted(Path(partial).iterdir()):
             shutil.move(file, target / file.name)
