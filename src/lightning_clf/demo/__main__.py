@@ -43,9 +43,8 @@ def make(output: Path, seed: int) -> None:
     unseen = sum(row.unseen for row in rows["test"])
     new = {text for row in rows["test"] for text in entity_strings(row)}
     new -= {text for row in rows["train"] for text in entity_strings(row)}
-    print(
-        f"  {unseen:,} test sentences ({unseen / len(rows['test']):.0%}) are unseen: pattern and names are none of train's"
-    )
+    share = f"{unseen / len(rows['test']):.0%}"
+    print(f"  {unseen:,} test sentences ({share}) are unseen: train has neither their pattern nor their names")
     print(f"  {len(new):,} entity strings of test do not occur in train")
     size = f"{encoder.config.num_hidden_layers} layers of {encoder.config.hidden_size}"
     print(f"{output / 'encoder'}: untrained BERT, {size}, {encoder.num_parameters():,} parameters")
