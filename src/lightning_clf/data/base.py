@@ -58,7 +58,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         revision: On the hub, a branch, tag or commit. `None` is the newest.
         format: The format of the files, for suffixes that do not tell it. `None` goes by the suffix.
         splits: What `train`, `val` and `test` are called in a folder or on the hub, where it is something else.
-        labels: The label names in the model's order. `None` takes those of the data: the hub's, else train's, sorted.
+        labels: The label names in the model's order, for spans the entity types; numbers in the data are then positions
+            in it. `None` takes those of the data: the hub's, else train's, sorted.
         max_length: The window in subwords. `None` is a trained model's own, else 128, which holds most sentences. Cost
             grows with it, and what it cuts is reported.
         batch_size: Examples a training step and process. 32 is what fine-tuning recipes start from.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_clf.data.base import BaseDataModule
-from lightning_clf.data.readers import Format
 from lightning_clf.data.rows import first_row, pick_column
 from lightning_clf.data.sources import Source
 from lightning_clf.data.text_rows import TextKind, TextRows
@@ -43,23 +41,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         label_separator: For `multi`, what stands between labels in a cell of a CSV file, such as `|`.
         score_range: For `score`, the lowest and the highest value. It has no default, since the data show it only by
             luck, and predictions are scaled to it.
-        subset: On the hub, the configuration, of data sets that have several.
-        revision: On the hub, a branch, tag or commit. `None` is the newest.
-        format: The format of the files, for suffixes that do not tell it. `None` goes by the suffix.
-        splits: What `train`, `val` and `test` are called in a folder or on the hub, where it is something else.
-        labels: The label names in the model's order; numbers in the data are then positions in it. `None` takes those
-            of the data: the hub's, else train's, sorted.
-        max_length: The window in subwords. `None` is a trained model's own, else 128, which holds most sentences. Cost
-            grows with it, and what it cuts is reported.
-        batch_size: Texts a training step and process. 32 is what fine-tuning recipes start from.
-        eval_batch_size: Texts a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
-        group_by_length: Whether training batches are made of texts of about the same length, so that little is padded.
-            Which texts meet still changes every epoch. Off, any texts meet, and steps take longer.
-        num_workers: Processes that collate. 0 because rows are encoded beforehand and collation is cheap.
-        val_fraction: How much of train becomes the dev split where there is none.
-        seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
-        drop_duplicates: Whether rows of train that repeat an earlier one, text and label, are left out.
-        cache_dir: Where encoded splits are kept. `None` is $LIGHTNING_CLF_CACHE, else ~/.cache/lightning_clf.
+        **options: What `BaseDataModule` takes.
 
     Raises:
         InputError: If an argument is out of range, or the source is not there.
@@ -81,38 +63,9 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         label_columns: list[str] | None = None,
         label_separator: str | None = None,
         score_range: tuple[float, float] | None = None,
-        subset: str | None = None,
-        revision: str | None = None,
-        format: Format | None = None,
-        splits: dict[str, str] | None = None,
-        labels: list[str] | None = None,
-        max_length: int | None = None,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        group_by_length: bool = True,
-        num_workers: int = 0,
-        val_fraction: float = 0.1,
-        seed: int = 0,
-        drop_duplicates: bool = False,
-        cache_dir: str | Path | None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            source,
-            subset=subset,
-            revision=revision,
-            format=format,
-            splits=splits,
-            labels=labels,
-            max_length=max_length,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            group_by_length=group_by_length,
-            num_workers=num_workers,
-            val_fraction=val_fraction,
-            seed=seed,
-            drop_duplicates=drop_duplicates,
-            cache_dir=cache_dir,
-        )
+        super().__init__(source, **options)
         self.kind: TextKind = kind or self.kinds[0]
         self.text_column = text_column
         self.text_pair_column = text_pair_column
