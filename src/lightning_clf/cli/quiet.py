@@ -12,6 +12,7 @@ from typing import Any
 _FALSE_ALARMS = (
     "Experiment logs directory .* exists and is not empty",  # ours: the run folder has held the configuration already
     "Checkpoint directory .* exists and is not empty",  # the same
+    "You're resuming from a checkpoint that ended before the epoch ended",  # the datamodule knows where it stands
     "The '.*_dataloader' does not have many workers",  # rows are encoded beforehand, and collating them is cheap
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch
 )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from datasets import Dataset
@@ -119,6 +119,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         self._source = source
         self._options = SourceOptions(subset, revision, format, splits, self.split_names, self.fallback_format)
         self._prepared: PreparedSplits | None = None
+        self._start = (0, 0)
+        self._resumed_order: int | None = None
 
     @abstractmethod
     def _find_row_format(self) -> R:
@@ -221,11 +223,37 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def setup(self, stage: str | None = None) -> None:
         """Open what `prepare_data` wrote, and hold out a dev split if there is none."""
+        self._start, self._resumed_order = (0, 0), None  # a checkpoint that is gone on from is read after this
         prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)
         if "val" not in self.splits and "train" in self.splits:
             prepared.hold_out(self.val_fraction, self.seed)
         self._prepared = prepared
         prepared.report_truncated()
+
+    def _order(self) -> int:
+        """Which order train is in: that of the run that is gone on from, else that of the seeds."""
+        if self._resumed_order is not None:
+            return self._resumed_order
+        # what Lightning's own sampler does: another global seed is another order
+        return self.seed + int(os.environ.get("PL_GLOBAL_SEED", "0"))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where training stands: the order of its rows, the epoch, and how many of its batches were taken."""
+        if self.trainer is None:
+            return {}
+        loop: Any = self.trainer.fit_loop
+        epoch, taken = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current.processed
+        state = {"order": self._order(), "epoch": epoch.processed, "batches": 0}
+        if epoch.processed < epoch.started:  # not between two epochs
+            at_end = taken >= loop.max_batches
+            state |= {"epoch": epoch.processed + at_end, "batches": 0 if at_end else taken}
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Begin training where `state_dict` says."""
+        if state_dict:
+            self._resumed_order = state_dict["order"]
+            self._start = (state_dict["epoch"], state_dict["batches"])
 
     def _rows_of(self, name: str) -> Dataset:
         if self._prepared is None:
@@ -253,10 +281,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the train split."""
         rows = self._rows_of("train")
-        # what Lightning's own sampler does: another global seed is another order
-        seed = self.seed + int(os.environ.get("PL_GLOBAL_SEED", "0"))
         lengths = token_lengths(rows) if self.group_by_length else None
-        batches = TrainBatches(len(rows), self.batch_size, *self._place(), seed, lengths)
+        batches = TrainBatches(len(rows), self.batch_size, *self._place(), self._order(), lengths, self._start)
         return self._loader(rows, self.batch_size, batches)
 
     def val_dataloader(self) -> BatchLoader:
@@ -284,4 +310,6 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
+            # of its own, so that making a loader draws nothing from what dropout draws from
+            generator=torch.Generator().manual_seed(self.seed),
         )

@@ -70,17 +70,33 @@ class TrainBatches(DistributedSampler[Any]):
         seed: Which order.
         lengths: How long each row is, where rows of about the same length are to share a batch: rows are shuffled,
             sorted within pools of 50 batches, and the batches shuffled again.
+        start: The epoch to begin with, and how many of its batches an earlier part of the run has taken.
     """
 
     def __init__(
-        self, count: int, batch_size: int, num_replicas: int, rank: int, seed: int, lengths: Numbers | None = None
+        self,
+        count: int,
+        batch_size: int,
+        num_replicas: int,
+        rank: int,
+        seed: int,
+        lengths: Numbers | None = None,
+        start: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__(range(count), num_replicas, rank, seed=seed)  # type: ignore[arg-type]
         self.batch_size = batch_size
         self.lengths = lengths
+        self.start = start
+        # Lightning says which epoch it is only after a loader's workers have asked for their first batches
+        self.set_epoch(start[0])
 
     def __iter__(self) -> Iterator[list[int]]:
-        """The batches of this process."""
+        """The batches of this process, but for those that were taken before."""
+        # a generator: what is iterated over is made when the first batch is asked for, and the epoch known by then
+        epoch, taken = self.start
+        yield from self._batches()[taken if self.epoch == epoch else 0 :]
+
+    def _batches(self) -> list[list[int]]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
         # total_size is the count, made a multiple of the processes by repeating the first rows
         order = np.resize(torch.randperm(len(self.dataset), generator=generator).numpy(), self.total_size)  # type: ignore[arg-type]
@@ -92,10 +108,10 @@ class TrainBatches(DistributedSampler[Any]):
         batches = _cut(order, whole)
         if self.lengths is not None:
             batches = [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]
-        return iter([batch[self.rank :: self.num_replicas].tolist() for batch in batches])
+        return [batch[self.rank :: self.num_replicas].tolist() for batch in batches]
 
     def __len__(self) -> int:
-        """How many batches they are, on every process."""
+        """How many batches an epoch has, on every process, those that were taken before included."""
         return -(-self.num_samples // self.batch_size)
 
 

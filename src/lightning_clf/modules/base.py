@@ -32,6 +32,7 @@ from lightning_clf.modules.checks import (
 )
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.loading import check_checkpoint, load_module
+from lightning_clf.modules.randomness import States, random_states, set_random_state
 from lightning_clf.modules.stage import ScoredModule
 from lightning_clf.network import Network
 
@@ -106,6 +107,7 @@ class ClassifierModule(Component, ScoredModule):
         self.columns: dict[str, str] = {}
         self._tokenizer: Tokenizer | None = None
         self._gradient_mean = GradientMean()
+        self._random_states: States = []
 
     # ------------------------------------------------------------------ what a subclass says
 
@@ -190,6 +192,11 @@ class ClassifierModule(Component, ScoredModule):
             self.stage_scores(stage).update(terms, prediction, batch.require_targets())
         return terms
 
+    def on_train_start(self) -> None:
+        """Go on with the random numbers of the checkpoint that the Trainer goes on from."""
+        set_random_state(self.trainer, self._random_states)
+        self._random_states = []
+
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One forward pass; returns the sum of the losses, which `on_before_optimizer_step` turns into a mean."""
         with cheap_dropout(self.device):
@@ -238,6 +245,8 @@ class ClassifierModule(Component, ScoredModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add all that loading needs: the module's own arguments, encoder configuration, tokenizer, labels."""
         checkpoint[SECTION] = {"format": FORMAT, "module": self.spec(), "artefact": self.artefact.describe()}
+        if self._trainer is not None:
+            checkpoint[SECTION]["random"] = random_states(self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Build from the checkpoint alone, if nothing is built yet.
@@ -247,6 +256,7 @@ class ClassifierModule(Component, ScoredModule):
         """
         if hasattr(self, "network"):
             check_checkpoint(self, checkpoint)
+            self._random_states = checkpoint[SECTION].get("random", [])
             return
         artefact = Artefact.from_description(check_format(checkpoint)["artefact"])
         self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
