@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -20,6 +19,7 @@ from lightning_clf.data import cache
 from lightning_clf.data.batching import BatchRows, EvalBatches, TrainBatches, token_lengths
 from lightning_clf.data.checks import check_fraction, check_number, check_split, count_labels
 from lightning_clf.data.encoded import Encoding
+from lightning_clf.data.position import Position
 from lightning_clf.data.prepared import PreparedSplits
 from lightning_clf.data.readers import Format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError
@@ -119,8 +119,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         self._source = source
         self._options = SourceOptions(subset, revision, format, splits, self.split_names, self.fallback_format)
         self._prepared: PreparedSplits | None = None
-        self._start = (0, 0)
-        self._resumed_order: int | None = None
+        self._position = Position.first(seed)
 
     @abstractmethod
     def _find_row_format(self) -> R:
@@ -223,37 +222,21 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def setup(self, stage: str | None = None) -> None:
         """Open what `prepare_data` wrote, and hold out a dev split if there is none."""
-        self._start, self._resumed_order = (0, 0), None  # a checkpoint that is gone on from is read after this
+        self._position = Position.first(self.seed)  # a checkpoint that is gone on from is read after this
         prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)
         if "val" not in self.splits and "train" in self.splits:
             prepared.hold_out(self.val_fraction, self.seed)
         self._prepared = prepared
         prepared.report_truncated()
 
-    def _order(self) -> int:
-        """Which order train is in: that of the run that is gone on from, else that of the seeds."""
-        if self._resumed_order is not None:
-            return self._resumed_order
-        # what Lightning's own sampler does: another global seed is another order
-        return self.seed + int(os.environ.get("PL_GLOBAL_SEED", "0"))
-
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands: the order of its rows, the epoch, and how many of its batches were taken."""
-        if self.trainer is None:
-            return {}
-        loop: Any = self.trainer.fit_loop
-        epoch, taken = loop.epoch_progress.current, loop.epoch_loop.batch_progress.current.processed
-        state = {"order": self._order(), "epoch": epoch.processed, "batches": 0}
-        if epoch.processed < epoch.started:  # not between two epochs
-            at_end = taken >= loop.max_batches
-            state |= {"epoch": epoch.processed + at_end, "batches": 0 if at_end else taken}
-        return state
+        """Where training stands."""
+        return asdict(Position.of(self.trainer, self._position.order)) if self.trainer is not None else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Begin training where `state_dict` says."""
         if state_dict:
-            self._resumed_order = state_dict["order"]
-            self._start = (state_dict["epoch"], state_dict["batches"])
+            self._position = Position(**state_dict)
 
     def _rows_of(self, name: str) -> Dataset:
         if self._prepared is None:
@@ -282,7 +265,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         """Shuffled batches of the train split."""
         rows = self._rows_of("train")
         lengths = token_lengths(rows) if self.group_by_length else None
-        batches = TrainBatches(len(rows), self.batch_size, *self._place(), self._order(), lengths, self._start)
+        place = self._position
+        start = (place.epoch, place.batches)
+        batches = TrainBatches(len(rows), self.batch_size, *self._place(), place.order, lengths, start)
         return self._loader(rows, self.batch_size, batches)
 
     def val_dataloader(self) -> BatchLoader:
