@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from lightning_clf.artefact import read_checkpoint
@@ -141,6 +142,12 @@ class BestCheckpoint(ModelCheckpoint):
                 f"checkpoint {filepath} cannot be written ({error.strerror or error}): free space, or set "
                 "trainer.default_root_dir to another folder"
             ) from error
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save `last.ckpt` where a scheduler stops the run between two steps."""
+        super().on_exception(trainer, pl_module, exception)
+        if isinstance(exception, SIGTERMException) and trainer.training:
+            trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the best epoch's weights back, and say which it was."""

@@ -13,6 +13,8 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # imported whole, so that a short class name in a configuration finds them
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
@@ -25,6 +27,7 @@ from lightning_clf.data import BaseDataModule
 from lightning_clf.errors import InputError
 from lightning_clf.modules import ClassifierModule
 
+_STOPPED = 128 + 15  # what a shell makes of a process that SIGTERM ended
 _LOGGERS = (TensorBoardLogger, CSVLogger)
 _COMMANDS = ("fit", "validate", "test")
 _SECTIONS: dict[str, type] = {"model": ClassifierModule, "data": BaseDataModule}
@@ -181,6 +184,12 @@ class TrainingCLI(LightningCLI):
         except InputError:
             discard_unused(self.folder)
             raise
+        except SIGTERMException as stop:
+            last = self.folder / "last.ckpt"
+            rank_zero_info(
+                f"stopped by SIGTERM; to go on, add --ckpt_path {last}" if last.is_file() else "stopped by SIGTERM"
+            )
+            raise SystemExit(_STOPPED) from stop
         except (ValueError, ZeroDivisionError, OverflowError) as error:
             # Lightning looks at some keys only once it has the data
             if self.trainer.global_step or not _is_of_lightning(error):
