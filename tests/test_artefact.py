@@ -212,3 +212,10 @@ def test_weights_that_are_not_all_there_are_refused_rather_than_made_up(damage, 
     message = complaint(lambda: load_artefact(tmp_path / "best"))
     assert message.startswith(f"export folder {tmp_path / 'best'} is damaged (")
     assert "tensors are missing or of another shape, such as " in message
+
+
+def test_an_export_may_be_read_by_whom_new_files_may_be(artefact, tmp_path):
+    artefact.save(tmp_path / "best")
+    (tmp_path / "new").touch()
+    allowed = (tmp_path / "new").stat().st_mode
+    assert {path.stat().st_mode for path in (tmp_path / "best").iterdir()} == {allowed}

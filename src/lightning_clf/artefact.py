@@ -114,6 +114,9 @@ class Artefact:
         _save_tokenizer(self.tokenizer, folder)
         sidecar = json.dumps(self._own_part(), indent=2, ensure_ascii=False)
         (folder / _SIDECAR).write_text(sidecar + "\n", encoding="utf-8")
+        allowed = 0o666 & ~_umask()
+        for file in folder.iterdir():  # safetensors writes files that nobody else may read
+            file.chmod(allowed)
 
 
 def load_artefact(path: str | Path) -> Artefact:
@@ -230,6 +233,13 @@ def load_weights(module: nn.Module, weights: dict[str, Tensor], path: str | Path
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise InputError(f"{path} does not hold the weights its own description asks for: {detail}") from error
+
+
+def _umask() -> int:
+    """What new files keep from others; the system tells it only to who sets it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def _replace(new: Path, final: Path) -> None:

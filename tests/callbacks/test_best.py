@@ -143,7 +143,10 @@ def test_a_metric_that_is_better_lower_needs_its_mode(encoders, tmp_path):
             module, make_data("single")
         )
 
-    assert complaint(run) == "model.monitor 'val/loss' is the better the lower it is: set checkpoint.mode to min"
+    assert (
+        complaint(run)
+        == "model.monitor 'val/loss' is the better the lower it is: set checkpoint.mode and early_stopping.mode to min"
+    )
     run(mode="min")
     assert (tmp_path / "best.ckpt").is_file()
 
@@ -206,7 +209,8 @@ def test_a_best_whose_export_was_lost_is_exported_at_the_end(left, encoders, tmp
 def test_a_mode_that_would_keep_the_worst_is_refused(encoders, tmp_path):
     trainer = make_trainer(tmp_path, enable_checkpointing=True, callbacks=[BestCheckpoint(mode="min")])
     message = complaint(lambda: trainer.fit(make_module("single", encoders("bert")), make_data("single")))
-    assert message == "model.monitor 'val/f1_macro' is the better the higher it is: set checkpoint.mode to max"
+    assert message.startswith("model.monitor 'val/f1_macro' is the better the higher it is: set ")
+    assert message.endswith("checkpoint.mode and early_stopping.mode to max")
 
 
 def test_a_checkpoint_that_finds_no_room_leaves_the_old_one(encoders, tmp_path):

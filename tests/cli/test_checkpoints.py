@@ -134,3 +134,19 @@ def test_testing_leaves_the_run_as_it_was(command, run_copy, tmp_path):
         "test_confusion.csv",
         "test_confusion.json",
     }
+
+
+def test_nothing_left_to_train_is_refused_before_anything_is_touched(complaint, run_copy):
+    run = run_copy("single")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    message = complaint("fit", "--ckpt_path", run / "last.ckpt")
+    says(message, "last.ckpt has 1 epochs behind it", "trainer.max_epochs is 1", "set it above 1")
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_the_configuration_of_an_earlier_part_is_kept(command, run_copy):
+    run = run_copy("single")
+    before = (run / "config.yaml").read_text()
+    assert command("fit", "--ckpt_path", run / "last.ckpt", "--trainer.max_epochs", 2).code == 0
+    assert (run / "config.part1.yaml").read_text() == before
+    assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_epochs"] == 2

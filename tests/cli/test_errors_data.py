@@ -175,3 +175,12 @@ def test_empty_texts_are_kept_and_counted(command, fit_words, tmp_path):
     code, _, err = command(*fit_words("single", folder))
     assert code == 0
     assert f"warning: {folder}/train.jsonl: 2 of 10 rows have an empty text; they are kept" in err.splitlines()
+
+
+def test_label_that_a_known_corpus_does_not_have_names_the_class_that_takes_any(complaint, tmp_path, encoders):
+    rows = [{"tokens": ["Ford"], "tags": ["B-PROD"]}]
+    source = write_rows(tmp_path / "data", rows)
+    message = complaint("fit", "--config", "ner.yaml", f"--data.source={source}", "--model.encoder", encoders("bert"))
+    says(
+        message, "label 'PROD'", "line 1", "CoNLL2003DataModule's (PER, ORG, LOC, MISC)", "take --data TokenDataModule"
+    )

@@ -140,7 +140,7 @@ class TestSingle:
     def test_line_numbers(self, tmp_path: Path) -> None:
         write(tmp_path, train__jsonl=GOOD, dev__csv='text,label\n"a\nb",bad\nc,x\n')
         message = complaint(lambda: ready(SequenceDataModule(tmp_path)))
-        assert f"label 'x' ({tmp_path}/dev.csv line 4) is not in train" in message
+        assert f"label 'x' ({tmp_path}/dev.csv line 4) is not in train nor data.labels" in message
 
 
 class TestMulti:

@@ -19,6 +19,7 @@ from lightning_clf.callbacks.folder import run_files
 from lightning_clf.callbacks.monitor import watched
 from lightning_clf.errors import InputError, first_line
 from lightning_clf.files import write_bytes_atomically
+from lightning_clf.heads import ArchitectureHead
 from lightning_clf.modules.base import ClassifierModule
 
 
@@ -52,7 +53,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     Args:
         mode: Whether more is better: `max` for every metric a module is judged by, `min` for a loss.
-        export: Whether each best is also written as a folder that `transformers` loads.
+        export: Whether each best is also written as a folder, which plain `transformers` loads if the head is the
+            architecture's own.
     """
 
     def __init__(self, mode: Literal["max", "min"] = "max", export: bool = True) -> None:
@@ -100,7 +102,7 @@ class BestCheckpoint(ModelCheckpoint):
         Raises:
             InputError: If `mode` is not the metric's.
         """
-        self.monitor = watched(pl_module, self.mode, "checkpoint.mode")
+        self.monitor = watched(pl_module, self.mode)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, and export if this epoch is the best so far.
@@ -151,6 +153,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the best epoch's weights back, and say which it was."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning gives it to every Trainer
+            return
         if not self.best_model_path or not Path(self.best_model_path).is_file():
             rank_zero_warn(
                 "no epoch was validated, so that none is the best: there is no best.ckpt and no export. Give dev data, "
@@ -165,6 +169,11 @@ class BestCheckpoint(ModelCheckpoint):
             f"best: {self.monitor} {self.best_model_score:.4f} in epoch {checkpoint['epoch']}, kept in "
             f"{self.best_model_path}" + (f" and exported to {self.export_folder}" if self.export else "")
         )
+        head = cast(ClassifierModule, pl_module).network.head
+        if self.export and not isinstance(head, ArchitectureHead):
+            rank_zero_info(
+                f"lightning-clf reads this export; plain transformers would read it without its {type(head).__name__}"
+            )
 
     @property
     def export_folder(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_clf.callbacks.monitor import watched
 from lightning_clf.errors import InputError
@@ -53,4 +54,13 @@ class TaskEarlyStopping(EarlyStopping):
             InputError: If `mode` is not the metric's.
         """
         if self.patience < _NEVER:
-            self.monitor = watched(pl_module, self.mode, "early_stopping.mode")
+            self.monitor = watched(pl_module, self.mode)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say that, and why, the fit ended before its last epoch."""
+        super().on_train_end(trainer, pl_module)
+        if self.stopped_epoch:
+            rank_zero_info(
+                f"stopped early, after epoch {self.stopped_epoch}: {self.monitor} has not been better than "
+                f"{self.best_score:.4f} for {self.wait_count} validations (early_stopping.patience)"
+            )

@@ -7,17 +7,17 @@ from lightning.pytorch import LightningModule
 from lightning_clf.errors import InputError
 from lightning_clf.modules.base import ClassifierModule
 
+_KEYS = "checkpoint.mode and early_stopping.mode"
 _LOWER_IS_BETTER = ("loss", "hamming_loss", "mse", "ece")
 _HIGHER_IS_BETTER = ("accuracy", "f1", "precision", "recall", "entity", "auroc", "average", "pearson", "spearman")
 
 
-def watched(module: LightningModule, mode: str, key: str) -> str:
+def watched(module: LightningModule, mode: str) -> str:
     """The name of the module's `monitor`, once the module knows its labels.
 
     Args:
         module: The module that is trained.
         mode: Which way is better, `max` or `min`, by the configuration.
-        key: The configuration's key for that.
 
     Raises:
         InputError: If the module is not of this library, or lower is better and the mode says otherwise.
@@ -26,7 +26,7 @@ def watched(module: LightningModule, mode: str, key: str) -> str:
         raise InputError(f"{type(module).__name__} is not a ClassifierModule: use Lightning's own callbacks with it")
     name = module.monitor.removeprefix("val/")
     if mode == "min" and name.partition("/")[0].partition("_")[0] in _HIGHER_IS_BETTER:
-        raise InputError(f"model.monitor {module.monitor!r} is the better the higher it is: set {key} to max")
+        raise InputError(f"model.monitor {module.monitor!r} is the better the higher it is: set {_KEYS} to max")
     if mode == "max" and name in _LOWER_IS_BETTER:
-        raise InputError(f"model.monitor {module.monitor!r} is the better the lower it is: set {key} to min")
+        raise InputError(f"model.monitor {module.monitor!r} is the better the lower it is: set {_KEYS} to min")
     return module.monitor

@@ -28,6 +28,20 @@ def module_from_checkpoint(path: str, described: ClassifierModule | None, given:
     return ClassifierModule.load_from_checkpoint(path)
 
 
+def check_epochs_left(path: str, max_epochs: int | None) -> None:
+    """Hold the epochs behind a checkpoint against those that are asked for.
+
+    Raises:
+        InputError: If there is none left to train, so that nothing would be done but files written over.
+    """
+    positions = [value for value in read_checkpoint(path).values() if isinstance(value, dict) and "epoch" in value]
+    done = max((int(position["epoch"]) for position in positions if "order" in position), default=0)
+    if max_epochs is not None and 0 <= max_epochs <= done:
+        raise InputError(
+            f"checkpoint {path} has {done} epochs behind it, trainer.max_epochs is {max_epochs}: set it above {done}"
+        )
+
+
 def _compare(stored: Spec, described: Spec, given: Iterable[str], path: str) -> None:
     if described["class_path"] != stored["class_path"]:
         raise InputError(

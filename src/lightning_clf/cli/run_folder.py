@@ -38,8 +38,6 @@ def run_folder(command: str, root: str, checkpoint: str | None) -> Path:
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()
-        if command == "fit":
-            _keep_metrics(folder)
     except OSError as error:
         raise InputError(
             f"output folder {folder} cannot be written ({error.strerror}): set trainer.default_root_dir to another"
@@ -93,9 +91,8 @@ def _claim(root: Path) -> Path:
     raise AssertionError("there is always another number")
 
 
-def _keep_metrics(folder: Path) -> None:
-    """Move an earlier part's `metrics.csv` aside: Lightning's CSV logger deletes what it finds."""
-    metrics = folder / "metrics.csv"
-    if metrics.is_file():
-        parts = (folder / f"metrics.part{number}.csv" for number in itertools.count(1))
-        metrics.rename(next(part for part in parts if not part.exists()))
+def keep_part(file: Path) -> None:
+    """Move aside what an earlier part of a run wrote and the next is about to write over."""
+    if file.is_file():
+        parts = (file.with_name(f"{file.stem}.part{number}{file.suffix}") for number in itertools.count(1))
+        file.rename(next(part for part in parts if not part.exists()))

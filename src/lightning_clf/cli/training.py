@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -20,15 +22,15 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
 from lightning_clf.cli.configs import default_to_run, resolve_configs, where
 from lightning_clf.cli.messages import classless, explain, one_line, unwrapped
-from lightning_clf.cli.resume import module_from_checkpoint
-from lightning_clf.cli.run_folder import discard_unused, release, run_folder
+from lightning_clf.cli.resume import check_epochs_left, module_from_checkpoint
+from lightning_clf.cli.run_folder import discard_unused, keep_part, release, run_folder
 from lightning_clf.cli.suggestions import class_keys
 from lightning_clf.data import BaseDataModule
 from lightning_clf.errors import InputError
 from lightning_clf.modules import ClassifierModule
 
-_STOPPED = 128 + 15  # what a shell makes of a process that SIGTERM ended
-_LOGGERS = (TensorBoardLogger, CSVLogger)
+# what a shell makes of a process that SIGINT or SIGTERM ended
+_INTERRUPTED, _TERMINATED = 128 + 2, 128 + 15
 _COMMANDS = ("fit", "validate", "test")
 _SECTIONS: dict[str, type] = {"model": ClassifierModule, "data": BaseDataModule}
 _PARSER = {"exit_on_error": False}
@@ -73,6 +75,23 @@ def _is_of_lightning(error: Exception) -> bool:
     return bool(frames) and "lightning" in Path(frames[-1].filename).parts
 
 
+class RunCSVLogger(CSVLogger):
+    """Lightning's, but that what an earlier part of the run logged is kept: it deletes what it finds."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> ExperimentWriter:
+        """The file's writer, made when it is first asked for."""
+        if self._experiment is None:
+            keep_part(Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE)
+        writer: ExperimentWriter = super().experiment
+        return writer
+
+
+def _loggers(folder: Path) -> list[Logger]:
+    return [make(folder, name="", version="") for make in (TensorBoardLogger, RunCSVLogger)]
+
+
 class RunConfig(SaveConfigCallback):
     """Writes the run's configuration to its folder, without the checkpoint it goes on from: fit it, and it is anew."""
 
@@ -84,6 +103,8 @@ class RunConfig(SaveConfigCallback):
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write it, wherever a logger keeps its files."""
         path = Path(trainer.default_root_dir) / self.config_filename
+        rank_zero_info(f"run folder: {path.parent}")
+        keep_part(path)
         self.parser.save(self.config, path, skip_none=False, overwrite=True, multifile=self.multifile)
 
 
@@ -141,6 +162,8 @@ class TrainingCLI(LightningCLI):
         if checkpoint is not None:
             given = self.given.get("model.init_args")
             self.model = module_from_checkpoint(checkpoint, self.model, given.as_dict() if given else {})
+            if self.subcommand == "fit":
+                check_epochs_left(checkpoint, self._get(self.config_init, "trainer").max_epochs)
         self.trainer = self.instantiate_trainer()
 
     def _check_sections(self) -> None:
@@ -159,7 +182,7 @@ class TrainingCLI(LightningCLI):
         self.folder = folder = run_folder(command, settings.default_root_dir, checkpoint)
         if settings.logger in (None, True):
             # scores of a checkpoint are written by the class report; a CSV logger would replace those of its training
-            kwargs["logger"] = [make(folder, name="", version="") for make in _LOGGERS] if command == "fit" else False
+            kwargs["logger"] = _loggers(folder) if command == "fit" else False
         try:
             trainer = super().instantiate_trainer(default_root_dir=str(folder), **kwargs)
         except (ValueError, TypeError) as error:
@@ -184,12 +207,14 @@ class TrainingCLI(LightningCLI):
         except InputError:
             discard_unused(self.folder)
             raise
-        except SIGTERMException as stop:
-            last = self.folder / "last.ckpt"
-            rank_zero_info(
-                f"stopped by SIGTERM; to go on, add --ckpt_path {last}" if last.is_file() else "stopped by SIGTERM"
-            )
-            raise SystemExit(_STOPPED) from stop
+        except SystemExit as stop:
+            if isinstance(stop, SIGTERMException):
+                self._say_stopped("SIGTERM")
+                raise SystemExit(_TERMINATED) from stop
+            if isinstance(stop.__context__, KeyboardInterrupt):
+                self._say_stopped("Ctrl-C")
+                raise SystemExit(_INTERRUPTED) from stop
+            raise
         except (ValueError, ZeroDivisionError, OverflowError) as error:
             # Lightning looks at some keys only once it has the data
             if self.trainer.global_step or not _is_of_lightning(error):
@@ -198,6 +223,10 @@ class TrainingCLI(LightningCLI):
             raise InputError(f"trainer: {one_line(str(error))}") from error
         finally:
             release(self.folder)
+
+    def _say_stopped(self, by: str) -> None:
+        last = self.folder / "last.ckpt"
+        rank_zero_info(f"stopped by {by}" + (f"; to go on: fit --ckpt_path {last}" if last.is_file() else ""))
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)

@@ -212,13 +212,12 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             check_split(name, split, rows, summary, self.labels)
 
     def _explain(self, error: UnknownLabelError) -> InputError:
-        known = getattr(self._module(), "labels", None)
-        if known is not self.labels:
+        if getattr(self._module(), "labels", None) is self.labels:
+            return error.among(f"the model's, which data.labels are ({self.labels.shown})", "train anew")
+        if self._declared is not None or self.known_labels is None:
             return error
-        return InputError(
-            f"label {error.name!r} ({error.where}) is not one of the model's ({self.labels.shown}), which data.labels "
-            "are taken from: correct the row, or train anew"
-        )
+        any_labels = next(base.__name__ for base in type(self).__mro__ if not getattr(base, "known_labels", None))
+        return error.among(f"{type(self).__name__}'s ({self.labels.shown})", f"take --data {any_labels}")
 
     def setup(self, stage: str | None = None) -> None:
         """Open what `prepare_data` wrote, and hold out a dev split if there is none."""

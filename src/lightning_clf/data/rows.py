@@ -107,6 +107,10 @@ class UnknownLabelError(InputError):
         )
         self.name, self.where = name, where
 
+    def among(self, whose: str, remedy: str) -> InputError:
+        """The same, where it is known whose the labels are."""
+        return InputError(f"label {self.name!r} ({self.where}) is not one of {whose}: {remedy}, or correct the row")
+
 
 def read_text(row: Row, column: str, where: str, key: str) -> str:
     """A column of text.
