@@ -213,7 +213,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def _explain(self, error: UnknownLabelError) -> InputError:
         if getattr(self._module(), "labels", None) is self.labels:
-            return error.among(f"the model's, which data.labels are ({self.labels.shown})", "train anew")
+            return error.among(f"the model's ({self.labels.shown}), which data.labels are", "train anew")
         if self._declared is not None or self.known_labels is None:
             return error
         any_labels = next(base.__name__ for base in type(self).__mro__ if not getattr(base, "known_labels", None))
