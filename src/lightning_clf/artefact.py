@@ -27,7 +27,7 @@ from lightning_clf.encoding.tokenizer import Tokenizer
 from lightning_clf.errors import InputError, first_line
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
-from lightning_clf.network import Network, model_options, quiet_transformers
+from lightning_clf.network import Network, made_up, model_options, quiet_transformers
 
 SECTION = "lightning_clf"
 """The key under which a checkpoint holds all that loading needs besides the weights."""
@@ -129,7 +129,7 @@ def load_artefact(path: str | Path) -> Artefact:
     if path.is_dir():
         return _load_folder(path)
     checkpoint = read_checkpoint(path)
-    artefact = Artefact.from_description(check_format(checkpoint)["artefact"])
+    artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
     weights = {
         name.removeprefix("network."): tensor
         for name, tensor in checkpoint["state_dict"].items()
@@ -144,7 +144,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of this library, tensors and primitives only.
 
     Raises:
-        InputError: If there is no such file, it is cut off or damaged, or another program wrote it.
+        InputError: If there is no such file, it is cut off or damaged, or another program, or another version of this
+            one, wrote it.
     """
     path = Path(path)
     if not path.is_file():
@@ -160,22 +161,13 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f"checkpoint {path} is damaged or cut off: use another, such as last.ckpt") from error
     if not isinstance(checkpoint, dict) or SECTION not in checkpoint:
         raise InputError(f"checkpoint {path} was not written by lightning-clf: use one that `fit` wrote")
-    return checkpoint
-
-
-def check_format(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """This library's part of a checkpoint.
-
-    Raises:
-        InputError: If a later version wrote it, in another form.
-    """
-    section: dict[str, Any] = checkpoint[SECTION]
-    if section.get("format") != FORMAT:
+    found = checkpoint[SECTION].get("format")
+    if found != FORMAT:
         raise InputError(
-            f"the checkpoint has format {section.get('format')}, and this version of lightning-clf reads {FORMAT}: "
-            "use the version that wrote it"
+            f"checkpoint {path} has format {found}, and this version of lightning-clf reads {FORMAT}: use the version "
+            "that wrote it"
         )
-    return section
+    return checkpoint
 
 
 def _load_folder(folder: Path) -> Artefact:
@@ -214,22 +206,20 @@ def _encoder_weights(folder: Path, network: Network) -> dict[str, Tensor]:
             output_loading_info=True,
             **options,
         )
-    # transformers fills gaps with random numbers
-    random = sorted({*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])})
-    if random:
+    if random := made_up(loaded):
         raise ValueError(f"{len(random)} tensors are missing or of another shape, such as {random[0]}")
     state: dict[str, Tensor] = model.state_dict()
     return state
 
 
-def load_weights(module: nn.Module, weights: dict[str, Tensor], path: str | Path) -> None:
+def load_weights(module: nn.Module, weights: dict[str, Tensor], path: str | Path, *, strict: bool = True) -> None:
     """Load stored weights into the module their description made.
 
     Raises:
         InputError: If some are missing, too many or of another shape.
     """
     try:
-        module.load_state_dict(weights)
+        module.load_state_dict(weights, strict=strict)
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise InputError(f"{path} does not hold the weights its own description asks for: {detail}") from error

@@ -97,7 +97,7 @@ def import_class(path: str, base: type[C]) -> type[C]:
             subclass of `base`.
     """
     module_name, _, class_name = path.rpartition(".")
-    if _is_findable(module_name) and not is_known_module(module_name):
+    if is_foreign(module_name):
         raise InputError(
             f"the model needs {path!r}, which is not this library's and is not run unasked: if you trust it, add "
             f"--import {module_name} to the command, or import it in Python before"
@@ -113,14 +113,12 @@ def import_class(path: str, base: type[C]) -> type[C]:
     return cls
 
 
-def _is_findable(name: str) -> bool:
-    package = name.partition(".")[0]
+def is_foreign(module: str) -> bool:
+    """Whether importing a module would run code: it is there, is not this library's, and was not imported before."""
+    package = module.partition(".")[0]
+    if package == __name__.partition(".")[0] or module in sys.modules:
+        return False
     return package.isidentifier() and importlib.util.find_spec(package) is not None
-
-
-def is_known_module(name: str) -> bool:
-    """Whether importing a module runs nothing new: it is this library's, or was imported before."""
-    return name.partition(".")[0] == __name__.partition(".")[0] or name in sys.modules
 
 
 def _primitive(value: Any, where: str) -> Any:

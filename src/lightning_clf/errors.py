@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
+
 
 class InputError(Exception):
     """Something the user gave is wrong: a file, a row, a label, a key, a checkpoint.
@@ -15,3 +20,28 @@ class InputError(Exception):
 def first_line(error: BaseException) -> str:
     """What another library's error says first, short enough to be quoted in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def check_number(key: str, value: N, *, least: float = -inf, above: float = -inf, most: float = inf) -> N:
+    """Hold a number against its bounds.
+
+    Args:
+        key: What it is called, as a user writes it.
+        value: The number.
+        least: The lowest it may be.
+        above: What it must be above, in place of `least`.
+        most: The highest it may be.
+
+    Returns:
+        The number.
+
+    Raises:
+        InputError: If it is out of bounds, infinite or NaN.
+    """
+    if least <= value <= most and above < value < inf:
+        return value
+    if above > -inf:
+        remedy = f"a number above {above:g}"
+    else:
+        remedy = f"{least:g} or more" if most == inf else f"a number from {least:g} to {most:g}"
+    raise InputError(f"{key} is {value if isinstance(value, int) else format(value, 'g')}: give {remedy}")

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from lightning_clf.errors import InputError
+
+
+def counted(path: Path) -> Iterator[Path]:
+    """Names like this one, without an end: itself, then with `-2`, `-3` … behind it."""
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(f"{path.name}-{number}")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A name beside the final one, which takes its place at the end, or is gone."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):  # where the folder could not be made, this fails once more
+            temporary.unlink()
 
 
 @contextlib.contextmanager
@@ -19,17 +40,10 @@ def write_bytes_atomically(path: Path) -> Iterator[BinaryIO]:
         path: The final name. What stood there before stands until the new file is whole, even if the process is killed
             or the machine stops: both are on one file system, and the bytes are there before the name is.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with _replacing(path) as temporary, temporary.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
@@ -44,16 +58,11 @@ def write_atomically(path: Path) -> Iterator[TextIO]:
         InputError: If the file cannot be written or the disk is full.
     """
     straight = os.path.exists(path) and not os.path.isfile(path)
-    temporary = path if straight else path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="") as file:
+        with (
+            contextlib.nullcontext(path) if straight else _replacing(path) as target,
+            target.open("w", encoding="utf-8", newline="") as file,
+        ):
             yield file
-        if not straight:
-            temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}): choose another place") from error
-    finally:
-        if not straight:
-            with contextlib.suppress(OSError):  # where the folder could not be made, this fails once more
-                temporary.unlink()

@@ -168,19 +168,27 @@ def _configure(
 
 
 def _refuse_random(encoder: PreTrainedModel, loaded: dict[str, Any], name: str) -> None:
-    """Hold what was loaded against what the encoder is made of: transformers fills gaps with random numbers.
+    """Hold what was loaded against what the encoder is made of.
 
     A head may be new, and so may a pooler, which many encoders are saved without.
     """
     prefix = f"{encoder.base_model_prefix}."
     is_bare = not hasattr(encoder, encoder.base_model_prefix)
-    unmatched = {*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])}
-    random = sorted(key for key in unmatched if (is_bare or key.startswith(prefix)) and "pooler" not in key)
+    random = [key for key in made_up(loaded) if (is_bare or key.startswith(prefix)) and "pooler" not in key]
     if random:
         raise InputError(
             f"encoder {name!r} does not hold the weights its configuration asks for: {len(random)} tensors are missing "
             f"or of another shape, such as {random[0]}; correct encoder_options, or save the encoder again"
         )
+
+
+def made_up(loaded: dict[str, Any]) -> list[str]:
+    """The tensors that transformers filled with random numbers, since a file has none of the name and shape.
+
+    Args:
+        loaded: What `from_pretrained` says with `output_loading_info`.
+    """
+    return sorted({*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])})
 
 
 def model_options(head: Head, config: PretrainedConfig) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def test_name_that_is_taken_counts_up(tmp_path):
         (tmp_path / taken).mkdir()
         (tmp_path / taken / "file").touch()
     (tmp_path / "run-3").mkdir()
-    assert run_folder("fit", str(tmp_path / "run"), None) == tmp_path / "run-3"
+    assert run_folder(str(tmp_path / "run"), None) == tmp_path / "run-3"
 
 
 def test_fit_that_is_refused_leaves_its_name_free(command, complaint, fit_words, source, tmp_path):
@@ -77,7 +77,7 @@ def test_config_is_found_in_the_working_folder_before_the_shipped_ones(tmp_path,
 
 
 def test_runs_that_start_together_do_not_share_a_folder(tmp_path):
-    first, second = (run_folder("fit", str(tmp_path / "run"), None) for _ in range(2))
+    first, second = (run_folder(str(tmp_path / "run"), None) for _ in range(2))
     assert (first, second) == (tmp_path / "run", tmp_path / "run-2")
     (first / ".running").write_text("1")  # another process's
     (first / "metrics.csv").touch()

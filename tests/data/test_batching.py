@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DistributedSampler
 
 from lightning_clf.data.batching import BatchRows, EvalBatches, TrainBatches, token_lengths
+from lightning_clf.data.position import Position
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=60).map(np.array)
 SIZES = st.integers(1, 9)
@@ -25,7 +26,7 @@ def test_evaluation_sees_every_row_once(lengths, size, ranks):
 @given(LENGTHS, SIZES, RANKS, st.booleans())
 def test_training_covers_the_rows_in_equal_parts(lengths, size, ranks, grouped):
     given_lengths = lengths if grouped else None
-    parts = [TrainBatches(len(lengths), size, ranks, rank, 0, given_lengths) for rank in range(ranks)]
+    parts = [TrainBatches(len(lengths), size, ranks, rank, Position(0), given_lengths) for rank in range(ranks)]
     steps = [list(part) for part in parts]
     assert {len(part) for part in parts} == {len(step) for step in steps}
     # in one step every process has as many rows as any other
@@ -42,7 +43,7 @@ def test_order_follows_from_seed_and_epoch(grouped):
     lengths = np.arange(50) % 7
 
     def order(seed, epoch):
-        sampler = TrainBatches(50, 4, 1, 0, seed, lengths if grouped else None)
+        sampler = TrainBatches(50, 4, 1, 0, Position(seed), lengths if grouped else None)
         sampler.set_epoch(epoch)
         return list(sampler)
 
@@ -58,7 +59,7 @@ def padded(lengths, batches):
 
 def test_grouping_pads_little_and_mixes_long_and_short_batches():
     lengths = np.random.default_rng(0).geometric(0.05, 6000)
-    plain, grouped = (list(TrainBatches(6000, 16, 2, 0, 0, some)) for some in (None, lengths))
+    plain, grouped = (list(TrainBatches(6000, 16, 2, 0, Position(0), some)) for some in (None, lengths))
     assert padded(lengths, grouped) < 1.1 * lengths[np.concatenate(grouped)].sum()
     assert padded(lengths, plain) > 2 * lengths[np.concatenate(plain)].sum()
     longest = np.array([lengths[batch].max() for batch in grouped])
@@ -68,7 +69,7 @@ def test_grouping_pads_little_and_mixes_long_and_short_batches():
 
 def test_processes_have_steps_of_about_the_same_cost():
     lengths = np.random.default_rng(1).geometric(0.05, 4000)
-    first, second = (list(TrainBatches(4000, 16, 2, rank, 0, lengths)) for rank in range(2))
+    first, second = (list(TrainBatches(4000, 16, 2, rank, Position(0), lengths)) for rank in range(2))
     ratios = [lengths[a].max() / lengths[b].max() for a, b in zip(first, second, strict=True)]
     assert np.median(np.abs(np.log(ratios))) < 0.02
 
@@ -92,4 +93,14 @@ def test_lengths_and_rows_are_those_of_the_selected_rows():
 
 def test_lightning_leaves_them_alone():
     assert isinstance(EvalBatches(np.ones(3, int), 2, 2, 0), DistributedSampler)
-    assert isinstance(TrainBatches(3, 2, 2, 0, 0), DistributedSampler)
+    assert isinstance(TrainBatches(3, 2, 2, 0, Position(0)), DistributedSampler)
+
+
+def test_a_run_that_goes_on_takes_the_rest_of_its_epoch_and_the_whole_of_the_next():
+    whole, rest = (TrainBatches(50, 4, 1, 0, position) for position in (Position(3), Position(3, epoch=2, batches=5)))
+    whole.set_epoch(2)
+    assert list(rest) == list(whole)[5:]
+    assert len(rest) == len(whole)
+    for sampler in (whole, rest):
+        sampler.set_epoch(3)
+    assert list(rest) == list(whole)

@@ -168,3 +168,14 @@ def test_a_class_that_is_gone(fitted, tmp_path):
     message = complaint(lambda: TokenClassifier.load_from_checkpoint(str(tmp_path / "gone.ckpt")))
     assert message.startswith("class 'gone.Module' cannot be imported")
     assert load_classifier(tmp_path / "gone.ckpt").predict(ROW[:1])  # prediction needs no module
+
+
+def test_a_checkpoint_of_another_version(fitted, tmp_path):
+    content = torch.load(fitted[1], weights_only=True)
+    content["lightning_clf"]["format"] = 2
+    torch.save(content, tmp_path / "later.ckpt")
+    for load in (TokenClassifier.load_from_checkpoint, load_classifier):
+        message = complaint(lambda load=load: load(str(tmp_path / "later.ckpt")))
+        assert message.endswith(
+            "has format 2, and this version of lightning-clf reads 1: use the version that wrote it"
+        )

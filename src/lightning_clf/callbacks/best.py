@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -17,33 +16,10 @@ from torch import Tensor
 from lightning_clf.artefact import read_checkpoint
 from lightning_clf.callbacks.folder import run_files
 from lightning_clf.callbacks.monitor import watched
-from lightning_clf.errors import InputError, first_line
-from lightning_clf.files import write_bytes_atomically
+from lightning_clf.callbacks.whole_files import WholeFileIO
+from lightning_clf.errors import InputError
 from lightning_clf.heads import ArchitectureHead
 from lightning_clf.modules.base import ClassifierModule
-
-
-class WholeFileIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its final name and renames it.
-
-    Lightning's own way goes through the system's temporary folder; where that is another file system, a process that is
-    killed leaves half a file under the final name.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Save a checkpoint under a name, in whole or not at all.
-
-        Raises:
-            OSError: If it cannot be written.
-        """
-        if "://" in str(path):  # a store of objects, which has no renaming and shows no half of one either
-            super().save_checkpoint(checkpoint, path, storage_options)
-            return
-        with write_bytes_atomically(Path(path)) as file:
-            try:
-                torch.save(checkpoint, file)
-            except RuntimeError as error:  # what torch makes of a disk that is full
-                raise OSError(first_line(error)) from error
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -149,7 +125,7 @@ class BestCheckpoint(ModelCheckpoint):
         """Save `last.ckpt` where a scheduler stops the run between two steps."""
         super().on_exception(trainer, pl_module, exception)
         if isinstance(exception, SIGTERMException) and trainer.training:
-            trainer.save_checkpoint(Path(str(self.dirpath)) / "last.ckpt")
+            self._save_checkpoint(trainer, str(Path(str(self.dirpath)) / "last.ckpt"))
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the best epoch's weights back, and say which it was."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 from collections.abc import Iterable, Sequence
 from math import isnan
@@ -14,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lightning_clf.callbacks.folder import run_files
-from lightning_clf.files import write_atomically
+from lightning_clf.files import counted, write_atomically
 from lightning_clf.metrics import ClassRow, MetricSet
 from lightning_clf.modules.base import ClassifierModule
 
@@ -54,47 +53,42 @@ class ClassReport(Callback):
         rows = metrics.per_class()
         print(_table(rows, {name: value for name, value in numbers.items() if name.count("/") == 1}))
         folder = Path(self.dirpath) if self.dirpath is not None else run_files(trainer)
-        prefix = unused_prefix(folder, stage, numbers)
-        write_report(folder, prefix, numbers, metrics)
-        print(f"written: {folder / prefix}_*.csv and .json")
+        print(f"written: {write_report(folder / stage, numbers, metrics)}_*.csv and .json")
 
 
-def unused_prefix(folder: Path, stage: str, numbers: dict[str, float]) -> str:
-    """What a report's files start with: the stage, or `stage-2` … where other numbers than these stand already."""
-    for number in itertools.count(1):
-        prefix = stage if number == 1 else f"{stage}-{number}"
-        file = folder / f"{prefix}_metrics.json"
-        if not file.is_file() or file.read_text(encoding="utf-8") == _json(_numbers(numbers)):
-            return prefix
-    raise AssertionError("there is always another number")
-
-
-def _numbers(numbers: dict[str, float]) -> dict[str, float | None]:
-    # JSON has no NaN: what a split leaves undefined is null
-    return {name: None if isnan(value) else value for name, value in numbers.items()}
-
-
-def write_report(folder: Path, stage: str, numbers: dict[str, float], metrics: MetricSet) -> None:
+def write_report(wanted: Path, numbers: dict[str, float], metrics: MetricSet) -> Path:
     """Write the report's files.
 
     Args:
-        folder: The run folder.
-        stage: What the files' names start with: the stage, with a number where it was reported before.
+        wanted: What the files' paths start with, but for a number where other scores than these stand already.
         numbers: Every metric by its name.
         metrics: The metrics, computed.
+
+    Returns:
+        What the files' paths start with.
     """
-    _write_json(folder / f"{stage}_metrics.json", _numbers(numbers))
+    # JSON has no NaN: what a split leaves undefined is null
+    scores = {name: None if isnan(value) else value for name, value in numbers.items()}
+    stage = next(path for path in counted(wanted) if _is_for(_file(path, "metrics.json"), scores))
+    _write_json(_file(stage, "metrics.json"), scores)
     rows = metrics.per_class()
     if rows:
-        _write_csv(folder / f"{stage}_classes.csv", ClassRow._fields, rows)
-        _write_json(folder / f"{stage}_classes.json", [row._asdict() for row in rows])
+        _write_csv(_file(stage, "classes.csv"), ClassRow._fields, rows)
+        _write_json(_file(stage, "classes.json"), [row._asdict() for row in rows])
     confusion = metrics.confusion()
     if confusion is not None:
         header, table = _confusion_table(confusion, [row.label for row in rows])
-        _write_csv(folder / f"{stage}_confusion.csv", header, table)
-        _write_json(
-            folder / f"{stage}_confusion.json", {"columns": header[1:], "rows": {row[0]: row[1:] for row in table}}
-        )
+        _write_csv(_file(stage, "confusion.csv"), header, table)
+        _write_json(_file(stage, "confusion.json"), {"columns": header[1:], "rows": {row[0]: row[1:] for row in table}})
+    return stage
+
+
+def _file(stage: Path, name: str) -> Path:
+    return stage.with_name(f"{stage.name}_{name}")
+
+
+def _is_for(file: Path, scores: dict[str, float | None]) -> bool:
+    return not file.is_file() or json.loads(file.read_text(encoding="utf-8")) == scores
 
 
 def _confusion_table(confusion: Tensor, names: list[str]) -> tuple[list[str], list[list[Any]]]:
@@ -128,8 +122,5 @@ def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]])
 
 def _write_json(path: Path, value: Any) -> None:
     with write_atomically(path) as file:
-        file.write(_json(value))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+        json.dump(value, file, indent=2, ensure_ascii=False)
+        file.write("\n")

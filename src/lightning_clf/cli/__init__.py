@@ -41,8 +41,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: The words after `lightning-clf`; `None` takes those of the process.
 
     Returns:
-        The exit code: 0 done, 2 bad input or configuration, 143 stopped by SIGTERM. What else goes wrong is raised, and
-        ends the process with 1.
+        The exit code: 0 done, 2 bad input or configuration, 130 stopped by Ctrl-C, 143 by SIGTERM. What else goes wrong
+        is raised, and ends the process with 1.
     """
     words = list(sys.argv[1:] if args is None else args)
     show_traceback = "--traceback" in words

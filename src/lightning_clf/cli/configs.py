@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import re
 from pathlib import Path
 
 from lightning_clf.cli.strict_yaml import line_of, read_config, strings
-from lightning_clf.component import is_known_module
+from lightning_clf.component import is_foreign
 from lightning_clf.errors import InputError
 
 _OPTIONS = ("--config", "-c")
@@ -69,10 +68,8 @@ def _check_classes(config: Path) -> None:
     """
     for text in strings(read_config(config)):
         module = text.rpartition(".")[0]
-        package = module.partition(".")[0]
-        if not _DOTTED.fullmatch(text) or package in _TRUSTED or is_known_module(module):
-            continue
-        if importlib.util.find_spec(package) is not None:  # else it names something else, such as a file
+        is_trusted = module.partition(".")[0] in _TRUSTED
+        if _DOTTED.fullmatch(text) and not is_trusted and is_foreign(module):
             raise InputError(
                 f"{config} names {text!r}, which is not this library's and is not run unasked: if you trust it, add "
                 f"--import {module}, or name the file with --config {config}"

@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+from lightning.pytorch import LightningDataModule
+
 from lightning_clf.artefact import SECTION, read_checkpoint
 from lightning_clf.component import Component, Spec, import_class
 from lightning_clf.errors import InputError
@@ -28,14 +30,18 @@ def module_from_checkpoint(path: str, described: ClassifierModule | None, given:
     return ClassifierModule.load_from_checkpoint(path)
 
 
-def check_epochs_left(path: str, max_epochs: int | None) -> None:
+def check_epochs_left(path: str, datamodule: LightningDataModule, max_epochs: int | None) -> None:
     """Hold the epochs behind a checkpoint against those that are asked for.
+
+    Args:
+        path: The checkpoint.
+        datamodule: What the run goes on with; its state in the checkpoint says where the run stood.
+        max_epochs: `trainer.max_epochs`.
 
     Raises:
         InputError: If there is none left to train, so that nothing would be done but files written over.
     """
-    positions = [value for value in read_checkpoint(path).values() if isinstance(value, dict) and "epoch" in value]
-    done = max((int(position["epoch"]) for position in positions if "order" in position), default=0)
+    done = read_checkpoint(path).get(datamodule.__class__.__qualname__, {}).get("epoch", 0)
     if max_epochs is not None and 0 <= max_epochs <= done:
         raise InputError(
             f"checkpoint {path} has {done} epochs behind it, trainer.max_epochs is {max_epochs}: set it above {done}"

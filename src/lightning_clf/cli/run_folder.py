@@ -10,18 +10,18 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_clf.errors import InputError
+from lightning_clf.files import counted
 
 _CLAIM = ".running"  # holds the number of the process whose run this is, while it runs
 
 
-def run_folder(command: str, root: str, checkpoint: str | None) -> Path:
+def run_folder(root: str, checkpoint: str | None) -> Path:
     """Choose and make the run folder.
 
     A new fit takes `root`, or `root-2`, `root-3` … if that already holds something. Going on from a checkpoint, and
     scoring one, happen in the checkpoint's own folder: that is where its best so far, or its reports, belong.
 
     Args:
-        command: `fit`, `validate` or `test`.
         root: `trainer.default_root_dir`.
         checkpoint: `ckpt_path`, if given.
 
@@ -77,18 +77,19 @@ def _is_first() -> bool:
 
 def _claim(root: Path) -> Path:
     """The first unused folder, made this run's own in one step: of two runs that start together each gets another."""
-    names = itertools.chain([root], (root.with_name(f"{root.name}-{number}") for number in itertools.count(2)))
-    for folder in names:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            continue
-        try:
-            with (folder / _CLAIM).open("x") as claim:
-                claim.write(str(os.getpid()))
-        except FileExistsError:
-            continue
-        return folder
-    raise AssertionError("there is always another number")
+    return next(folder for folder in counted(root) if _is_made_ours(folder))
+
+
+def _is_made_ours(folder: Path) -> bool:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        return False
+    try:
+        with (folder / _CLAIM).open("x") as claim:
+            claim.write(str(os.getpid()))
+    except FileExistsError:
+        return False
+    return True
 
 
 def keep_part(file: Path) -> None:

@@ -5,16 +5,11 @@ from __future__ import annotations
 import argparse
 import pydoc
 import traceback
-from pathlib import Path
 from typing import Any
 
-from jsonargparse import Namespace
-from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -23,7 +18,8 @@ from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStoppi
 from lightning_clf.cli.configs import default_to_run, resolve_configs, where
 from lightning_clf.cli.messages import classless, explain, one_line, unwrapped
 from lightning_clf.cli.resume import check_epochs_left, module_from_checkpoint
-from lightning_clf.cli.run_folder import discard_unused, keep_part, release, run_folder
+from lightning_clf.cli.run_files import RunConfig, run_loggers
+from lightning_clf.cli.run_folder import discard_unused, release, run_folder
 from lightning_clf.cli.suggestions import class_keys
 from lightning_clf.data import BaseDataModule
 from lightning_clf.errors import InputError
@@ -71,41 +67,8 @@ def run_training(command: str, options: list[str]) -> None:
 
 def _is_of_lightning(error: Exception) -> bool:
     """Whether Lightning's own code raised an error, as against a module's or PyTorch's."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and "lightning" in Path(frames[-1].filename).parts
-
-
-class RunCSVLogger(CSVLogger):
-    """Lightning's, but that what an earlier part of the run logged is kept: it deletes what it finds."""
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
-        """The file's writer, made when it is first asked for."""
-        if self._experiment is None:
-            keep_part(Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE)
-        writer: ExperimentWriter = super().experiment
-        return writer
-
-
-def _loggers(folder: Path) -> list[Logger]:
-    return [make(folder, name="", version="") for make in (TensorBoardLogger, RunCSVLogger)]
-
-
-class RunConfig(SaveConfigCallback):
-    """Writes the run's configuration to its folder, without the checkpoint it goes on from: fit it, and it is anew."""
-
-    def __init__(self, parser: LightningArgumentParser, config: Namespace, **options: Any) -> None:
-        config = config.clone()
-        config.ckpt_path = None
-        super().__init__(parser, config, save_to_log_dir=False, **options)
-
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write it, wherever a logger keeps its files."""
-        path = Path(trainer.default_root_dir) / self.config_filename
-        rank_zero_info(f"run folder: {path.parent}")
-        keep_part(path)
-        self.parser.save(self.config, path, skip_none=False, overwrite=True, multifile=self.multifile)
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals["__name__"]).startswith("lightning.")
 
 
 class TrainingCLI(LightningCLI):
@@ -163,7 +126,7 @@ class TrainingCLI(LightningCLI):
             given = self.given.get("model.init_args")
             self.model = module_from_checkpoint(checkpoint, self.model, given.as_dict() if given else {})
             if self.subcommand == "fit":
-                check_epochs_left(checkpoint, self._get(self.config_init, "trainer").max_epochs)
+                check_epochs_left(checkpoint, self.datamodule, self._get(self.config_init, "trainer").max_epochs)
         self.trainer = self.instantiate_trainer()
 
     def _check_sections(self) -> None:
@@ -179,26 +142,24 @@ class TrainingCLI(LightningCLI):
         """A Trainer whose files are all in one run folder; fits log to TensorBoard and CSV unless told otherwise."""
         settings = self._get(self.config_init, "trainer")
         command, checkpoint = str(self.subcommand), self._get(self.config_init, "ckpt_path")
-        self.folder = folder = run_folder(command, settings.default_root_dir, checkpoint)
+        self.folder = folder = run_folder(settings.default_root_dir, checkpoint)
         if settings.logger in (None, True):
             # scores of a checkpoint are written by the class report; a CSV logger would replace those of its training
-            kwargs["logger"] = _loggers(folder) if command == "fit" else False
+            kwargs["logger"] = run_loggers(folder) if command == "fit" else False
         try:
-            trainer = super().instantiate_trainer(default_root_dir=str(folder), **kwargs)
-        except (ValueError, TypeError) as error:
+            return super().instantiate_trainer(default_root_dir=str(folder), **kwargs)
+        except (ValueError, TypeError, MisconfigurationException) as error:
             discard_unused(folder)
+            if isinstance(error, MisconfigurationException):  # which names the key itself
+                raise
             raise InputError(f"trainer: {one_line(str(error))}") from error
-        except MisconfigurationException:
-            discard_unused(folder)
-            raise
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning gives it to every Trainer
-            if isinstance(callback, BestCheckpoint | ClassReport):
-                callback.dirpath = str(folder)  # wherever a logger keeps its files
-        return trainer
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         if config.get("enable_checkpointing") is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, BestCheckpoint)]
+        for callback in (*callbacks, *self.trainer_defaults["callbacks"]):
+            if isinstance(callback, BestCheckpoint | ClassReport):
+                callback.dirpath = str(self.folder)  # wherever a logger keeps its files
         return super()._instantiate_trainer(config, callbacks)
 
     def _run_subcommand(self, subcommand: str) -> None:

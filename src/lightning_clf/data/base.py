@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from lightning_clf.batch import Batch
 from lightning_clf.data import cache
 from lightning_clf.data.batching import BatchRows, EvalBatches, TrainBatches, token_lengths
-from lightning_clf.data.checks import check_fraction, check_number, check_split, count_labels
+from lightning_clf.data.checks import check_fraction, check_split, count_labels
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.position import Position
 from lightning_clf.data.prepared import PreparedSplits
@@ -26,7 +26,7 @@ from lightning_clf.data.rows import RowFormat, UnknownLabelError
 from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
 from lightning_clf.data.split import Split
 from lightning_clf.encoding import Collator, Tokenizer
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import Kind, LabelSpace
 
 BatchLoader = DataLoader[Batch]
@@ -104,13 +104,12 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
-        self._max_length = None if max_length is None else check_number("max_length", max_length, 1)
-        self.batch_size = check_number("batch_size", batch_size, 1)
-        self.eval_batch_size = check_number(
-            "eval_batch_size", 2 * batch_size if eval_batch_size is None else eval_batch_size, 1
-        )
+        self._max_length = None if max_length is None else check_number("data.max_length", max_length, least=1)
+        self.batch_size = check_number("data.batch_size", batch_size, least=1)
+        self.eval_batch_size = 2 * batch_size if eval_batch_size is None else eval_batch_size
+        check_number("data.eval_batch_size", self.eval_batch_size, least=1)
         self.group_by_length = group_by_length
-        self.num_workers = check_number("num_workers", num_workers, 0)
+        self.num_workers = check_number("data.num_workers", num_workers, least=0)
         self.val_fraction = check_fraction("val_fraction", val_fraction)
         self.seed = seed
         self.drop_duplicates = drop_duplicates
@@ -214,7 +213,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     def _explain(self, error: UnknownLabelError) -> InputError:
         if getattr(self._module(), "labels", None) is self.labels:
             return error.among(f"the model's ({self.labels.shown}), which data.labels are", "train anew")
-        if self._declared is not None or self.known_labels is None:
+        if self._declared is not None:
+            return error.among(f"data.labels ({self.labels.shown})", "add it to data.labels")
+        if self.known_labels is None:
             return error
         any_labels = next(base.__name__ for base in type(self).__mro__ if not getattr(base, "known_labels", None))
         return error.among(f"{type(self).__name__}'s ({self.labels.shown})", f"take --data {any_labels}")
@@ -264,9 +265,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         """Shuffled batches of the train split."""
         rows = self._rows_of("train")
         lengths = token_lengths(rows) if self.group_by_length else None
-        place = self._position
-        start = (place.epoch, place.batches)
-        batches = TrainBatches(len(rows), self.batch_size, *self._place(), place.order, lengths, start)
+        batches = TrainBatches(len(rows), self.batch_size, *self._place(), self._position, lengths)
         return self._loader(rows, self.batch_size, batches)
 
     def val_dataloader(self) -> BatchLoader:

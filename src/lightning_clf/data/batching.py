@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import DistributedSampler
 
+from lightning_clf.data.position import Position
+
 Numbers = NDArray[np.int64]
 
 _POOL = 50  # batches that are sorted together: enough that little is padded, few enough that batches stay varied
@@ -67,10 +69,9 @@ class TrainBatches(DistributedSampler[Any]):
         batch_size: Rows a batch and process.
         num_replicas: How many processes there are.
         rank: Which of them this is.
-        seed: Which order.
+        position: Which order, the epoch to begin with, and how many of its batches an earlier part of the run took.
         lengths: How long each row is, where rows of about the same length are to share a batch: rows are shuffled,
             sorted within pools of 50 batches, and the batches shuffled again.
-        start: The epoch to begin with, and how many of its batches an earlier part of the run has taken.
     """
 
     def __init__(
@@ -79,27 +80,27 @@ class TrainBatches(DistributedSampler[Any]):
         batch_size: int,
         num_replicas: int,
         rank: int,
-        seed: int,
+        position: Position,
         lengths: Numbers | None = None,
-        start: tuple[int, int] = (0, 0),
     ) -> None:
-        super().__init__(range(count), num_replicas, rank, seed=seed)  # type: ignore[arg-type]
+        super().__init__(range(count), num_replicas, rank, seed=position.order)  # type: ignore[arg-type]
+        self.count = count
         self.batch_size = batch_size
+        self.position = position
         self.lengths = lengths
-        self.start = start
         # Lightning says which epoch it is only after a loader's workers have asked for their first batches
-        self.set_epoch(start[0])
+        self.set_epoch(position.epoch)
 
     def __iter__(self) -> Iterator[list[int]]:
         """The batches of this process, but for those that were taken before."""
         # a generator: what is iterated over is made when the first batch is asked for, and the epoch known by then
-        epoch, taken = self.start
-        yield from self._batches()[taken if self.epoch == epoch else 0 :]
+        taken = self.position.batches if self.epoch == self.position.epoch else 0
+        yield from self._batches()[taken:]
 
     def _batches(self) -> list[list[int]]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
         # total_size is the count, made a multiple of the processes by repeating the first rows
-        order = np.resize(torch.randperm(len(self.dataset), generator=generator).numpy(), self.total_size)  # type: ignore[arg-type]
+        order = np.resize(torch.randperm(self.count, generator=generator).numpy(), self.total_size)
         whole = self.batch_size * self.num_replicas
         if self.lengths is not None:
             lengths = self.lengths

@@ -14,17 +14,6 @@ from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace
 
 
-def check_number(key: str, value: int, least: int) -> int:
-    """Hold a number against the least it may be.
-
-    Raises:
-        InputError: If it is less.
-    """
-    if value < least:
-        raise InputError(f"data.{key} is {value}: give {least} or more")
-    return value
-
-
 def check_fraction(key: str, value: float) -> float:
     """Hold a number against the bounds of a share.
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind
 from lightning_clf.losses.base import Loss, LossTerms, answers
 from lightning_clf.losses.focal import focus
-from lightning_clf.losses.weights import check_between
 
 
 class AsymmetricLoss(Loss):
@@ -33,9 +32,9 @@ class AsymmetricLoss(Loss):
 
     def __init__(self, gamma_negative: float = 4.0, gamma_positive: float = 1.0, margin: float = 0.05) -> None:
         super().__init__()
-        self.gamma_negative = check_between("gamma_negative", gamma_negative, 0, inf)
-        self.gamma_positive = check_between("gamma_positive", gamma_positive, 0, inf)
-        self.margin = check_between("margin", margin, 0, 1)
+        self.gamma_negative = check_number("gamma_negative", gamma_negative, least=0)
+        self.gamma_positive = check_number("gamma_positive", gamma_positive, least=0)
+        self.margin = check_number("margin", margin, least=0, most=1)
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Logits `[B,C]` against 0/1 `[B,C]`."""

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses.base import Loss, LossTerms, answers, valid_places
-from lightning_clf.losses.weights import ClassWeights, check_between, check_strategy, class_weights, declared_weights
+from lightning_clf.losses.weights import ClassWeights, check_strategy, class_weights, declared_weights
 
 
 class WeightedLoss(Loss):
@@ -56,7 +57,7 @@ class CrossEntropyLoss(WeightedLoss):
 
     def __init__(self, class_weights: ClassWeights | None = None, label_smoothing: float = 0.0) -> None:
         super().__init__(class_weights)
-        self.label_smoothing = check_between("label_smoothing", label_smoothing, 0, 1)
+        self.label_smoothing = check_number("label_smoothing", label_smoothing, least=0, most=1)
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Logits `[…,C]` against indices `[…]`."""

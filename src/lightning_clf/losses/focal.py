@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from math import inf
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind
 from lightning_clf.losses.base import LossTerms, answers, valid_places
 from lightning_clf.losses.cross_entropy import WeightedLoss
-from lightning_clf.losses.weights import ClassWeights, check_between
+from lightning_clf.losses.weights import ClassWeights
 
 
 class FocalLoss(WeightedLoss):
@@ -27,7 +27,7 @@ class FocalLoss(WeightedLoss):
 
     def __init__(self, gamma: float = 2.0, class_weights: ClassWeights | None = None) -> None:
         super().__init__(class_weights)
-        self.gamma = check_between("gamma", gamma, 0, inf)
+        self.gamma = check_number("gamma", gamma, least=0)
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Logits `[…,C]` against indices `[…]`."""
@@ -53,8 +53,8 @@ class BinaryFocalLoss(WeightedLoss):
         self, gamma: float = 2.0, alpha: float | None = None, class_weights: ClassWeights | None = None
     ) -> None:
         super().__init__(class_weights)
-        self.gamma = check_between("gamma", gamma, 0, inf)
-        self.alpha = None if alpha is None else check_between("alpha", alpha, 0, 1)
+        self.gamma = check_number("gamma", gamma, least=0)
+        self.alpha = None if alpha is None else check_number("alpha", alpha, least=0, most=1)
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Logits `[B,C]` against 0/1 `[B,C]`."""

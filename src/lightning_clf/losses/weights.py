@@ -72,17 +72,6 @@ def declared_weights(weights: Sequence[float] | Mapping[str, float], labels: Lab
     return tensor
 
 
-def check_between(key: str, value: float, least: float, most: float) -> float:
-    """Hold a loss's number against its bounds.
-
-    Raises:
-        InputError: If it is outside of them.
-    """
-    if not least <= value <= most:
-        raise InputError(f"{key} is {value:g}: give a number from {least:g} to {most:g}")
-    return value
-
-
 def check_strategy(weights: object) -> None:
     """Refuse a name that is of no strategy.
 

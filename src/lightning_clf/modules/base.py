@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from lightning_clf.artefact import FORMAT, SECTION, Artefact, check_format
+from lightning_clf.artefact import FORMAT, SECTION, Artefact
 from lightning_clf.batch import Batch
 from lightning_clf.component import Component, from_spec
 from lightning_clf.data import BaseDataModule
 from lightning_clf.dropout import cheap_dropout
 from lightning_clf.encoding import Tokenizer, load_tokenizer
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, check_number
 from lightning_clf.finetuning import LinearSchedule, Schedule, adamw
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind, LabelSpace
@@ -24,7 +24,6 @@ from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.modules.checks import (
     check_kind,
     check_labels,
-    check_number,
     check_pairing,
     check_steps,
     check_trainer,
@@ -87,18 +86,15 @@ class ClassifierModule(Component, ScoredModule):
             raise InputError(
                 "model.class_weights and model.loss are both given: set class_weights in the loss's init_args"
             )
-        check_number("learning_rate", learning_rate, above=0)
-        check_number("weight_decay", weight_decay)
-        check_number("warmup_ratio", warmup_ratio, most=1)
         head = head or ArchitectureHead()
         self.encoder_name = encoder
         self.head_spec = head.spec()
         self.loss = loss or self.default_loss(class_weights)
         check_pairing(type(self).__name__, self.kind, head, self.loss)
         self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
+        self.learning_rate = check_number("model.learning_rate", learning_rate, above=0)
+        self.weight_decay = check_number("model.weight_decay", weight_decay, least=0)
+        self.warmup_ratio = check_number("model.warmup_ratio", warmup_ratio, least=0, most=1)
         self.schedule = schedule or LinearSchedule()
         self.monitor = monitor or self.default_monitor
         self.encoder_options = encoder_options
@@ -258,20 +254,28 @@ class ClassifierModule(Component, ScoredModule):
             check_checkpoint(self, checkpoint)
             self._random_states = checkpoint[SECTION].get("random", [])
             return
-        artefact = Artefact.from_description(check_format(checkpoint)["artefact"])
+        artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
         self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
         self._adopt(artefact.network)
 
     @classmethod
-    def load_from_checkpoint(cls, checkpoint_path: str, **overrides: Any) -> Self:  # type: ignore[override]
+    def load_from_checkpoint(  # type: ignore[override]  # what else Lightning takes, a checkpoint brings itself
+        cls,
+        checkpoint_path: str,
+        map_location: torch.device | str = "cpu",
+        strict: bool = True,
+        **overrides: Any,
+    ) -> Self:
         """Load a trained module: no network, no encoder folder, no further argument.
 
         Args:
             checkpoint_path: A `.ckpt` file, from the command or from Python.
+            map_location: The device to put the module on.
+            strict: Whether weights that are missing or too many are refused, rather than left as they are.
             **overrides: Arguments of the module to change, such as `learning_rate`; not those the network is made of.
 
         Raises:
             InputError: If the file is missing, damaged, not this library's, or of another task, or an override
                 contradicts it.
         """
-        return load_module(cls, checkpoint_path, overrides)
+        return load_module(cls, checkpoint_path, overrides, strict=strict).to(map_location)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import isfinite
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DeepSpeedStrategy
 
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, check_number
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import Loss
@@ -27,39 +28,19 @@ def check_pairing(module: str, kind: Kind, head: Head, loss: Loss) -> None:
             )
 
 
-def check_number(key: str, value: float, *, least: float = 0.0, above: float | None = None, most: float = inf) -> None:
-    """Hold one of a module's numbers against its bounds.
-
-    Args:
-        key: What it is called.
-        value: The number.
-        least: The lowest it may be.
-        above: What it must be above, in place of `least`.
-        most: The highest it may be.
-
-    Raises:
-        InputError: If it is out of bounds, or not finite.
-    """
-    if isfinite(value) and (value > above if above is not None else value >= least) and value <= most:
-        return
-    low = f"above {above:g}" if above is not None else f"{least:g} or more"
-    raise InputError(f"model.{key} is {value:g}: give a number {low}" + (f", up to {most:g}" if most < inf else ""))
-
-
 def check_trainer(trainer: Trainer, kind: Kind) -> None:
     """Refuse what a Trainer can be set to, but a module's numbers would not survive.
 
     Raises:
         InputError: If batches cannot be accumulated, scores would be rounded, or gradients are kept out of sight.
     """
-    if trainer.accumulate_grad_batches < 1:
-        raise InputError(f"trainer.accumulate_grad_batches is {trainer.accumulate_grad_batches}: give 1 or more")
+    check_number("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches, least=1)
     if kind == "score" and trainer.precision in ("bf16-true", "16-true"):
         raise InputError(
             f"trainer.precision {trainer.precision} would round the scores of the data: use "
             f"{trainer.precision.replace('true', 'mixed')}"
         )
-    if "DeepSpeed" in type(trainer.strategy).__name__:
+    if isinstance(trainer.strategy, DeepSpeedStrategy):
         raise InputError("trainer.strategy deepspeed keeps gradients where a loss cannot be averaged right: use ddp")
 
 

@@ -19,19 +19,19 @@ _FIXED = ("encoder", "encoder_options", "head", "labels")
 _OF_THE_LOSS = {"loss", "class_weights"}
 
 
-def load_module(cls: type[M], path: str, overrides: dict[str, Any]) -> M:
+def load_module(cls: type[M], path: str, overrides: dict[str, Any], *, strict: bool = True) -> M:
     """Make the module a checkpoint holds, and give it its weights.
 
     Args:
         cls: What it must be an instance of.
         path: The checkpoint.
         overrides: Arguments of the module to change.
+        strict: Whether weights that are missing or too many are refused.
 
     Raises:
         InputError: If the checkpoint cannot be read, is of another class, or an override contradicts it.
     """
     checkpoint = read_checkpoint(path)
-    overrides = dict(overrides)
     spec = checkpoint[SECTION]["module"]
     stored = import_class(spec["class_path"], Component)
     if not issubclass(stored, cls):
@@ -39,7 +39,6 @@ def load_module(cls: type[M], path: str, overrides: dict[str, Any]) -> M:
             f"checkpoint {path} is of a {stored.__name__}, not of a {cls.__name__}: load it with "
             f"{stored.__name__}.load_from_checkpoint"
         )
-    device, strict = overrides.pop("map_location", None), overrides.pop("strict", True)
     for name in _FIXED:
         if name in overrides:
             raise InputError(f"{name} is what checkpoint {path} was trained with: leave it out, or train anew")
@@ -49,11 +48,8 @@ def load_module(cls: type[M], path: str, overrides: dict[str, Any]) -> M:
     if _OF_THE_LOSS & overrides.keys():  # another loss has class weights of its own
         weights = {name: value for name, value in weights.items() if not name.startswith("loss.")}
         weights |= {f"loss.{name}": value for name, value in module.loss.state_dict().items()}
-    if strict:
-        load_weights(module, weights, path)
-    else:
-        module.load_state_dict(weights, strict=False)
-    return module if device is None else module.to(device)
+    load_weights(module, weights, path, strict=strict)
+    return module
 
 
 def check_checkpoint(module: ClassifierModule, checkpoint: dict[str, Any]) -> None:
