@@ -165,3 +165,10 @@ def test_faults_of_the_whole(tmp_path: Path) -> None:
     assert "train.conll has one column only" in complaint(lambda: TokenDataModule(tmp_path).labels)
     write(tmp_path, train__conll="a O\nb I-PER\n\nc B-PER\n")
     assert "train.conll line 4, word index 0: tag 'B-PER' cannot" in complaint(lambda: TokenDataModule(tmp_path).labels)
+
+
+def test_a_row_at_fault_is_told_by_its_line_while_the_scheme_is_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text('tokens,tags\n"Anna works .","B-PER O O"\n')
+    message = complaint(lambda: TokenDataModule(tmp_path).labels)
+    assert "column 'tokens' of " in message
+    assert "train.csv line 2 is a str, not a list: give one entry a word" in message

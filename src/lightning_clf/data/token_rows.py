@@ -159,11 +159,16 @@ def survey_tags(split: Split, tokens_column: str, tags_column: str, scheme: Sche
     numbers: list[int] = []
     rows = TokenRows(tokens_column, tags_column, scheme or "IOB2")
     starts: Counter[str] = Counter()
+    faults: list[InputError] = []  # of rows, which say nothing of the scheme
 
     def sequences() -> Iterator[list[str]]:
         for number, row in split.rows():
             numbers.append(number)
-            sequence: list[str] = rows.parse(row, split.where(number)).label
+            try:
+                sequence: list[str] = rows.parse(row, split.where(number)).label
+            except InputError as error:
+                faults.append(error)
+                raise
             tags.update(dict.fromkeys(sequence))
             starts.update(_starts(sequence))
             yield sequence
@@ -175,6 +180,8 @@ def survey_tags(split: Split, tokens_column: str, tags_column: str, scheme: Sche
     try:
         return detect(sequences()), list(tags)
     except InputError as error:
+        if error in faults:
+            raise
         if not set(starts) - {"B", "I"} and starts["B"] <= _STRAYS * starts["I"]:
             return "IOB1", list(tags)
         # the scheme's own message counts sequences; a user looks for lines
