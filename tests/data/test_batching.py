@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DistributedSampler
 
-from lightning_clf.data.batching import BatchRows, EvalBatches, TrainBatches, token_lengths
+from lightning_clf.data.batching import BatchRows, EvalBatches, Room, TrainBatches, length_tops, token_lengths
 from lightning_clf.data.position import Position
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=60).map(np.array)
@@ -17,7 +17,7 @@ RANKS = st.integers(1, 4)
 
 @given(LENGTHS, SIZES, RANKS)
 def test_evaluation_sees_every_row_once(lengths, size, ranks):
-    parts = [EvalBatches(lengths, size, ranks, rank) for rank in range(ranks)]
+    parts = [EvalBatches(lengths, Room(size), ranks, rank) for rank in range(ranks)]
     assert sorted(row for part in parts for batch in part for row in batch) == list(range(len(lengths)))
     assert all(len(part) == len(list(part)) for part in parts)
     assert all(1 <= len(batch) <= size for part in parts for batch in part)
@@ -26,7 +26,7 @@ def test_evaluation_sees_every_row_once(lengths, size, ranks):
 @given(LENGTHS, SIZES, RANKS, st.booleans())
 def test_training_covers_the_rows_in_equal_parts(lengths, size, ranks, grouped):
     given_lengths = lengths if grouped else None
-    parts = [TrainBatches(len(lengths), size, ranks, rank, Position(0), given_lengths) for rank in range(ranks)]
+    parts = [TrainBatches(len(lengths), Room(size), ranks, rank, Position(0), given_lengths) for rank in range(ranks)]
     steps = [list(part) for part in parts]
     assert {len(part) for part in parts} == {len(step) for step in steps}
     # in one step every process has as many rows as any other
@@ -38,12 +38,57 @@ def test_training_covers_the_rows_in_equal_parts(lengths, size, ranks, grouped):
     assert sum(len(batch) < size for batch in steps[0]) <= 1
 
 
-@pytest.mark.parametrize("grouped", [False, True])
-def test_order_follows_from_seed_and_epoch(grouped):
+TOKENS = st.integers(40, 200)
+
+
+@given(LENGTHS, TOKENS, RANKS)
+def test_evaluation_by_tokens_sees_every_row_once(lengths, tokens, ranks):
+    parts = [EvalBatches(lengths, Room(1, tokens), ranks, rank) for rank in range(ranks)]
+    assert sorted(row for part in parts for batch in part for row in batch) == list(range(len(lengths)))
+    assert all(padded(lengths, [batch]) <= tokens for part in parts for batch in part)
+
+
+@given(LENGTHS, TOKENS, RANKS, st.integers(0, 3))
+def test_training_by_tokens_keeps_to_them_in_equal_parts(lengths, tokens, ranks, epoch):
+    room = Room(1, tokens)
+    parts = [TrainBatches(len(lengths), room, ranks, rank, Position(0, epoch), lengths) for rank in range(ranks)]
+    steps = [list(part) for part in parts]
+    # the same number in every epoch, so that a schedule can be made
+    first = TrainBatches(len(lengths), room, ranks, 0, Position(0), lengths)
+    assert {len(part) for part in parts} == {len(step) for step in steps} == {len(first)}
+    assert all(len({len(batch) for batch in step}) == 1 for step in zip(*steps, strict=True))
+    drawn = [row for part in steps for batch in part for row in batch]
+    assert set(drawn) == set(range(len(lengths)))
+    assert len(drawn) - len(lengths) < ranks
+    assert all(0 < padded(lengths, [batch]) <= tokens for part in steps for batch in part)
+
+
+def test_batches_by_tokens_are_full_and_pad_little():
+    lengths = np.random.default_rng(0).geometric(0.05, 6000).clip(max=128)
+    batches = list(TrainBatches(6000, Room(1, 1024), 1, 0, Position(0), lengths))
+    areas = np.array([padded(lengths, [batch]) for batch in batches])
+    assert areas.mean() > 0.85 * 1024
+    assert areas.sum() < 1.1 * lengths.sum()
+
+
+def test_rows_without_lengths_cannot_be_batched_by_tokens():
+    with pytest.raises(ValueError, match="needs the lengths"):
+        TrainBatches(3, Room(1, 64), 1, 0, Position(0))
+
+
+@given(LENGTHS)
+def test_lengths_are_rounded_up_by_an_eighth_at_most(lengths):
+    tops = length_tops(lengths)
+    assert (lengths <= tops).all()
+    assert (tops < 1.125 * lengths + 1).all()
+
+
+@pytest.mark.parametrize(("grouped", "tokens"), [(False, None), (True, None), (True, 24)])
+def test_order_follows_from_seed_and_epoch(grouped, tokens):
     lengths = np.arange(50) % 7
 
     def order(seed, epoch):
-        sampler = TrainBatches(50, 4, 1, 0, Position(seed), lengths if grouped else None)
+        sampler = TrainBatches(50, Room(4, tokens), 1, 0, Position(seed), lengths if grouped else None)
         sampler.set_epoch(epoch)
         return list(sampler)
 
@@ -59,7 +104,7 @@ def padded(lengths, batches):
 
 def test_grouping_pads_little_and_mixes_long_and_short_batches():
     lengths = np.random.default_rng(0).geometric(0.05, 6000)
-    plain, grouped = (list(TrainBatches(6000, 16, 2, 0, Position(0), some)) for some in (None, lengths))
+    plain, grouped = (list(TrainBatches(6000, Room(16), 2, 0, Position(0), some)) for some in (None, lengths))
     assert padded(lengths, grouped) < 1.1 * lengths[np.concatenate(grouped)].sum()
     assert padded(lengths, plain) > 2 * lengths[np.concatenate(plain)].sum()
     longest = np.array([lengths[batch].max() for batch in grouped])
@@ -69,14 +114,14 @@ def test_grouping_pads_little_and_mixes_long_and_short_batches():
 
 def test_processes_have_steps_of_about_the_same_cost():
     lengths = np.random.default_rng(1).geometric(0.05, 4000)
-    first, second = (list(TrainBatches(4000, 16, 2, rank, Position(0), lengths)) for rank in range(2))
+    first, second = (list(TrainBatches(4000, Room(16), 2, rank, Position(0), lengths)) for rank in range(2))
     ratios = [lengths[a].max() / lengths[b].max() for a, b in zip(first, second, strict=True)]
     assert np.median(np.abs(np.log(ratios))) < 0.02
 
 
 def test_a_limit_on_evaluation_leaves_a_fair_sample():
     lengths = np.random.default_rng(2).geometric(0.05, 4000)
-    batches = list(EvalBatches(lengths, 16, 1, 0))
+    batches = list(EvalBatches(lengths, Room(16), 1, 0))
     assert padded(lengths, batches) < 1.1 * lengths.sum()
     some = np.concatenate(batches[: len(batches) // 4])
     assert lengths[some].mean() == pytest.approx(lengths.mean(), rel=0.25)
@@ -92,12 +137,14 @@ def test_lengths_and_rows_are_those_of_the_selected_rows():
 
 
 def test_lightning_leaves_them_alone():
-    assert isinstance(EvalBatches(np.ones(3, int), 2, 2, 0), DistributedSampler)
-    assert isinstance(TrainBatches(3, 2, 2, 0, Position(0)), DistributedSampler)
+    assert isinstance(EvalBatches(np.ones(3, int), Room(2), 2, 0), DistributedSampler)
+    assert isinstance(TrainBatches(3, Room(2), 2, 0, Position(0)), DistributedSampler)
 
 
-def test_a_run_that_goes_on_takes_the_rest_of_its_epoch_and_the_whole_of_the_next():
-    whole, rest = (TrainBatches(50, 4, 1, 0, position) for position in (Position(3), Position(3, epoch=2, batches=5)))
+@pytest.mark.parametrize("tokens", [None, 24])
+def test_a_run_that_goes_on_takes_the_rest_of_its_epoch_and_the_whole_of_the_next(tokens):
+    lengths, places = np.arange(50) % 7, (Position(3), Position(3, epoch=2, batches=5))
+    whole, rest = (TrainBatches(50, Room(4, tokens), 1, 0, place, lengths) for place in places)
     whole.set_epoch(2)
     assert list(rest) == list(whole)[5:]
     assert len(rest) == len(whole)

@@ -230,6 +230,13 @@ class TestScore:
         ({"kind": "multi", "label_columns": ["a"], "labels": ["b"]}, "name different labels: remove data.labels"),
         ({"batch_size": 0}, "data.batch_size is 0: give 1 or more"),
         ({"eval_batch_size": 0}, "data.eval_batch_size is 0: give 1 or more"),
+        ({"batch_tokens": 0}, "data.batch_tokens is 0: give 1 or more"),
+        ({"pad_to_multiple_of": 0}, "data.pad_to_multiple_of is 0: give 1 or more"),
+        (
+            {"batch_tokens": 512, "group_by_length": False},
+            "data.batch_tokens makes batches of texts of about one length, but data.group_by_length is false: leave it "
+            "out, or count examples with data.batch_size",
+        ),
         ({"num_workers": -1}, "data.num_workers is -1: give 0 or more"),
         ({"max_length": 0}, "data.max_length is 0: give 1 or more"),
         ({"val_fraction": 1.0}, "data.val_fraction is 1.0: give a number between 0 and 1"),

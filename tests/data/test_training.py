@@ -4,6 +4,7 @@ import io
 from contextlib import redirect_stderr
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonargparse
@@ -95,6 +96,7 @@ def test_ranks_share_the_rows(ranks: int) -> None:
         lightning_module = Recorder()
         world_size = ranks
         global_rank = 0
+        strategy = SimpleNamespace(root_device=torch.device("cpu"))
 
     seen = []
     for rank in range(ranks):
@@ -108,6 +110,34 @@ def test_ranks_share_the_rows(ranks: int) -> None:
     for index, count in ((1, 11), (2, 7)):
         assert sorted(row for rank in seen for row in rank[index]) == list(range(count))
     assert {row for rank in seen for row in rank[0]} == set(range(20))
+
+
+def test_batches_by_tokens() -> None:
+    rows = {"train": [*texts(12), *texts(4, text=" ".join(["good"] * 12))], "dev": texts(9)}
+    module, datamodule = Recorder(), SequenceDataModule(rows, batch_tokens=32, max_length=16)
+    trainer(max_epochs=2).fit(module, datamodule=datamodule)
+    lengths = {row["example_id"]: len(row["input_ids"]) for row in datamodule._rows_of("train")}
+    for epoch in (module.seen["train"][:4], module.seen["train"][4:]):
+        assert sorted(chain(*epoch)) == list(range(16))
+        assert sorted(len(batch) for batch in epoch) == [2, 2, 6, 6]
+    assert all(len(batch) * max(lengths[row] for row in batch) <= 32 for batch in module.seen["train"])
+    assert [len(batch) for batch in module.seen["val"]] == [9, 9]  # room for 12 in evaluation, of which there are two
+
+
+def test_a_batch_has_room_for_a_whole_window() -> None:
+    datamodule = SequenceDataModule(texts(8), batch_tokens=100)
+    message = complaint(lambda: trainer(max_epochs=1).fit(Recorder(), datamodule=datamodule))
+    assert message.startswith("data.batch_tokens 100 has no room for one text of data.max_length 128: set it to 128 or")
+
+
+def test_padding_to_a_multiple_ends_at_the_window() -> None:
+    module = Recorder()
+    datamodule = SequenceDataModule({"train": texts(8), "dev": texts(3)}, max_length=9, pad_to_multiple_of=8)
+    trainer(max_epochs=1).fit(module, datamodule=datamodule)
+    assert {batch.inputs["input_ids"].shape[1] for batch in datamodule.train_dataloader()} == {8}
+    datamodule = SequenceDataModule({"train": texts(8), "dev": texts(3)}, max_length=9, pad_to_multiple_of=16)
+    trainer(max_epochs=1).fit(module, datamodule=datamodule)
+    assert {batch.inputs["input_ids"].shape[1] for batch in datamodule.train_dataloader()} == {9}
 
 
 def test_a_missing_test_split() -> None:

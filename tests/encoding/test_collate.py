@@ -48,13 +48,16 @@ def test_first_subwords_point_at_the_first_subword_of_their_word(
     assert batch.word_mask.sum(1).tolist() == batch.word_counts.tolist()
 
 
-@pytest.mark.parametrize(("multiple", "length"), [(None, 5), (1, 5), (4, 8), (8, 8), (5, 5)])
-def test_rows_are_padded_to_the_longest_or_the_multiple_above(multiple: int | None, length: int) -> None:
+@pytest.mark.parametrize(
+    ("multiple", "window", "length"),
+    [(1, None, 5), (4, None, 8), (8, None, 8), (5, None, 5), (4, 8, 8), (4, 7, 7), (4, 5, 5), (4, 3, 5)],
+)
+def test_rows_are_padded_to_the_longest_or_the_multiple_above(multiple: int, window: int | None, length: int) -> None:
     rows = [
         {"input_ids": [1, 2, 9, 4, 5], "token_type_ids": [0, 0, 1, 1, 1], "example_id": 11},
         {"input_ids": [7, 6], "token_type_ids": [0, 0], "example_id": 4},
     ]
-    batch = Collator(PADS, LabelSpace.of("ab", "single"), pad_to_multiple_of=multiple)(rows)
+    batch = Collator(PADS, LabelSpace.of("ab", "single"), multiple, window)(rows)
     more = length - 5
     assert batch.inputs["input_ids"].tolist() == [[1, 2, 9, 4, 5, *[7] * more], [7, 6, *[7] * (length - 2)]]
     assert batch.inputs["token_type_ids"].tolist() == [[0, 0, 1, 1, 1, *[3] * more], [0, 0, *[3] * (length - 2)]]

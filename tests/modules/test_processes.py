@@ -40,8 +40,7 @@ def test_gradients_of_two_processes_are_those_of_one(encoders, tmp_path):
 
     ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert sorted(row for rank in ranks for step in rank["rows"] for row in step) == list(range(10))
-    module, data = make(encoders("bert")), make_data("tags", UNEVEN, batch_size=1)
-    data.eval_batch_size = 1
+    module, data = make(encoders("bert")), make_data("tags", UNEVEN, batch_size=1, eval_batch_size=1)
     make_trainer(tmp_path).test(module, data, verbose=False)  # builds it
     module.load_state_dict(ranks[0]["weights"])
     single = {int(batch.example_ids): batch for batch in data.test_dataloader()}

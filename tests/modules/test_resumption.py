@@ -24,14 +24,14 @@ class Batches(Callback):
             trainer.save_checkpoint(self.folder / f"step{trainer.global_step}.ckpt")
 
 
-def fit(encoders, folder, checkpoint=None, save=False, kind="single", seed=0, **options):
+def fit(encoders, folder, checkpoint=None, save=False, kind="single", seed=0, data=None, **options):
     """A fit with dropout; the weights and the metrics it ends with, and the batches it saw."""
     seed_everything(seed, verbose=False)
     batches, best = Batches(folder if save else None), BestCheckpoint(export=False)
     options = {"max_epochs": EPOCHS, **options}
     trainer = make_trainer(folder, enable_checkpointing=True, callbacks=[best, batches], **options)
     module = make_module(kind, encoders("bert"), learning_rate=1e-3)
-    trainer.fit(module, make_data(kind, ROWS[kind] * 2), ckpt_path=checkpoint)
+    trainer.fit(module, make_data(kind, ROWS[kind] * 2, **(data or {})), ckpt_path=checkpoint)
     metrics = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
     last = torch.load(folder / "last.ckpt", weights_only=True)
     return last["state_dict"], metrics, batches.seen
@@ -42,9 +42,17 @@ def assert_same(one, other):
     assert [name for name in one if not torch.equal(one[name], other[name])] == []
 
 
-@pytest.mark.parametrize(("kind", "precision"), [("single", "32-true"), ("tags", "32-true"), ("single", "bf16-mixed")])
-def test_from_every_step(kind, precision, encoders, tmp_path):
-    options = {"kind": kind, "precision": precision}
+@pytest.mark.parametrize(
+    ("kind", "precision", "data"),
+    [
+        ("single", "32-true", {}),
+        ("tags", "32-true", {}),
+        ("single", "bf16-mixed", {}),
+        ("single", "32-true", {"batch_tokens": 48}),
+    ],
+)
+def test_from_every_step(kind, precision, data, encoders, tmp_path):
+    options = {"kind": kind, "precision": precision, "data": data}
     weights, metrics, seen = fit(encoders, tmp_path / "whole", save=True, **options)
     assert len(seen) % EPOCHS == 0
     assert len({str(rows) for _, rows in seen}) > len(seen) // EPOCHS  # another order each epoch

@@ -9,27 +9,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-import torch
 from datasets import Dataset
 from lightning.pytorch import LightningDataModule, LightningModule
-from torch.utils.data import DataLoader
 
-from lightning_clf.batch import Batch
 from lightning_clf.data import cache
-from lightning_clf.data.batching import BatchRows, EvalBatches, TrainBatches, token_lengths
 from lightning_clf.data.checks import check_fraction, check_split, count_labels
 from lightning_clf.data.encoded import Encoding
+from lightning_clf.data.loading import BatchLoader, Loading, Place
 from lightning_clf.data.position import Position
 from lightning_clf.data.prepared import PreparedSplits
 from lightning_clf.data.readers import Format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError
 from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
 from lightning_clf.data.split import Split
-from lightning_clf.encoding import Collator, Tokenizer
+from lightning_clf.encoding import Tokenizer
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import Kind, LabelSpace
 
-BatchLoader = DataLoader[Batch]
 R = TypeVar("R", bound=RowFormat)
 
 
@@ -64,8 +60,13 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             grows with it, and what it cuts is reported.
         batch_size: Examples a training step and process. 32 is what fine-tuning recipes start from.
         eval_batch_size: Examples a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
+        batch_tokens: In place of `batch_size`, subwords a training step and process, padding included: short texts come
+            many at a time and long ones few, so that memory is bounded by this and not by the longest text. Evaluation
+            takes twice as many, unless `eval_batch_size` is set. `None` counts examples.
         group_by_length: Whether training batches are made of texts of about the same length, so that little is padded.
             Which texts meet still changes every epoch. Off, any texts meet, and steps take longer.
+        pad_to_multiple_of: Texts are padded to a multiple of this. `None` is 8 on a CUDA GPU, whose tensor cores work
+            in eights, else 1.
         num_workers: Processes that collate. 0 because rows are encoded beforehand and collation is cheap.
         val_fraction: How much of train becomes the dev split where there is none.
         seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
@@ -96,7 +97,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         max_length: int | None = None,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
+        batch_tokens: int | None = None,
         group_by_length: bool = True,
+        pad_to_multiple_of: int | None = None,
         num_workers: int = 0,
         val_fraction: float = 0.1,
         seed: int = 0,
@@ -105,11 +108,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     ) -> None:
         super().__init__()
         self._max_length = None if max_length is None else check_number("data.max_length", max_length, least=1)
-        self.batch_size = check_number("data.batch_size", batch_size, least=1)
-        self.eval_batch_size = 2 * batch_size if eval_batch_size is None else eval_batch_size
-        check_number("data.eval_batch_size", self.eval_batch_size, least=1)
-        self.group_by_length = group_by_length
-        self.num_workers = check_number("data.num_workers", num_workers, least=0)
+        self.loading = Loading(
+            batch_size, eval_batch_size, batch_tokens, group_by_length, pad_to_multiple_of, num_workers, seed
+        )
         self.val_fraction = check_fraction("val_fraction", val_fraction)
         self.seed = seed
         self.drop_duplicates = drop_duplicates
@@ -222,6 +223,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def setup(self, stage: str | None = None) -> None:
         """Open what `prepare_data` wrote, and hold out a dev split if there is none."""
+        self.loading.check_window(self.max_length)
         self._position = Position.first(self.seed)  # a checkpoint that is gone on from is read after this
         prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)
         if "val" not in self.splits and "train" in self.splits:
@@ -263,36 +265,20 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the train split."""
-        rows = self._rows_of("train")
-        lengths = token_lengths(rows) if self.group_by_length else None
-        batches = TrainBatches(len(rows), self.batch_size, *self._place(), self._position, lengths)
-        return self._loader(rows, self.batch_size, batches)
+        return self.loading.train(*self._encoded("train"), self._place(), self._position)
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the dev split, each example once."""
-        return self._eval_loader("val")
+        return self.loading.evaluate(*self._encoded("val"), self._place())
 
     def test_dataloader(self) -> BatchLoader:
         """Batches of the test split, each example once."""
-        return self._eval_loader("test")
+        return self.loading.evaluate(*self._encoded("test"), self._place())
 
-    def _eval_loader(self, name: str) -> BatchLoader:
-        rows = self._rows_of(name)
-        batches = EvalBatches(token_lengths(rows), self.eval_batch_size, *self._place())
-        return self._loader(rows, self.eval_batch_size, batches)
+    def _encoded(self, name: str) -> tuple[Dataset, Tokenizer, LabelSpace, int]:
+        return self._rows_of(name), self._tokenizer(), self.labels, self.max_length
 
-    def _place(self) -> tuple[int, int]:
-        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer is not None else (1, 0)
-
-    def _loader(self, rows: Dataset, batch_size: int, batches: TrainBatches | EvalBatches) -> BatchLoader:
-        return DataLoader(
-            BatchRows(rows, batch_size),
-            batch_size=None,  # the sampler yields whole batches
-            sampler=batches,
-            collate_fn=Collator(self._tokenizer(), self.labels),
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # of its own, so that making a loader draws nothing from what dropout draws from
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+    def _place(self) -> Place:
+        if self.trainer is None:
+            return Place()
+        return Place(self.trainer.world_size, self.trainer.global_rank, self.trainer.strategy.root_device)

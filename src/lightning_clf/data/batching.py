@@ -7,6 +7,7 @@ Both samplers yield whole batches. They are `DistributedSampler`s by type, so th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,45 @@ def token_lengths(rows: Dataset) -> Numbers:
     tables = rows.select_columns(["input_ids"]).with_format("arrow").iter(batch_size=_READ)
     lengths = [pc.list_value_length(table["input_ids"]).to_numpy() for table in tables]
     return np.concatenate([np.zeros(0, np.int64), *lengths]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much a batch of one process holds: so many rows, or as many as fit.
+
+    Attributes:
+        rows: So many rows.
+        tokens: Where given, so many subwords in place of rows, padding included: the rows times the longest of them.
+    """
+
+    rows: int
+    tokens: int | None = None
+
+    def cut(self, order: Numbers, lengths: Numbers, processes: int = 1) -> list[Numbers]:
+        """Cut rows that are sorted, the longest first, into batches; a row that is too long has one of its own.
+
+        Args:
+            order: The rows.
+            lengths: How long each row of all is.
+            processes: How many processes share a batch, each of which has this room.
+        """
+        if self.tokens is None:
+            return _cut(order, self.rows * processes)
+        batches, start = [], 0
+        while start < len(order):
+            size = max(1, self.tokens // max(1, int(lengths[order[start]]))) * processes
+            batches.append(order[start : start + size])
+            start += size
+        return batches
+
+
+def length_tops(lengths: Numbers) -> Numbers:
+    """Lengths rounded up so that nearby ones are the same, by at most an eighth."""
+    tops = [1]
+    while tops[-1] < lengths.max(initial=1):
+        tops.append(tops[-1] + max(1, tops[-1] // 8))
+    known = np.array(tops, np.int64)
+    return known[np.searchsorted(known, lengths)]
 
 
 class BatchRows(TorchDataset[Any]):
@@ -66,28 +106,36 @@ class TrainBatches(DistributedSampler[Any]):
 
     Args:
         count: How many rows there are.
-        batch_size: Rows a batch and process.
+        room: How much a batch of one process holds.
         num_replicas: How many processes there are.
         rank: Which of them this is.
         position: Which order, the epoch to begin with, and how many of its batches an earlier part of the run took.
-        lengths: How long each row is, where rows of about the same length are to share a batch: rows are shuffled,
-            sorted within pools of 50 batches, and the batches shuffled again.
+        lengths: How long each row is, where rows of about the same length are to share a batch. By rows, they are
+            shuffled, sorted within pools of 50 batches, and the batches shuffled again. By tokens, all rows are sorted,
+            those of about one length in random order, so that every epoch has as many batches as any other.
+
+    Raises:
+        ValueError: If room is by tokens and there are no lengths.
     """
 
     def __init__(
         self,
         count: int,
-        batch_size: int,
+        room: Room,
         num_replicas: int,
         rank: int,
         position: Position,
         lengths: Numbers | None = None,
     ) -> None:
         super().__init__(range(count), num_replicas, rank, seed=position.order)  # type: ignore[arg-type]
+        if room.tokens is not None and lengths is None:
+            raise ValueError("room by tokens needs the lengths of the rows")
         self.count = count
-        self.batch_size = batch_size
+        self.room = room
         self.position = position
         self.lengths = lengths
+        # a schedule wants to know the number before the first epoch
+        self._steps = len(self._cut(np.arange(count)))
         # Lightning says which epoch it is only after a loader's workers have asked for their first batches
         self.set_epoch(position.epoch)
 
@@ -95,25 +143,33 @@ class TrainBatches(DistributedSampler[Any]):
         """The batches of this process, but for those that were taken before."""
         # a generator: what is iterated over is made when the first batch is asked for, and the epoch known by then
         taken = self.position.batches if self.epoch == self.position.epoch else 0
-        yield from self._batches()[taken:]
+        for batch in self._batches()[taken:]:
+            yield batch[self.rank :: self.num_replicas].tolist()
 
-    def _batches(self) -> list[list[int]]:
+    def _batches(self) -> list[Numbers]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        batches = self._cut(torch.randperm(self.count, generator=generator).numpy())
+        if self.lengths is None:
+            return batches
+        return [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]
+
+    def _cut(self, order: Numbers) -> list[Numbers]:
+        """The batches of all processes together, of rows in this order as far as lengths leave it."""
+        if self.lengths is not None and self.room.tokens is not None:
+            tops = length_tops(self.lengths)
+            order = order[np.argsort(-tops[order], kind="stable")]
+            *batches, last = self.room.cut(order, tops, self.num_replicas)
+            return [*batches, np.resize(last, -(-len(last) // self.num_replicas) * self.num_replicas)]
         # total_size is the count, made a multiple of the processes by repeating the first rows
-        order = np.resize(torch.randperm(self.count, generator=generator).numpy(), self.total_size)
-        whole = self.batch_size * self.num_replicas
+        order = np.resize(order, self.total_size)
         if self.lengths is not None:
-            lengths = self.lengths
-            pools = _cut(order, _POOL * whole)
-            order = np.concatenate([pool[np.argsort(-lengths[pool], kind="stable")] for pool in pools])
-        batches = _cut(order, whole)
-        if self.lengths is not None:
-            batches = [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]
-        return [batch[self.rank :: self.num_replicas].tolist() for batch in batches]
+            pools = _cut(order, _POOL * self.room.rows * self.num_replicas)
+            order = np.concatenate([pool[np.argsort(-self.lengths[pool], kind="stable")] for pool in pools])
+        return _cut(order, self.room.rows * self.num_replicas)
 
     def __len__(self) -> int:
         """How many batches an epoch has, on every process, those that were taken before included."""
-        return -(-self.num_samples // self.batch_size)
+        return self._steps
 
 
 class EvalBatches(DistributedSampler[Any]):
@@ -123,21 +179,22 @@ class EvalBatches(DistributedSampler[Any]):
 
     Args:
         lengths: How long each row is.
-        batch_size: Rows a batch and process.
+        room: How much a batch of one process holds.
         num_replicas: How many processes there are.
         rank: Which of them this is.
     """
 
-    def __init__(self, lengths: Numbers, batch_size: int, num_replicas: int, rank: int) -> None:
+    def __init__(self, lengths: Numbers, room: Room, num_replicas: int, rank: int) -> None:
         super().__init__(lengths, num_replicas, rank, shuffle=False)  # type: ignore[arg-type]
         own = np.argsort(-lengths, kind="stable")[rank::num_replicas]
-        batches = _cut(own, batch_size)
+        self.room = room
+        batches = room.cut(own, lengths)
         mixed = torch.randperm(len(batches), generator=torch.Generator().manual_seed(0)).tolist()
-        self.batches: list[list[int]] = [batches[place].tolist() for place in mixed]
+        self.batches = [batches[place] for place in mixed]
 
     def __iter__(self) -> Iterator[list[int]]:
         """The batches of this process."""
-        return iter(self.batches)
+        return (batch.tolist() for batch in self.batches)
 
     def __len__(self) -> int:
         """How many they are."""

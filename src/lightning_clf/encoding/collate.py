@@ -21,18 +21,23 @@ class Collator:
     Args:
         tokenizer: Says which ids pad.
         labels: Says what a target is.
-        pad_to_multiple_of: Pad further, to a multiple that suits the hardware; `None` pads no more than needed.
+        pad_to_multiple_of: Pad further, to a multiple that suits the hardware; 1 pads no more than needed.
+        max_length: The window, beyond which nothing is padded: the encoder may have no positions there.
     """
 
-    def __init__(self, tokenizer: Tokenizer, labels: LabelSpace, pad_to_multiple_of: int | None = None) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, labels: LabelSpace, pad_to_multiple_of: int = 1, max_length: int | None = None
+    ) -> None:
         self.pad_ids = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
         self.labels = labels
-        self.multiple = pad_to_multiple_of or 1
+        self.multiple = pad_to_multiple_of
+        self.max_length = max_length
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
         """Collate rows with the columns of `encode_texts` or `encode_words`, `example_id`, and `target` if known."""
         longest = max(1, max(len(row["input_ids"]) for row in rows))
         length = -(-longest // self.multiple) * self.multiple
+        length = max(longest, min(length, self.max_length or length))
         inputs = {
             name: _pad([row[name] for row in rows], pad_id, length)
             for name, pad_id in self.pad_ids.items()

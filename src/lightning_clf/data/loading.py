@@ -1,0 +1,128 @@
+"""How encoded rows are handed out: what shares a batch, how it is padded, and which processes make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader
+
+from lightning_clf.batch import Batch
+from lightning_clf.data.batching import BatchRows, EvalBatches, Numbers, Room, TrainBatches, token_lengths
+from lightning_clf.data.position import Position
+from lightning_clf.encoding import Collator, Tokenizer
+from lightning_clf.errors import InputError, check_number
+from lightning_clf.labels import LabelSpace
+
+BatchLoader = DataLoader[Batch]
+
+_TENSOR_CORES = 8  # what they want lengths to be a multiple of
+
+
+class Place(NamedTuple):
+    """Where a loader is used.
+
+    Attributes:
+        processes: How many processes share the rows.
+        rank: Which of them this is.
+        device: Where batches go.
+    """
+
+    processes: int = 1
+    rank: int = 0
+    device: torch.device = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Loading:
+    """The keys of a datamodule that say how batches are made; `BaseDataModule` says what each is.
+
+    Raises:
+        InputError: If one is out of bounds, or two contradict each other.
+    """
+
+    batch_size: int
+    eval_batch_size: int | None
+    batch_tokens: int | None
+    group_by_length: bool
+    pad_to_multiple_of: int | None
+    num_workers: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        for key in ("batch_size", "eval_batch_size", "batch_tokens", "pad_to_multiple_of"):
+            if getattr(self, key) is not None:
+                check_number(f"data.{key}", getattr(self, key), least=1)
+        check_number("data.num_workers", self.num_workers, least=0)
+        if self.batch_tokens is not None and not self.group_by_length:
+            raise InputError(
+                "data.batch_tokens makes batches of texts of about one length, but data.group_by_length is false: "
+                "leave it out, or count examples with data.batch_size"
+            )
+
+    def check_window(self, max_length: int) -> None:
+        """Hold the window against the room of a batch.
+
+        Raises:
+            InputError: If one text could be more than a batch may hold.
+        """
+        if self.batch_tokens is not None and self.batch_tokens < max_length:
+            raise InputError(
+                f"data.batch_tokens {self.batch_tokens} has no room for one text of data.max_length {max_length}: set "
+                f"it to {max_length} or more, 32 times as much being usual"
+            )
+
+    def train(
+        self, rows: Dataset, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place, position: Position
+    ) -> BatchLoader:
+        """Shuffled batches of encoded rows.
+
+        Args:
+            rows: What `encode_split` made.
+            tokenizer: Says which ids pad.
+            labels: Says what a target is.
+            max_length: The window.
+            place: Which process asks, on which device.
+            position: Where training stands.
+        """
+        lengths = self._lengths(rows, place) if self.group_by_length else None
+        room = Room(self.batch_size, self.batch_tokens)
+        batches = TrainBatches(len(rows), room, place.processes, place.rank, position, lengths)
+        return self._loader(rows, batches, self._collator(tokenizer, labels, max_length, place))
+
+    def evaluate(
+        self, rows: Dataset, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place
+    ) -> BatchLoader:
+        """Batches of encoded rows, each row once over all processes. Arguments are those of `train`."""
+        # no gradients are kept, so that there is room for more
+        tokens = 2 * self.batch_tokens if self.batch_tokens and self.eval_batch_size is None else None
+        room = Room(self.eval_batch_size or 2 * self.batch_size, tokens)
+        batches = EvalBatches(self._lengths(rows, place), room, place.processes, place.rank)
+        return self._loader(rows, batches, self._collator(tokenizer, labels, max_length, place))
+
+    def _multiple(self, place: Place) -> int:
+        return self.pad_to_multiple_of or (_TENSOR_CORES if place.device.type == "cuda" else 1)
+
+    def _lengths(self, rows: Dataset, place: Place) -> Numbers:
+        multiple = self._multiple(place)
+        lengths: Numbers = -(-token_lengths(rows) // multiple) * multiple
+        return lengths
+
+    def _collator(self, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place) -> Collator:
+        return Collator(tokenizer, labels, self._multiple(place), max_length)
+
+    def _loader(self, rows: Dataset, batches: TrainBatches | EvalBatches, collate: Collator) -> BatchLoader:
+        return DataLoader(
+            BatchRows(rows, batches.room.rows),
+            batch_size=None,  # the sampler yields whole batches
+            sampler=batches,
+            collate_fn=collate,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            # of its own, so that making a loader draws nothing from what dropout draws from
+            generator=torch.Generator().manual_seed(self.seed),
+        )
