@@ -14,7 +14,7 @@ LONGEST = 300
 
 # the floor of each room and of each file outside of one; rooms that share a floor do not know each other
 FLOORS = {
-    0: ("errors", "schemes", "labels", "batch", "prediction", "component", "files"),
+    0: ("errors", "schemes", "labels", "batch", "prediction", "component", "files", "memory"),
     1: ("encoding", "heads", "losses", "metrics", "finetuning"),
     2: ("network", "dropout"),
     3: ("artefact",),

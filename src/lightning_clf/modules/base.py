@@ -21,6 +21,7 @@ from lightning_clf.finetuning import LinearSchedule, Schedule, adamw
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
+from lightning_clf.memory import keep_freed_memory
 from lightning_clf.modules.checks import (
     check_kind,
     check_labels,
@@ -190,6 +191,8 @@ class ClassifierModule(Component, ScoredModule):
 
     def on_train_start(self) -> None:
         """Go on with the random numbers of the checkpoint that the Trainer goes on from."""
+        if self.device.type == "cpu":
+            keep_freed_memory()
         set_random_state(self.trainer, self._random_states)
         self._random_states = []
 
