@@ -7,8 +7,13 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
+from lightning.pytorch import Callback, Trainer
+
+from _blocks import Gate
 from _corpora import RECIPES, bf16_is_native, encoder, file, folder
+from lightning_clf.batch import Batch
 from lightning_clf.cli import main
 
 CONFIGS = {
@@ -25,6 +30,15 @@ PEER_LOSSES = {"goemotions": "BCELoss"}
 
 def recipe(corpus: str, seed: int) -> dict[str, float]:
     """Runs the peer's recipe: its epochs, learning rate and loss, and the last epoch's weights as they are."""
+    # the peer trains on all of train and chooses nothing on dev: a held-out part would be fewer rows
+    val = file(corpus, "dev")
+    files = {"train": file(corpus, "train"), "val": val if val.exists() else file(corpus, "test")}
+    source = json.dumps({split: str(path) for split, path in {**files, "test": file(corpus, "test")}.items()})
+    return _run(corpus, seed, {**_options(corpus), "data.init_args.source": source}, checkpoint="last.ckpt")
+
+
+def _options(corpus: str) -> dict[str, object]:
+    """The peer's recipe in our keys."""
     numbers = RECIPES[corpus]
     options: dict[str, object] = {
         "model.init_args.learning_rate": numbers.learning_rate,
@@ -38,17 +52,41 @@ def recipe(corpus: str, seed: int) -> dict[str, float]:
     }
     if corpus in PEER_LOSSES:
         options["model.init_args.loss"] = PEER_LOSSES[corpus]
-    # the peer trains on all of train and chooses nothing on dev: a held-out part would be fewer rows
-    val = file(corpus, "dev")
-    files = {"train": file(corpus, "train"), "val": val if val.exists() else file(corpus, "test")}
-    source = json.dumps({split: str(path) for split, path in {**files, "test": file(corpus, "test")}.items()})
-    return _run(corpus, seed, {**options, "data.init_args.source": source}, checkpoint="last.ckpt")
+    return options
 
 
 def shipped(corpus: str, seed: int) -> dict[str, float]:
     """Runs the shipped configuration with nothing set but encoder and source; the best epoch is chosen on dev."""
     options = {"data.init_args.source": str(folder(corpus)), "trainer.precision": _precision(bf16_is_native())}
     return _run(corpus, seed, options, checkpoint="best.ckpt")
+
+
+class StepGate(Callback):
+    """Passes the gate after every step; given to the command by its name."""
+
+    gate: ClassVar[Gate]
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Report a step."""
+        self.gate.step(len(batch))
+
+
+def train(corpus: str, gate: Gate) -> None:
+    """Train for its speed until it is stopped, as `lightning-clf fit` does.
+
+    Args:
+        corpus: A key of ``RECIPES``.
+        gate: Passed after every step.
+    """
+    StepGate.gate = gate
+    options = {
+        **_options(corpus),
+        "data.init_args.source": json.dumps({"train": str(file(corpus, "train")), "val": str(file(corpus, "test"))}),
+        "trainer.max_epochs": 1000,
+        "trainer.limit_val_batches": 0,
+        "trainer.callbacks": "_ours.StepGate",
+    }
+    _run(corpus, 0, options, checkpoint="last.ckpt")
 
 
 def _precision(bf16: bool) -> str:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import tempfile
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -16,10 +17,12 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
 
+from _blocks import Gate
 from _corpora import RECIPES, Corpus, MissingError, Recipe, Row, encoder, load
 
 NEEDS = {"accelerate": "accelerate", "sklearn": "scikit-learn", "seqeval": "seqeval"}  # module: package
@@ -174,3 +177,47 @@ def run(corpus: str, seed: int) -> dict[str, float]:
                 metrics = score(data, rows, logits, tokenizer, recipe.max_length)
                 results |= {f"{stage}/{name}": value for name, value in metrics.items()}
     return results
+
+
+class _Steps(TrainerCallback):
+    """Passes the gate after every step."""
+
+    def __init__(self, gate: Gate, batch_size: int) -> None:
+        self.gate, self.batch_size = gate, batch_size
+
+    def on_step_end(self, *args: object, **kwargs: object) -> None:
+        """Report a step."""
+        self.gate.step(self.batch_size)
+
+
+def train(corpus: str, tuned: bool, gate: Gate) -> None:
+    """Train for its speed until it is stopped.
+
+    Args:
+        corpus: A key of ``RECIPES``.
+        tuned: Whether batches are grouped by length and padded to their longest text, in bf16 where that is fast.
+            Otherwise every text is padded to 128 and computed in float32, as textbooks have it.
+        gate: Passed after every step.
+    """
+    data = load(corpus)
+    recipe = replace(RECIPES[corpus], epochs=1000)
+    if not tuned:
+        recipe = replace(recipe, max_length=128, bf16=False)
+    tokenizer = AutoTokenizer.from_pretrained(encoder())
+    collator = DataCollatorForTokenClassification if data.kind in ("tags", "words") else DataCollatorWithPadding
+    padding = {} if tuned else {"padding": "max_length", "max_length": recipe.max_length}
+    set_seed(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        options = arguments(recipe, 0, scratch)
+        options.dataloader_drop_last = True  # the gate counts whole batches
+        if not tuned:
+            options.train_sampling_strategy = "random"
+        trainer = Trainer(
+            model=load_model(data),
+            args=options,
+            data_collator=collator(tokenizer, **padding),
+            train_dataset=encode(data, data.splits["train"], tokenizer, recipe.max_length),
+            processing_class=tokenizer,
+            callbacks=[_Steps(gate, recipe.batch_size)],
+        )
+        trainer.train()

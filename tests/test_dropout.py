@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import pytest
 import torch
+from lightning.pytorch import seed_everything
 from torch import nn
 from torch.nn import functional
 from transformers import AutoModelForSequenceClassification
 
-from lightning_clf import dropout
+from lightning_clf import SingleLabelClassifier, dropout
 from lightning_clf.dropout import cheap_dropout
 from tests.tiny import ARCHITECTURES
+from tests.training import make_data, make_trainer
 
 CPU = torch.device("cpu")
+
+
+class Checkpointed(SingleLabelClassifier):
+    """A module whose encoder keeps few activations."""
+
+    def build(self):
+        super().build()
+        self.network.encoder.gradient_checkpointing_enable()
 
 
 @pytest.mark.parametrize("p", [0.001, 0.1, 0.5, 0.9])
@@ -154,3 +165,15 @@ def test_every_architecture(architecture, encoders):
         first, second = scores(), scores()
     assert not torch.equal(first, second)
     assert first.isfinite().all()
+
+
+def test_checkpointed_activations_are_computed_again_with_the_same_masks(encoders, tmp_path, monkeypatch):
+    weights = []
+    for module in (Checkpointed, SingleLabelClassifier):
+        seed_everything(0, verbose=False)
+        model = module(str(encoders("bert")), learning_rate=1e-3)
+        make_trainer(tmp_path, num_sanity_val_steps=0).fit(model, make_data("single"))
+        weights.append(model.state_dict())
+        monkeypatch.setattr("lightning_clf.modules.base.cheap_dropout", lambda device: contextlib.nullcontext())
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, msg=name)

@@ -11,6 +11,7 @@ import yaml
 from lightning.pytorch import Trainer
 
 from lightning_clf import SequenceDataModule, SingleLabelClassifier
+from lightning_clf.artefact import read_checkpoint
 from lightning_clf.callbacks import BestCheckpoint
 from lightning_clf.heads import LinearHead
 from tests.cli.conftest import SINGLE, says, write_rows
@@ -42,6 +43,20 @@ def test_checkpoint_alone_brings_its_run_s_configuration(command, run_copy, name
     # all three splits are the same rows
     assert {key.replace("val/", "test/"): value for key, value in metrics(run, "val").items()} == metrics(run)
     assert yaml.safe_load((run / "config.yaml").read_text())["data"]["init_args"]["batch_size"] == 4
+
+
+def test_configuration_behind_a_checkpoint_does_not_take_its_place(command, run_copy, tmp_path):
+    run = run_copy("single")
+    written = yaml.safe_load((run / "config.yaml").read_text())
+    assert "ckpt_path" not in written
+    steps = read_checkpoint(str(run / "last.ckpt"))["global_step"]
+    go_on = ["fit", "--ckpt_path", run / "last.ckpt", "--config", run / "config.yaml", "--trainer.max_epochs", 2]
+    assert command(*go_on).code == 0
+    assert read_checkpoint(str(run / "last.ckpt"))["global_step"] == 2 * steps
+    # as --print_config writes it
+    (tmp_path / "open.yaml").write_text(yaml.safe_dump({**written, "ckpt_path": None}))
+    assert command("test", "--ckpt_path", run / "best.ckpt", "--config", tmp_path / "open.yaml").code == 0
+    assert not (tmp_path / "single_run-2").exists()
 
 
 def test_labels_come_from_the_checkpoint_where_the_data_have_none_to_tell(command, run_copy, tmp_path):
@@ -114,7 +129,8 @@ def test_fit_goes_on_from_a_checkpoint_in_its_folder(command, run_copy, tmp_path
     epochs = [line.split(",")[0] for line in (run / "metrics.csv").read_text().splitlines()[1:]]
     assert set(epochs) == {"1", "2"}
     config = yaml.safe_load((run / "config.yaml").read_text())
-    assert (config["trainer"]["max_epochs"], config["ckpt_path"]) == (3, None)
+    assert config["trainer"]["max_epochs"] == 3
+    assert "ckpt_path" not in config
     assert command("fit", "--ckpt_path", run / "last.ckpt", "--trainer.max_epochs", 4).code == 0
     assert (run / "metrics.part1.csv").read_text() == first
     assert {line.split(",")[0] for line in (run / "metrics.part2.csv").read_text().splitlines()[1:]} == {"1", "2"}
@@ -141,6 +157,9 @@ def test_nothing_left_to_train_is_refused_before_anything_is_touched(complaint, 
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     message = complaint("fit", "--ckpt_path", run / "last.ckpt")
     says(message, "last.ckpt has 1 epochs behind it", "trainer.max_epochs is 1", "set it above 1")
+    # one checkpoint may be told by either
+    message = complaint("fit", "--ckpt_path", run / "last.ckpt", "--trainer.max_epochs=-1", "--trainer.max_steps", 2)
+    says(message, "last.ckpt has 2 steps behind it", "trainer.max_steps is 2", "set it above 2")
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cli.conftest import SINGLE, says, write_rows
+
 
 @pytest.mark.parametrize(
     ("text", "said"),
@@ -63,3 +65,14 @@ def test_nothing_is_written_where_the_configuration_is_refused(complaint, tmp_pa
     monkeypatch.chdir(tmp_path)
     complaint("fit", "--config", "sst2.yaml", "--data.batch_size", "0")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed_everything", -3), ("seed_everything", 10**30), ("data.seed", 10**30), ("trainer.gradient_clip_val", -1)],
+)
+def test_numbers_out_of_bounds(complaint, fit_words, tmp_path, key, value):
+    source = write_rows(tmp_path / "data", SINGLE)
+    message = complaint(*fit_words("single", source), f"--{key}={value}")
+    says(message, f"{key} is {value}", "give ")
+    assert not (tmp_path / "run").exists()

@@ -50,6 +50,17 @@ def test_error_of_ours_comes_out_of_what_is_wrapped_around_it():
         wrap()
 
 
+def test_fault_of_a_class_is_not_called_one_of_its_arguments():
+    def wrap() -> None:
+        try:
+            raise NameError("name 'undefined_name' is not defined")
+        except NameError as error:
+            raise ValueError("Does not validate against any of the Union subtypes\nSubtypes: []") from error
+
+    with pytest.raises(NameError, match="undefined_name"), unwrapped():
+        wrap()
+
+
 @pytest.mark.parametrize(
     ("types", "names"),
     [

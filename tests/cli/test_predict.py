@@ -40,6 +40,12 @@ def test_answers_are_json_lines_in_the_order_of_the_rows(command, trained, rows)
         assert list(answer["probabilities"]) == ["bad", "good"]
 
 
+def test_bfloat16_is_less_exact(command, trained, rows):
+    words = ["predict", "--model", trained("single") / "best", "--input", rows("a much longer text\n", "rows.txt")]
+    exact, less = (json.loads(command(*words, *more).out) for more in ((), ("--precision", "bf16-true")))
+    assert exact["probability"] != less["probability"] == pytest.approx(exact["probability"], abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -128,6 +134,7 @@ def test_column_that_is_named_is_the_one_that_is_read(command, complaint, traine
         (["--model", "m", "--input", "i", "--bogus"], ("unrecognized arguments: --bogus", "predict --help")),
         (["--model", "m", "--input", "i", "--batch-size", "0"], ("--batch-size: 0 is not a whole number from 1 up",)),
         (["--model", "m", "--input", "i", "--batch-size", "x"], ("--batch-size: x is not a whole number from 1 up",)),
+        (["--model", "m", "--input", "i", "--precision", "fp8"], ("--precision: invalid choice: 'fp8'", "bf16-true")),
         (["--model", "/nowhere", "--input", "i"], ("/nowhere does not exist", "give a .ckpt file")),
         (
             ["--model", ".", "--input", "i"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -44,7 +45,18 @@ def test_bad_rows_end_both_processes(in_two_processes, tmp_path):
     run = in_two_processes(write_rows(tmp_path / "data", [*SINGLE, {"text": "a"}]))
     assert run.returncode == 2, run.stderr
     assert "train.jsonl line 9 has no column 'label'" in run.stderr
+    assert run.stderr.count("error:") == 1
+    assert "Traceback" not in run.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+def test_a_process_without_a_row_takes_part(in_two_processes, tmp_path):
+    run = in_two_processes(write_rows(tmp_path / "data", {"train": SINGLE, "dev": SINGLE[:1], "test": SINGLE[:3]}))
+    assert run.returncode == 0, run.stderr
+    with (tmp_path / "run" / "metrics.csv").open() as file:
+        accuracies = {row["val/accuracy"] for row in csv.DictReader(file)} - {""}
+    assert accuracies <= {"0.0", "1.0"}  # of the one row
+    assert accuracies
 
 
 def test_a_run_that_a_scheduler_stops_goes_on_as_if_it_had_not(command, fit_words, tmp_path):

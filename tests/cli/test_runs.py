@@ -47,6 +47,13 @@ def test_fit_that_is_refused_leaves_its_name_free(command, complaint, fit_words,
     assert not (tmp_path / "run-2").exists()
 
 
+def test_refused_fit_leaves_an_empty_folder_that_was_there(complaint, fit_words, tmp_path):
+    (tmp_path / "run").mkdir()
+    bad = write_rows(tmp_path / "bad", [*SINGLE, {"text": "a"}])
+    complaint(*fit_words("single", bad))
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 def test_refused_fit_takes_away_nothing_it_did_not_make(complaint, fit_words, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")

@@ -20,7 +20,9 @@ def test_evaluation_sees_every_row_once(lengths, size, ranks):
     parts = [EvalBatches(lengths, Room(size), ranks, rank) for rank in range(ranks)]
     assert sorted(row for part in parts for batch in part for row in batch) == list(range(len(lengths)))
     assert all(len(part) == len(list(part)) for part in parts)
-    assert all(1 <= len(batch) <= size for part in parts for batch in part)
+    assert all(len(batch) <= size for part in parts for batch in part)
+    # a process without a row has one batch of none: without any, Lightning would leave it out, and the others wait
+    assert all(len(part) == 1 or all(part) for part in parts)
 
 
 @given(LENGTHS, SIZES, RANKS, st.booleans())
@@ -99,7 +101,7 @@ def test_order_follows_from_seed_and_epoch(grouped, tokens):
 
 
 def padded(lengths, batches):
-    return sum(len(batch) * lengths[batch].max() for batch in batches)
+    return sum(len(batch) * lengths[batch].max(initial=0) for batch in batches)
 
 
 def test_grouping_pads_little_and_mixes_long_and_short_batches():

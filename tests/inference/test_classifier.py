@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import pytest
@@ -177,3 +178,16 @@ def test_predicting_leaves_the_mode_of_the_network(classifier):
         assert {module.training for module in model.network.modules()} == {training}
         assert complaint(lambda: model.predict([{}]))
         assert model.network.training is training
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_bfloat16_answers_nearly_the_same(name, classifier):
+    model = copy.deepcopy(classifier(name))
+    for weight in model.network.parameters():
+        weight.data.div_(15)  # back to the size of trained ones
+    exact, less = model.predict(rows(name)), model.to(dtype=torch.bfloat16).predict(rows(name))
+    assert exact != less
+    for answer, expected in zip(less, exact, strict=True):
+        assert answer.keys() == expected.keys()
+        for key in {"probabilities", "score"} & expected.keys():
+            assert answer[key] == pytest.approx(expected[key], abs=0.01)

@@ -71,6 +71,17 @@ def test_gradients_of_accumulated_batches_are_those_of_one_batch(weights, accumu
             torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-6, rtol=1e-5, msg=name)
 
 
+def test_batches_that_weigh_nothing_move_nothing(encoders, tmp_path):
+    weights = [0.0, 1.0, 1.0, 1.0, 1.0]
+    outside = [{"tokens": row["tokens"], "tags": ["O"] * len(row["tokens"])} for row in ROWS["tags"]]
+    module = make_module("tags", encoders("bert"), loss=CrossEntropyLoss(class_weights=weights), weight_decay=0.0)
+    trainer = make_trainer(tmp_path, num_sanity_val_steps=0, accumulate_grad_batches=8)
+    rows = {"train": [*UNEVEN, *outside * 8], "val": UNEVEN}
+    data = make_data("tags", source=rows, batch_size=1, group_by_length=False)
+    trainer.fit(module, data)
+    assert all(weight.isfinite().all() for weight in module.parameters())
+
+
 def test_clipping_comes_after_the_mean(encoders, tmp_path):
     _, steps, _ = fit(encoders, tmp_path, accumulate_grad_batches=2, gradient_clip_val=0.01)
     for _, gradients in steps:

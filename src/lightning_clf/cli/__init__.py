@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 from lightning_clf.cli.quiet import plain_warnings
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, SharedError
 
 __all__ = ["main"]
 
@@ -56,7 +56,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except InputError as error:
         if show_traceback:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        if not isinstance(error, SharedError):
+            print(f"error: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # the reader of our output went away, as `head` does: not an error, and nothing more can be said

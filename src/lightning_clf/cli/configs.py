@@ -46,7 +46,7 @@ def default_to_run(words: list[str]) -> list[str]:
     Raises:
         InputError: If there is no such checkpoint.
     """
-    checkpoint = _value(words, "--ckpt_path")
+    checkpoint = value_of(words, "--ckpt_path")
     if checkpoint is None:
         return words
     if not Path(checkpoint).is_file():
@@ -120,7 +120,8 @@ def _config_files(words: list[str]) -> list[Path]:
     return [Path(file) for file in files if file]
 
 
-def _value(words: list[str], option: str) -> str | None:
+def value_of(words: list[str], option: str) -> str | None:
+    """What follows an option on the command line, if it is there."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(option, nargs="?", dest="value")
     value: str | None = parser.parse_known_args(words)[0].value

@@ -103,6 +103,8 @@ def unwrapped() -> Iterator[None]:
             raise cause from None
         if match := _UNINSTALLED.search(str(cause)):
             raise InputError(_install(match["package"])) from error
+        if not isinstance(cause, ValueError | TypeError):  # a fault of the class, not of what it was given
+            raise cause from None
         raise InputError(f"the configuration is refused ({one_line(str(cause))}): correct the value") from error
 
 

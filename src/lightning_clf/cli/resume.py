@@ -30,22 +30,25 @@ def module_from_checkpoint(path: str, described: ClassifierModule | None, given:
     return ClassifierModule.load_from_checkpoint(path)
 
 
-def check_epochs_left(path: str, datamodule: LightningDataModule, max_epochs: int | None) -> None:
-    """Hold the epochs behind a checkpoint against those that are asked for.
+def check_work_left(path: str, datamodule: LightningDataModule, max_epochs: int | None, max_steps: int | None) -> None:
+    """Hold the epochs and steps behind a checkpoint against those that are asked for.
 
     Args:
         path: The checkpoint.
         datamodule: What the run goes on with; its state in the checkpoint says where the run stood.
         max_epochs: `trainer.max_epochs`.
+        max_steps: `trainer.max_steps`.
 
     Raises:
         InputError: If there is none left to train, so that nothing would be done but files written over.
     """
-    done = read_checkpoint(path).get(datamodule.__class__.__qualname__, {}).get("epoch", 0)
-    if max_epochs is not None and 0 <= max_epochs <= done:
-        raise InputError(
-            f"checkpoint {path} has {done} epochs behind it, trainer.max_epochs is {max_epochs}: set it above {done}"
-        )
+    checkpoint = read_checkpoint(path)
+    epochs = checkpoint.get(datamodule.__class__.__qualname__, {}).get("epoch", 0)
+    for what, done, most in (("epochs", epochs, max_epochs), ("steps", checkpoint["global_step"], max_steps)):
+        if most is not None and 0 <= most <= done:
+            raise InputError(
+                f"checkpoint {path} has {done} {what} behind it, trainer.max_{what} is {most}: set it above {done}"
+            )
 
 
 def _compare(stored: Spec, described: Spec, given: Iterable[str], path: str) -> None:

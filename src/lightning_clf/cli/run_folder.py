@@ -12,7 +12,8 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning_clf.errors import InputError
 from lightning_clf.files import counted
 
-_CLAIM = ".running"  # holds the number of the process whose run this is, while it runs
+_CLAIM = ".running"  # while a run runs: the number of its process, and whether the folder was made for it
+_MADE, _FOUND = "made", "found"
 
 
 def run_folder(root: str, checkpoint: str | None) -> Path:
@@ -51,8 +52,13 @@ def discard_unused(folder: Path) -> None:
     Args:
         folder: What `run_folder` chose.
     """
-    if _is_claimed(folder) and not any(folder.glob("*.ckpt")):
-        shutil.rmtree(folder, ignore_errors=True)
+    if not _is_claimed(folder) or any(folder.glob("*.ckpt")):
+        return
+    is_ours = _claimed(folder)[1:] == [_MADE]
+    for path in folder.iterdir():
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+    if is_ours:
+        folder.rmdir()
 
 
 def release(folder: Path) -> None:
@@ -67,8 +73,12 @@ def release(folder: Path) -> None:
 
 def _is_claimed(folder: Path) -> bool:
     """Whether this process claimed the folder, rather than another run, or none: a checkpoint brings its folder."""
+    return _is_first() and _claimed(folder)[:1] == [str(os.getpid())]
+
+
+def _claimed(folder: Path) -> list[str]:
     claim = folder / _CLAIM
-    return _is_first() and claim.is_file() and claim.read_text() == str(os.getpid())
+    return claim.read_text().split() if claim.is_file() else []
 
 
 def _is_first() -> bool:
@@ -81,12 +91,13 @@ def _claim(root: Path) -> Path:
 
 
 def _is_made_ours(folder: Path) -> bool:
+    found = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         return False
     try:
         with (folder / _CLAIM).open("x") as claim:
-            claim.write(str(os.getpid()))
+            claim.write(f"{os.getpid()} {_FOUND if found else _MADE}")
     except FileExistsError:
         return False
     return True

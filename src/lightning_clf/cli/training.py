@@ -15,14 +15,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # imported whole, so that a short class name in a configuration finds them
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
-from lightning_clf.cli.configs import default_to_run, resolve_configs, where
+from lightning_clf.cli.configs import default_to_run, resolve_configs, value_of, where
 from lightning_clf.cli.messages import classless, explain, one_line, unwrapped
-from lightning_clf.cli.resume import check_epochs_left, module_from_checkpoint
+from lightning_clf.cli.resume import check_work_left, module_from_checkpoint
 from lightning_clf.cli.run_files import RunConfig, run_loggers
 from lightning_clf.cli.run_folder import discard_unused, release, run_folder
 from lightning_clf.cli.suggestions import class_keys
 from lightning_clf.data import BaseDataModule
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, check_number
 from lightning_clf.modules import ClassifierModule
 
 # what a shell makes of a process that SIGINT or SIGTERM ended
@@ -102,6 +102,8 @@ class TrainingCLI(LightningCLI):
         except argparse.ArgumentError as error:
             complaint = explain(str(error), self._known_keys(command))
             raise InputError(where(words, complaint.key) + complaint.text) from error
+        if self.config[command].ckpt_path is None:  # as a configuration writes what it leaves open
+            self.config[command].ckpt_path = value_of(words, "--ckpt_path")
         for section, base in _SECTIONS.items():
             # what has no class of its own is taken for the base, which is none to be used
             if pydoc.locate(self.given.get(f"{section}.class_path", "")) is base:
@@ -110,6 +112,12 @@ class TrainingCLI(LightningCLI):
     def _known_keys(self, command: str) -> list[str]:
         inner = [f"{section}.{key}" for section, base in _SECTIONS.items() for key in class_keys(base)]
         return [*self._parser(command).get_defaults().keys(), *inner]
+
+    def _set_seed(self) -> None:
+        seed = self._get(self.config, "seed_everything")
+        if not isinstance(seed, bool):
+            check_number("seed_everything", seed, least=0, most=2**32 - 1)
+        super()._set_seed()
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: `instantiate_classes` takes the model from the checkpoint, and checks instead of overriding."""
@@ -126,7 +134,8 @@ class TrainingCLI(LightningCLI):
             given = self.given.get("model.init_args")
             self.model = module_from_checkpoint(checkpoint, self.model, given.as_dict() if given else {})
             if self.subcommand == "fit":
-                check_epochs_left(checkpoint, self.datamodule, self._get(self.config_init, "trainer").max_epochs)
+                trainer = self._get(self.config_init, "trainer")
+                check_work_left(checkpoint, self.datamodule, trainer.max_epochs, trainer.max_steps)
         self.trainer = self.instantiate_trainer()
 
     def _check_sections(self) -> None:

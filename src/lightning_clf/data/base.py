@@ -20,6 +20,7 @@ from lightning_clf.data.position import Position
 from lightning_clf.data.prepared import PreparedSplits
 from lightning_clf.data.readers import Format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError
+from lightning_clf.data.shared import is_shared, raise_shared
 from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
 from lightning_clf.data.split import Split
 from lightning_clf.encoding import Tokenizer
@@ -112,13 +113,14 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             batch_size, eval_batch_size, batch_tokens, group_by_length, pad_to_multiple_of, num_workers, seed
         )
         self.val_fraction = check_fraction("val_fraction", val_fraction)
-        self.seed = seed
+        self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
         self.drop_duplicates = drop_duplicates
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else cache.default_cache_dir()
         self._declared = list(labels) if labels is not None else None
         self._source = source
         self._options = SourceOptions(subset, revision, format, splits, self.split_names, self.fallback_format)
         self._prepared: PreparedSplits | None = None
+        self._fault: InputError | None = None
         self._position = Position.first(seed)
 
     @abstractmethod
@@ -201,8 +203,18 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         """Check and encode every split, unless the cache has it.
 
         Raises:
-            InputError: If a row cannot be used; it says which and why.
+            InputError: If a row cannot be used; it says which and why. Where other processes wait for this one, `setup`
+                raises it in all of them.
         """
+        self._fault = None
+        try:
+            self._prepare()
+        except InputError as error:
+            if not is_shared():
+                raise
+            self._fault = error
+
+    def _prepare(self) -> None:
         encodings = self._encodings()
         for name, split in self.splits.items():
             try:
@@ -222,7 +234,12 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return error.among(f"{type(self).__name__}'s ({self.labels.shown})", f"take --data {any_labels}")
 
     def setup(self, stage: str | None = None) -> None:
-        """Open what `prepare_data` wrote, and hold out a dev split if there is none."""
+        """Open what `prepare_data` wrote, and hold out a dev split if there is none.
+
+        Raises:
+            InputError: If `prepare_data` met one, in this or another process.
+        """
+        raise_shared(self._fault)
         self.loading.check_window(self.max_length)
         self._position = Position.first(self.seed)  # a checkpoint that is gone on from is read after this
         prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)

@@ -188,7 +188,7 @@ class EvalBatches(DistributedSampler[Any]):
         super().__init__(lengths, num_replicas, rank, shuffle=False)  # type: ignore[arg-type]
         own = np.argsort(-lengths, kind="stable")[rank::num_replicas]
         self.room = room
-        batches = room.cut(own, lengths)
+        batches = room.cut(own, lengths) or [own]  # Lightning would leave out a process that has no batch at all
         mixed = torch.randperm(len(batches), generator=torch.Generator().manual_seed(0)).tolist()
         self.batches = [batches[place] for place in mixed]
 

@@ -34,7 +34,12 @@ class Collator:
         self.max_length = max_length
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
-        """Collate rows with the columns of `encode_texts` or `encode_words`, `example_id`, and `target` if known."""
+        """Collate rows with the columns of `encode_texts` or `encode_words`, `example_id`, and `target` if known.
+
+        A batch of no rows has nothing but their number.
+        """
+        if not rows:
+            return Batch(inputs={}, example_ids=torch.arange(0), window_to_example=torch.arange(0))
         longest = max(1, max(len(row["input_ids"]) for row in rows))
         length = -(-longest // self.multiple) * self.multiple
         length = max(longest, min(length, self.max_length or length))

@@ -35,9 +35,8 @@ def decode_tags(scores: Tensor, batch: Batch, labels: LabelSpace) -> Prediction:
 
 
 def decode_score(scores: Tensor, batch: Batch, labels: LabelSpace) -> Prediction:
-    """The score itself, from `[B]`, held within the range the labels declare."""
-    low, high = labels.range or (None, None)
-    return Prediction(scores=scores.float().clamp(low, high))
+    """The score itself, from `[B]`: as it is, since held within the range all that lie beyond it would rank alike."""
+    return Prediction(scores=scores.float())
 
 
 DECODERS: dict[Kind, Callable[[Tensor, Batch, LabelSpace], Prediction]] = {

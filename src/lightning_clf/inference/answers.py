@@ -37,7 +37,8 @@ def _multi(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow)
 
 
 def _score(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:
-    return {"score": round(float(_given(prediction.scores)[place]), _DIGITS)}
+    low, high = labels.range or (None, None)
+    return {"score": round(float(_given(prediction.scores)[place].clamp(low, high)), _DIGITS)}
 
 
 def _tags(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:

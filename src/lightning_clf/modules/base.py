@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, ClassVar, Self
 
 import torch
@@ -182,6 +183,10 @@ class ClassifierModule(Component, ScoredModule):
         scores: Tensor = self.network(batch)
         return scores
 
+    def _evaluate(self, batch: Batch, stage: str) -> None:
+        if len(batch):  # a process may have no row, and takes part in the sums all the same
+            self._step(batch, stage)
+
     def _step(self, batch: Batch, stage: str) -> LossTerms:
         scores, terms = self.score(batch)
         with torch.no_grad():
@@ -198,7 +203,9 @@ class ClassifierModule(Component, ScoredModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One forward pass; returns the sum of the losses, which `on_before_optimizer_step` turns into a mean."""
-        with cheap_dropout(self.device):
+        # what checkpoints activations computes them once more in the backward pass, where no context reaches
+        is_checkpointed = self.network.encoder.is_gradient_checkpointing
+        with contextlib.nullcontext() if is_checkpointed else cheap_dropout(self.device):
             terms = self._step(batch, "train")
         self._gradient_mean.add(terms)
         self.log("train/loss_step", terms.mean.detach(), prog_bar=True, batch_size=len(batch))
@@ -206,11 +213,11 @@ class ClassifierModule(Component, ScoredModule):
 
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """One forward pass over validation data."""
-        self._step(batch, "val")
+        self._evaluate(batch, "val")
 
     def test_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """One forward pass over test data."""
-        self._step(batch, "test")
+        self._evaluate(batch, "test")
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Make gradients of sums into gradients of the mean, before clipping."""

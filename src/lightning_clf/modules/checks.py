@@ -35,6 +35,8 @@ def check_trainer(trainer: Trainer, kind: Kind) -> None:
         InputError: If batches cannot be accumulated, scores would be rounded, or gradients are kept out of sight.
     """
     check_number("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches, least=1)
+    if trainer.gradient_clip_val is not None:
+        check_number("trainer.gradient_clip_val", trainer.gradient_clip_val, least=0)
     if kind == "score" and trainer.precision in ("bf16-true", "16-true"):
         raise InputError(
             f"trainer.precision {trainer.precision} would round the scores of the data: use "

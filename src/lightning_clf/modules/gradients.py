@@ -35,9 +35,8 @@ class GradientMean:
         weight = torch.as_tensor(self.weight, dtype=torch.float32, device=module.device)
         if trainer.world_size > 1:
             weight = trainer.strategy.reduce(weight, reduce_op="sum")
-        # a weight of nothing goes with gradients of nothing: any finite factor leaves them so
-        weight = weight.clamp(min=torch.finfo(torch.float32).tiny)
         factor = trainer.world_size * trainer.accumulate_grad_batches / weight
+        factor = factor.where(weight > 0, 0.0)  # a weight of nothing goes with gradients of nothing
         for parameter in module.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)

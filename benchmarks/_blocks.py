@@ -1,0 +1,142 @@
+"""Sides that are timed in turns: each in a process of its own, one at work while the others wait.
+
+A machine may drift by a fifth within minutes. Blocks of work that alternate see the same drift, so that the ratio of
+their medians means something where two times one after the other would not.
+"""
+
+import multiprocessing
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection
+from statistics import median
+from typing import Any, NamedTuple
+
+
+class Block(NamedTuple):
+    """What a side did when it was its turn.
+
+    Attributes:
+        seconds: How long it took.
+        done: How much it did, in the unit of the comparison.
+        peak_mb: The most memory its process ever had, in MB.
+    """
+
+    seconds: float
+    done: float
+    peak_mb: float
+
+    @property
+    def rate(self) -> float:
+        """How much a second."""
+        return self.done / self.seconds
+
+
+class Gate:
+    """Where a side waits for its turn: it passes after each step, and is let through block by block.
+
+    Args:
+        connection: To the process that gives turns.
+        steps: Steps a block.
+        warmup: Steps before the first block, which are not timed.
+    """
+
+    def __init__(self, connection: Connection, steps: int, warmup: int) -> None:
+        self._connection = connection
+        self._steps = steps
+        self._left = warmup
+        self._done = 0.0
+        self._started = time.perf_counter()
+
+    def step(self, done: float) -> None:
+        """Report a step, and wait if it was the block's last."""
+        self._done += done
+        self._left -= 1
+        if self._left == 0:
+            self._connection.send(Block(time.perf_counter() - self._started, self._done, _peak_mb()))
+            self._connection.recv()
+            self._left, self._done, self._started = self._steps, 0.0, time.perf_counter()
+
+
+class Side(NamedTuple):
+    """One of those compared.
+
+    Attributes:
+        run: Works until it is stopped, and calls the gate's `step` after every step. It is run in a new process, so
+            that it must be a function of a module.
+        arguments: What it takes before the gate.
+        steps: Steps a block.
+        warmup: Steps before the first block.
+    """
+
+    run: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    steps: int
+    warmup: int
+
+
+def _work(connection: Connection, side: Side) -> None:
+    try:
+        side.run(*side.arguments, Gate(connection, side.steps, side.warmup))
+        connection.send(RuntimeError("the side ended before it was stopped: give it more work"))
+    except BaseException as error:
+        connection.send(RuntimeError(f"{type(error).__name__}: {error}"))
+        raise
+
+
+def alternate(sides: Mapping[str, Side], blocks: int) -> dict[str, list[Block]]:
+    """Time every side in turns.
+
+    Args:
+        sides: The sides by name.
+        blocks: How many turns each has.
+
+    Raises:
+        RuntimeError: If a side failed.
+    """
+    context = multiprocessing.get_context("spawn")
+    ends: dict[str, Connection] = {}
+    processes = []
+    for name, side in sides.items():
+        ends[name], theirs = context.Pipe()
+        processes.append(context.Process(target=_work, args=(theirs, side), daemon=True))
+        processes[-1].start()
+        _receive(name, ends[name])  # warmed up, one after the other
+    try:
+        results: dict[str, list[Block]] = {name: [] for name in sides}
+        for turn in range(blocks):
+            # back and forth, so that none is always first
+            for name in list(sides)[:: 1 if turn % 2 == 0 else -1]:
+                ends[name].send(None)
+                results[name].append(_receive(name, ends[name]))
+        return results
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def _receive(name: str, end: Connection) -> Block:
+    got = end.recv()
+    if isinstance(got, Block):
+        return got
+    raise RuntimeError(f"{name}: {got}")
+
+
+def ratio(one: Sequence[Block], other: Sequence[Block], draws: int = 2000) -> tuple[float, float, float]:
+    """The ratio of the median rates, and its 95 % interval by bootstrap over blocks."""
+    ratios = sorted(_ratios(one, other, draws))
+    value = median(block.rate for block in one) / median(block.rate for block in other)
+    return value, ratios[int(0.025 * draws)], ratios[int(0.975 * draws)]
+
+
+def _ratios(one: Sequence[Block], other: Sequence[Block], draws: int) -> Iterator[float]:
+    generator = random.Random(0)
+    for _ in range(draws):
+        first, second = (generator.choices(blocks, k=len(blocks)) for blocks in (one, other))
+        yield median(block.rate for block in first) / median(block.rate for block in second)
+
+
+def _peak_mb() -> float:
+    import resource  # not on Windows, where only this fails
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
