@@ -17,7 +17,7 @@ from lightning_clf.artefact import read_checkpoint
 from lightning_clf.callbacks.folder import run_files
 from lightning_clf.callbacks.monitor import watched
 from lightning_clf.callbacks.whole_files import WholeFileIO
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, check_number
 from lightning_clf.heads import ArchitectureHead
 from lightning_clf.modules.base import ClassifierModule
 
@@ -31,11 +31,22 @@ class BestCheckpoint(ModelCheckpoint):
         mode: Whether more is better: `max` for every metric a module is judged by, `min` for a loss.
         export: Whether each best is also written as a folder, which plain `transformers` loads if the head is the
             architecture's own.
+        save_every_n_steps: How often `last.ckpt` is also written within an epoch, in optimiser steps, so that a run
+            that is killed loses no more than these. `None` writes it after each validation and upon SIGTERM.
+
+    Raises:
+        InputError: If `save_every_n_steps` is below 1.
     """
 
-    def __init__(self, mode: Literal["max", "min"] = "max", export: bool = True) -> None:
+    def __init__(
+        self, mode: Literal["max", "min"] = "max", export: bool = True, save_every_n_steps: int | None = None
+    ) -> None:
+        if save_every_n_steps is not None:
+            check_number("checkpoint.save_every_n_steps", save_every_n_steps, least=1)
         super().__init__(filename="best", mode=mode, save_last=True, save_top_k=1, enable_version_counter=False)
         self.export = export
+        self.save_every_n_steps = save_every_n_steps
+        self._saved_step = 0
         self._exported_score: Tensor | None = None
         self._has_exported = False
 
@@ -80,6 +91,17 @@ class BestCheckpoint(ModelCheckpoint):
         """
         self.monitor = watched(pl_module, self.mode)
 
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save `last.ckpt` if enough steps were taken."""
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        step = trainer.global_step
+        # batches that are accumulated end at the same step
+        if self.save_every_n_steps and step % self.save_every_n_steps == 0 and step != self._saved_step:
+            self._saved_step = step
+            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, and export if this epoch is the best so far.
 
@@ -91,18 +113,22 @@ class BestCheckpoint(ModelCheckpoint):
             raise InputError(f"model.monitor {self.monitor!r} is not a metric of this task: use one of {known}")
         super().on_validation_end(trainer, pl_module)
         if not self._should_save_on_train_epoch_end(trainer):
-            self._after_saving(trainer, pl_module)
+            self._after_saving(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch where Lightning saves there, and export if it is the best so far."""
         super().on_train_epoch_end(trainer, pl_module)
         if self._should_save_on_train_epoch_end(trainer):
-            self._after_saving(trainer, pl_module)
+            self._after_saving(trainer)
 
-    def _after_saving(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _save_last_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        # first what was the best, then what a run goes on from: killed between the two, it does both once more
         if self.best_model_score is not self._exported_score:
             self._exported_score = self.best_model_score
-            self._export(trainer, pl_module)
+            self._export(trainer, trainer.lightning_module)
+        super()._save_last_checkpoint(trainer, monitor_candidates)
+
+    def _after_saving(self, trainer: Trainer) -> None:
         if not self._should_skip_saving_checkpoint(trainer):
             # not the best: Lightning leaves last.ckpt as it was, and a fit would go on from there
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
