@@ -9,12 +9,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lightning.pytorch import Callback, Trainer
+import torch
+from lightning.pytorch import Callback, Trainer, seed_everything
+from torch.optim.lr_scheduler import LambdaLR
 
 from _blocks import Gate
-from _corpora import RECIPES, bf16_is_native, encoder, file, folder
+from _corpora import KINDS, RECIPES, bf16_is_native, encoder, file, folder
+from lightning_clf import (
+    CoNLL2003DataModule,
+    MultiLabelClassifier,
+    MultiLabelDataModule,
+    SequenceDataModule,
+    SingleLabelClassifier,
+    TokenClassifier,
+)
 from lightning_clf.batch import Batch
 from lightning_clf.cli import main
+from lightning_clf.data import BaseDataModule
+from lightning_clf.dropout import cheap_dropout
+from lightning_clf.finetuning import LinearSchedule, adamw
+from lightning_clf.memory import keep_freed_memory
+from lightning_clf.modules import ClassifierModule
 
 CONFIGS = {
     "sst2": "sst2.yaml",
@@ -87,6 +102,56 @@ def train(corpus: str, gate: Gate) -> None:
         "trainer.callbacks": "_ours.StepGate",
     }
     _run(corpus, 0, options, checkpoint="last.ckpt")
+
+
+def bare(corpus: str, gate: Gate) -> None:
+    """Train as `train` does, in a loop of its own around the same parts: no Trainer, no metrics, no logs.
+
+    Args:
+        corpus: A key of ``RECIPES``.
+        gate: Passed after every step.
+    """
+    keep_freed_memory()
+    seed_everything(0, verbose=False)
+    recipe, kind = RECIPES[corpus], KINDS[corpus]
+    options: dict[str, Any] = {
+        "source": {"train": str(file(corpus, "train")), "val": str(file(corpus, "test"))},
+        "batch_size": recipe.batch_size,
+        "max_length": recipe.max_length,
+    }
+    module: ClassifierModule
+    data: BaseDataModule[Any]
+    if kind == "tags":
+        module, data = TokenClassifier(str(encoder())), CoNLL2003DataModule(**options)
+    elif kind == "multi":
+        module, data = MultiLabelClassifier(str(encoder())), MultiLabelDataModule(**options)
+    else:
+        module, data = SingleLabelClassifier(str(encoder())), SequenceDataModule(**options)
+    data.tokenizer = module.tokenizer
+    data.prepare_data()
+    data.setup("fit")
+    module.labels = data.labels
+    module.build()
+    module.train()
+    optimizer = adamw(module, recipe.learning_rate, recipe.weight_decay)
+    loader = data.train_dataloader()
+    steps = 1000 * len(loader)
+    schedule = LambdaLR(
+        optimizer, lambda step: LinearSchedule().factor(step, round(recipe.warmup_ratio * steps), steps)
+    )
+    while True:
+        for batch in loader:
+            with cheap_dropout(module.device), torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
+                _, terms = module.score(batch)
+            terms.total.backward()
+            for parameter in module.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.div_(terms.weight)
+            torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.max_gradient_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+            gate.step(len(batch))
 
 
 def _precision(bf16: bool) -> str:

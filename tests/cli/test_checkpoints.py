@@ -59,6 +59,15 @@ def test_configuration_behind_a_checkpoint_does_not_take_its_place(command, run_
     assert not (tmp_path / "single_run-2").exists()
 
 
+def test_one_command_begins_and_goes_on(command, fit_words, tmp_path):
+    source = write_rows(tmp_path / "data", SINGLE)
+    for epochs in (1, 2):
+        words = fit_words("single", source, trainer__max_epochs=epochs)
+        assert command(*words, "--ckpt_path", "last").code == 0
+    assert read_checkpoint(str(tmp_path / "run" / "last.ckpt"))["global_step"] == 4
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "run"}
+
+
 def test_labels_come_from_the_checkpoint_where_the_data_have_none_to_tell(command, run_copy, tmp_path):
     run = run_copy("single")
     unlike = write_rows(tmp_path / "unlike", {"test": [row for row in SINGLE if row["label"] == "bad"]})

@@ -10,6 +10,9 @@ from lightning_clf.cli.strict_yaml import line_of, read_config, strings
 from lightning_clf.component import is_foreign
 from lightning_clf.errors import InputError
 
+LAST = "last"
+"""As `--ckpt_path` of a fit: the run folder's own `last.ckpt` if it is there. One command then begins and goes on."""
+
 _OPTIONS = ("--config", "-c")
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _TRUSTED = {"lightning", "torch", "torchmetrics", "transformers"}  # whose classes a configuration may name
@@ -47,7 +50,7 @@ def default_to_run(words: list[str]) -> list[str]:
         InputError: If there is no such checkpoint.
     """
     checkpoint = value_of(words, "--ckpt_path")
-    if checkpoint is None:
+    if checkpoint is None or checkpoint == LAST:
         return words
     if not Path(checkpoint).is_file():
         raise InputError(f"checkpoint {checkpoint} does not exist: give a .ckpt file that `fit` wrote")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import pydoc
 import traceback
+from pathlib import Path
 from typing import Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -15,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 # imported whole, so that a short class name in a configuration finds them
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
-from lightning_clf.cli.configs import default_to_run, resolve_configs, value_of, where
+from lightning_clf.cli.configs import LAST, default_to_run, resolve_configs, value_of, where
 from lightning_clf.cli.messages import classless, explain, one_line, unwrapped
 from lightning_clf.cli.resume import check_work_left, module_from_checkpoint
 from lightning_clf.cli.run_files import RunConfig, run_loggers
@@ -104,6 +105,9 @@ class TrainingCLI(LightningCLI):
             raise InputError(where(words, complaint.key) + complaint.text) from error
         if self.config[command].ckpt_path is None:  # as a configuration writes what it leaves open
             self.config[command].ckpt_path = value_of(words, "--ckpt_path")
+        if command == "fit" and self.config[command].ckpt_path == LAST:
+            last = Path(self.config[command].trainer.default_root_dir) / "last.ckpt"
+            self.config[command].ckpt_path = str(last) if last.is_file() else None
         for section, base in _SECTIONS.items():
             # what has no class of its own is taken for the base, which is none to be used
             if pydoc.locate(self.given.get(f"{section}.class_path", "")) is base:
