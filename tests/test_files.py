@@ -34,6 +34,35 @@ def test_a_file_appears_once_it_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_exception_leaves_no_folder_that_was_made_for_the_file(
+    tmp_path: Path, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / "new" / "deep" / "file.txt", Path("new") / "file.txt", tmp_path / "old" / "new" / "x"):
+        with pytest.raises(error, match="midway"):
+            write(path, "some", error("midway"))
+        assert [*tmp_path.rglob("*")] == [tmp_path / "old"]
+
+
+def test_a_folder_that_another_has_put_something_in_meanwhile_stays(tmp_path: Path) -> None:
+    def write_both() -> None:
+        with write_atomically(tmp_path / "a" / "b" / "file.txt"):
+            (tmp_path / "a" / "other").touch()
+            raise ValueError("midway")
+
+    with pytest.raises(ValueError, match="midway"):
+        write_both()
+    assert os.listdir(tmp_path / "a") == ["other"]
+
+
+def test_a_place_too_deep_leaves_none_of_its_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        write(tmp_path / "new" / ("x" * 300) / "y", "some")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")

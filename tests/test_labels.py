@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from math import inf, nan
 from typing import Any
 
 import pytest
 
 from lightning_clf.errors import InputError
-from lightning_clf.labels import LabelSpace, sort_names
+from lightning_clf.labels import LabelSpace, sort_names, whole_number
 
 
 def test_indices_are_positions_in_the_order_declared() -> None:
@@ -69,6 +70,7 @@ def test_spaces_are_equal_by_value_and_hash_alike() -> None:
         ({"names": ("a", "b"), "kind": "multiclass"}, "label kind 'multiclass' is unknown: use one of single, multi"),
         ({"names": ("a", ""), "kind": "single"}, "label '' is not a non-empty string"),
         ({"names": ("a", 1), "kind": "single"}, "label 1 is not a non-empty string"),
+        ({"names": ("a", "\ud800"), "kind": "multi"}, r"label '\\ud800' holds half a surrogate pair: correct"),
         ({"names": ("a", "b", "a"), "kind": "single"}, "duplicate label name 'a'"),
         ({"names": ("a",), "kind": "single"}, "needs at least two labels, but only 'a' was found"),
         ({"names": (), "kind": "multi"}, "needs at least two labels, but none was found"),
@@ -77,7 +79,17 @@ def test_spaces_are_equal_by_value_and_hash_alike() -> None:
         ({"names": ("O", "E-PER"), "kind": "tags", "scheme": "IOB2"}, "tag 'E-PER' is not one of scheme IOB2"),
         ({"names": ("a", "b"), "kind": "single", "scheme": "IOB2"}, "labels of kind single have no tag scheme"),
         ({"names": ("score",), "kind": "score"}, "a score needs a range"),
-        ({"names": ("score",), "kind": "score", "range": (5, 1)}, "a score needs a range"),
+        ({"names": ("score",), "kind": "score", "range": (5, 1)}, r"a score needs a range .* not \[5, 1\]"),
+        (
+            {"names": ("score",), "kind": "score", "range": (0, inf)},
+            r"two finite numbers, .* set data\.score_range to one",
+        ),
+        ({"names": ("score",), "kind": "score", "range": (-inf, 0)}, "two finite numbers"),
+        ({"names": ("score",), "kind": "score", "range": (0, nan)}, "two finite numbers"),
+        (
+            {"names": ("score",), "kind": "score", "range": (-1e308, 1e308)},
+            "two finite numbers",
+        ),  # their distance is not
     ],
 )
 def test_spaces_no_model_could_learn_are_refused(arguments: dict[str, Any], message: str) -> None:
@@ -94,3 +106,13 @@ def test_an_unknown_label_is_named_with_the_known_ones() -> None:
 def test_undeclared_labels_sort_as_numbers_where_they_are() -> None:
     assert sort_names(["10", "9", "-1", "9"]) == ["-1", "9", "10"]
     assert sort_names(["b", "10", "9"]) == ["10", "9", "b"]
+    assert sort_names(["9" * 5000, "10", "9"])[0] == "10"  # Python refuses to read so long a number
+
+
+@pytest.mark.parametrize(
+    ("name", "digits"),
+    [("3", "3"), ("3.0", "3"), ("-1.00", "-1"), ("007.0", "007"), ("1.50", None), ("v1.0", None), ("1.", None),
+     ("1e0", None), ("", None), ("3.0\n", None), ("٣", None)],
+)  # fmt: skip
+def test_whole_numbers_are_told_from_other_names(name: str, digits: str | None) -> None:
+    assert whole_number(name) == digits

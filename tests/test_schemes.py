@@ -183,6 +183,28 @@ def test_detect_names_the_evidence_of_mixed_schemes() -> None:
         detect([["B-PER"], ["PER"]])
 
 
+@pytest.mark.parametrize(
+    "corpus",
+    [[["o", "b-per", "i-per"]], [["O"], ["O", "b-LOC"]], [["s-PER", "o"]], [["u-PER", "O"]], [["o", "o"]]],
+)
+def test_tags_in_small_letters_are_not_taken_for_tags_without_spans(corpus: list[list[str]]) -> None:
+    small = next((s, w, tag) for s, tags in enumerate(corpus) for w, tag in enumerate(tags) if tag != "O")
+    with pytest.raises(InputError) as raised:
+        detect(corpus)
+    assert str(raised.value) == (
+        f"tag {small[2]!r} (example index {small[0]}, word index {small[1]}) is one of a scheme but for the small "
+        "letter it begins with: write such tags as B-PER and O, or set data.scheme: none"
+    )
+
+
+def test_tags_in_small_letters_beside_others() -> None:
+    assert detect([["n", "v", "o"], ["b-adj"]]) == "none"
+    with pytest.raises(InputError, match=r"mixed schemes: 'B-PER' \(.*\) is the tag of a span, 'o' \(.*\) is not"):
+        detect([["B-PER", "o"]])
+    with pytest.raises(InputError, match=r"mixed schemes: 'B-PER' .* 'b-PER' \(example index 0, word index 1\) is not"):
+        detect([["B-PER", "b-PER"]])
+
+
 def test_every_scheme_is_named() -> None:
     assert set(SCHEMES) == {*SPAN_SCHEMES, "none"}
     assert full_tagset(TYPES, "BIOES")[:5] == ["O", "B-PER", "I-PER", "E-PER", "S-PER"]

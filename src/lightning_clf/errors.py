@@ -45,7 +45,11 @@ def check_number(key: str, value: N, *, least: float = -inf, above: float = -inf
     if least <= value <= most and above < value < inf:
         return value
     if above > -inf:
-        remedy = f"a number above {above:g}"
+        remedy = f"a number above {_plain(above)}"
     else:
-        remedy = f"{least:g} or more" if most == inf else f"a number from {least:g} to {most:g}"
-    raise InputError(f"{key} is {value if isinstance(value, int) else format(value, 'g')}: give {remedy}")
+        remedy = f"{_plain(least)} or more" if most == inf else f"a number from {_plain(least)} to {_plain(most)}"
+    raise InputError(f"{key} is {_plain(value)}: give {remedy}")
+
+
+def _plain(value: float) -> str:
+    return str(value) if isinstance(value, int) else format(value, "g")

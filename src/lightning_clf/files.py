@@ -21,15 +21,20 @@ def counted(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """A name beside the final one, which takes its place at the end, or is gone."""
+    """A name beside the final one, which takes its place at the end, or is gone, and the folders made for it too."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    missing = [folder for folder in path.parents if not os.path.exists(folder)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
-    finally:
+    except BaseException:
         with contextlib.suppress(OSError):  # where the folder could not be made, this fails once more
             temporary.unlink()
+        for folder in missing:
+            with contextlib.suppress(OSError):  # it was not made either, or another process has a file there by now
+                folder.rmdir()
+        raise
 
 
 @contextlib.contextmanager

@@ -12,7 +12,8 @@ from typing import Any, Literal, get_args
 from lightning_clf.errors import InputError
 from lightning_clf.schemes import SCHEMES, Scheme, entity_types, full_tagset
 
-_INTEGER = re.compile(r"-?[0-9]+")
+_WHOLE_NUMBER = re.compile(r"(-?[0-9]{1,18})(?:\.0+)?")  # of no more digits than 64 bits hold
+_SURROGATE = re.compile("[\ud800-\udfff]")
 Kind = Literal["single", "multi", "tags", "score"]
 
 
@@ -42,6 +43,8 @@ class LabelSpace:
         for name in self.names:
             if not isinstance(name, str) or not name.strip():
                 raise InputError(f"label {name!r} is not a non-empty string: fix data.labels or the label column")
+            if _SURROGATE.search(name):
+                raise InputError(f"label {name!r} holds half a surrogate pair: correct data.labels or the label column")
         duplicates = sorted({name for name in self.names if self.names.count(name) > 1})
         if duplicates:
             raise InputError(f"duplicate label name {duplicates[0]!r}: each name may stand once in data.labels")
@@ -53,8 +56,11 @@ class LabelSpace:
             raise InputError(f"labels of kind {self.kind} have no tag scheme, but {self.scheme!r} was given")
         if self.kind == "score":
             low, high = self.range or (math.nan, math.nan)
-            if self.names != ("score",) or not low < high:
-                raise InputError("a score needs a range of two numbers, the smaller first, such as [1.0, 5.0]")
+            if self.names != ("score",) or not 0 < high - low < math.inf:  # false also where one is NaN or infinite
+                raise InputError(
+                    f"a score needs a range of two finite numbers, the smaller first, not {list(self.range or ())}: "
+                    "set data.score_range to one such as [1.0, 5.0]"
+                )
         elif len(self.names) < (1 if self.kind == "multi" else 2):
             found = f"only {self.names[0]!r}" if self.names else "none"
             raise InputError(f"a {self.kind} task needs at least two labels, but {found} was found: check data.labels")
@@ -133,9 +139,15 @@ class LabelSpace:
         return cls(tuple(data["names"]), data["kind"], data.get("scheme"), tuple(limits) if limits else None)
 
 
+def whole_number(name: str) -> str | None:
+    """The digits of a name that is a whole number, written with a fraction of zeros or without: `3` for `3.0`."""
+    match = _WHOLE_NUMBER.fullmatch(name)
+    return match[1] if match is not None else None
+
+
 def sort_names(names: Iterable[str]) -> list[str]:
     """The default order of labels nobody declared: integers numerically, anything else alphabetically."""
     unique = sorted(set(names))
-    if all(_INTEGER.fullmatch(name) for name in unique):
+    if all(whole_number(name) == name for name in unique):
         return sorted(unique, key=int)
     return unique

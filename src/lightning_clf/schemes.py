@@ -203,27 +203,42 @@ def detect(sequences: Iterable[Sequence[str]]) -> Scheme:
         InputError: If no scheme allows all of them, or only some of the tags look like tags of spans.
     """
     faults: dict[Scheme, str] = {}
-    first_span = first_other = ""
+    first: dict[str, str] = {}  # of each kind of tag
     for example, tags in enumerate(sequences):
         for word, tag in enumerate(tags):
-            if tag != "O":
-                prefix, kind = split_tag(tag)
-                if prefix in PREFIXES["BIOES"] and kind:
-                    first_span = first_span or f"{tag!r} (example index {example}, word index {word})"
-                else:
-                    first_other = first_other or f"{tag!r} (example index {example}, word index {word})"
+            kind = _kind_of_tag(tag)
+            if kind not in first:
+                first[kind] = f"{tag!r} (example index {example}, word index {word})"
         for scheme in _SPAN_SCHEMES:
             fault = _first_fault(tags, scheme) if scheme not in faults else None
             if fault is not None:
                 faults[scheme] = f"not {scheme} (example index {example}, word index {fault[0]}: {fault[1]})"
-    if first_other and not first_span:
+    other = first.get("other", first.get("small"))
+    if other is not None and "span" in first:
+        raise InputError(f"mixed schemes: {first['span']} is the tag of a span, {other} is not: {_REMEDY}")
+    if "other" in first:
         return "none"
-    if first_other:
-        raise InputError(f"mixed schemes: {first_span} is the tag of a span, {first_other} is not: {_REMEDY}")
+    if "small" in first:
+        raise InputError(
+            f"tag {first['small']} is one of a scheme but for the small letter it begins with: write such tags as "
+            "B-PER and O, or set data.scheme: none"
+        )
     for scheme in _SPAN_SCHEMES:
         if scheme not in faults:
             return scheme
     raise InputError(f"mixed schemes: the tags are {', '.join(faults.values())}: {_REMEDY}")
+
+
+@lru_cache(maxsize=2**16)
+def _kind_of_tag(tag: str) -> Literal["outside", "span", "small", "other"]:
+    """What a tag looks like; `small` is what would be one of a scheme if its first letter were a capital."""
+    if tag == "O":
+        return "outside"
+    prefix, kind = split_tag(tag)
+    if prefix in PREFIXES["BIOES"] and kind:
+        return "span"
+    capital = tag[:1].upper() + tag[1:]
+    return "small" if capital != tag and _kind_of_tag(capital) != "other" else "other"
 
 
 def _first_fault(tags: Sequence[str], scheme: Scheme) -> tuple[int, str] | None:

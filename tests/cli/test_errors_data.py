@@ -36,13 +36,14 @@ def refused(complaint, fit_words, tmp_path):
         ("", ("train.jsonl is empty", "give a file with at least one row")),
         ("\n \n", ("train.jsonl holds no rows", "give a file with at least one row")),
         (f"{ROW}\n{{'text': 1}}\n", ("train.jsonl line 2 is not JSON", "at column 2", "write one JSON object a line")),
-        (f'{ROW}\n["a"]\n', ("train.jsonl line 2 is a JSON array, not an object", "write one JSON object a line")),
+        (f'{ROW}\n["a"]\n', ("train.jsonl line 2 is a JSON array, not an object", "write one object a line")),
+        ('{"text": "x", "text": "y", "label": "b"}\n', ("train.jsonl line 1 gives the key 'text' twice", "keep one")),
         (ROW.encode() + b'\n{"text": "caf\xe9"}\n', ("train.jsonl is not UTF-8 (line 2, byte 14", "save it as UTF-8")),
         ('{"txt": "a", "label": "b"}\n', ("train.jsonl", "no column 'text'", "txt, label", "set data.text_column")),
         (f'{ROW}\n{{"text": "a"}}\n', ("train.jsonl line 2 has no column 'label'", "text", "set data.label_column")),
         (f'{ROW}\n{{"text": null, "label": "good"}}\n', ("column 'text' of train.jsonl line 2", "null", "correct")),
     ],
-    ids=["empty", "blank lines", "malformed", "array", "latin-1", "wrong column", "no label", "null text"],
+    ids=["empty", "blank lines", "malformed", "array", "key twice", "latin-1", "wrong column", "no label", "null text"],
 )
 def test_file_that_cannot_be_read_is_told_by_its_line(refused, content, said):
     says(refused("single", content), *said)
@@ -55,8 +56,10 @@ def test_file_that_cannot_be_read_is_told_by_its_line(refused, content, said):
         (None, ("train.jsonl line 9 has no label", "column 'label' is empty", "give it one, or remove the row")),
         (["good"], ("train.jsonl line 9 has a list of labels (['good'])", "use MultiLabelDataModule")),
         (1.5, ("train.jsonl line 9 has the label 1.5", "use kind: score")),
+        ({"is": 1}, ("train.jsonl line 9 has the label {'is': 1}, which is of type dict", "write labels as text")),
+        ("\ud800", ("label '\\ud800' of train.jsonl line 9 holds half a surrogate pair", "correct it")),
     ],
-    ids=["empty", "null", "list", "number"],
+    ids=["empty", "null", "list", "number", "object", "surrogate"],
 )
 def test_label_that_is_none_is_told_by_its_line(refused, label, said):
     says(refused("single", [*SINGLE, {"text": "a", "label": label}]), *said)
@@ -80,7 +83,7 @@ def test_label_never_seen_in_train_is_named_with_the_key_to_declare_it(complaint
         ("NaN", ("train.jsonl line 2 has no label", "column 'score' is NaN", "remove the row")),
         ("Infinity", ("score inf", "train.jsonl line 2", "not a finite number")),
         ('"high"', ("score 'high'", "train.jsonl line 2", "set data.label_column")),
-        ("7", ("score 7", "train.jsonl line 2", "data.score_range [1, 5]")),
+        ("7", ("score 7", "train.jsonl line 2", "data.score_range [1, 5]", "correct the score, or widen the range")),
     ],
 )
 def test_score_that_is_no_number_in_range_is_told_by_its_line(refused, score, said):
@@ -95,11 +98,18 @@ def test_score_that_is_no_number_in_range_is_told_by_its_line(refused, score, sa
         (["B-PER", "O", "X-LOC", "O"], ("mixed schemes", "'X-LOC'", "train.jsonl line 3", "set data.scheme")),
         (["I-PER", "O", "O", "S-LOC"], ("mixed schemes", "train.jsonl line 3", "'I-PER'", "set data.scheme")),
         (["B-PER", "O", 3, "O"], ("train.jsonl line 3 has tag 3", "give tags as names")),
+        (["B-PER", "O", "\ud800", "O"], ("tag '\\ud800' of train.jsonl line 3", "surrogate", "correct it")),
     ],
-    ids=["too few", "illegal", "mixed", "number"],
+    ids=["too few", "illegal", "mixed", "number", "surrogate"],
 )
 def test_tags_that_are_not_right_are_told_by_their_line(refused, tags, said):
     says(refused("tags", [*TAGS, {"tokens": WORDS, "tags": tags}]), *said)
+
+
+def test_tags_in_small_letters_are_told_by_their_line(refused):
+    rows = [{"tokens": row["tokens"], "tags": [tag.lower() for tag in row["tags"]]} for row in TAGS]
+    message = refused("tags", rows)
+    says(message, "tag 'b-per' (train.jsonl line 1, word index 0) is one of a scheme", "set data.scheme: none")
 
 
 def test_tag_that_the_declared_scheme_does_not_allow_is_told_by_its_word(refused):
@@ -115,8 +125,9 @@ def test_tag_that_the_declared_scheme_does_not_allow_is_told_by_its_word(refused
         ("text,label\na\n", ("line 2 has 1 fields where the header has 2", "quote fields")),
         ("text,text\na,b\n", ("line 1 is not a header (text, text)", "a distinct name a column")),
         ("text,label\n", ("holds no rows", "give a file with at least one row")),
+        ("text;label\na, b;good\n", ("line 1", "one column, 'text;label', with ';' in it", "put a comma between")),
     ],
-    ids=["too many", "too few", "header", "header only"],
+    ids=["too many", "too few", "header", "header only", "semicolons"],
 )
 def test_table_that_is_not_one_is_told_by_its_line(complaint, fit_words, tmp_path, text, said):
     path = tmp_path / "train.csv"

@@ -136,13 +136,34 @@ def test_class_that_does_not_fit_is_answered_with_those_that_do(refused, old, ne
         ("    encoder: nowhere\n", "", "line 1: model.encoder is missing: set it, or give --model.encoder"),
         ("batch_size: 4", "batch_size: 0", "data.batch_size is 0: give 1 or more"),
         (
+            "batch_size: 4",
+            'kind: multi\n    label_separator: ""',
+            "data.label_separator is empty: set it to what stands between labels, such as |",
+        ),
+        (
+            "LinearHead\n      init_args:\n        pooling: mean",
+            "MLPHead\n      init_args:\n        hidden_features: -4",
+            "hidden_features is -4: give 1 or more",
+        ),
+        (
             "pooling: mean",
             "dropout: 2.0",
             "the configuration is refused (dropout probability has to be between 0 and 1, but got 2.0): "
             "correct the value",
         ),
     ],
-    ids=["trainer", "data", "model", "choice", "shorthand", "missing", "out of range", "refused by torch"],
+    ids=[
+        "trainer",
+        "data",
+        "model",
+        "choice",
+        "shorthand",
+        "missing",
+        "out of range",
+        "empty",
+        "head",
+        "refused by torch",
+    ],
 )
 def test_wrong_value_is_shown_with_what_it_must_be(refused, old, new, said):
     assert refused(old, new) == said

@@ -5,8 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import Dataset
 
 from lightning_clf.data.readers import Format, read_lines, read_rows
+from lightning_clf.data.split import DatasetSplit
 
 from .conftest import complaint
 
@@ -79,9 +81,19 @@ def test_lines(tmp_path: Path) -> None:
         ("jsonl", "[1]\n", "dev line 1 is a JSON array, not an object"),
         ("jsonl", '{"a": 1}\n"b"\n', "dev line 2 is a JSON string, not an object"),
         ("jsonl", "null\n", "dev line 1 is a JSON null, not an object"),
+        ("jsonl", '{"a": 1}\n{"b": 1, "a": 1, "b": 1}\n', "dev line 2 gives the key 'b' twice: keep one of them"),
+        ("jsonl", '{"a": {"b": 1, "b": 2}}\n', "dev line 1 gives the key 'b' twice"),
         ("jsonl", "[" * 100_000, "dev line 1 is JSON too large to read"),
         ("jsonl", b'{"a": 1}\n{"a": "' + b'\xff"}\n', "file dev is not UTF-8 (line 2, byte 8 of it)"),
         ("csv", "text,label\n", "file dev holds no rows"),
+        (
+            "csv",
+            "text;label\na, b;x\n",
+            "dev line 1 is a header of one column, 'text;label', with ';' in it: put a comma between fields, and quote "
+            "fields that hold one",
+        ),
+        ("csv", "text\tlabel\na\tx\n", "one column, 'text\\tlabel', with '\\t' in it: put a comma between fields"),
+        ("tsv", "text,label\na,x\n", "one column, 'text,label', with ',' in it: put a tab between fields"),
         ("csv", "text,label\na,b\nc\n", "dev line 3 has 1 fields where the header has 2"),
         ("csv", 'text,label\n"a\nb",x\nc,y,z\n', "dev line 4 has 3 fields where the header has 2"),
         ("csv", "text,text\na,b\n", "dev line 1 is not a header (text, text)"),
@@ -108,3 +120,40 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 )
 def test_tsv_whose_quotes_are_part_of_the_text_swallows_no_row(tmp_path: Path, text: str) -> None:
     assert "has a quoted field that holds a tab or goes on to line" in fault(tmp_path, text, "tsv")
+
+
+BAD_TEXT = pa.array([b"a", b"b", b"caf\xe9", b"d"]).view(pa.string())
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (BAD_TEXT, "is not UTF-8: recode it"),
+        (pa.ListArray.from_arrays([0, 1, 2, 4, 4], BAD_TEXT), "is not UTF-8: recode it"),
+        (pa.array([0, 0, 2**30, 0], pa.int32()).cast(pa.date32()), "cannot be read (days="),
+    ],
+    ids=["text", "list", "date"],
+)
+def test_arrow_values_that_cannot_be_read_are_told_by_row_and_column(
+    tmp_path: Path, column: pa.Array, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning_clf.data.readers._PARQUET_BATCH", 2)
+    monkeypatch.setattr("lightning_clf.data.split._BATCH", 2)
+    table = pa.table({"label": [0, 1, 2, 3], "column": column})
+    pq.write_table(table, tmp_path / "file")
+    message = complaint(lambda: list(read_rows(tmp_path / "file", "parquet", "dev")))
+    assert message.startswith(f"column 'column' of dev row 3 {said}")
+    message = complaint(lambda: list(DatasetSplit(Dataset(table), "train").rows()))
+    assert message.startswith(f"column 'column' of train[2] {said}")
+
+
+def test_rows_of_a_data_set_are_counted_on_from_batch_to_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightning_clf.data.split._BATCH", 2)
+    data = [{"a": number} for number in range(5)]
+    assert list(DatasetSplit(Dataset.from_list(data), "train").rows()) == list(enumerate(data))
+
+
+def test_parquet_column_of_which_there_are_two_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_arrays([pa.array(["x"]), pa.array(["y"])], names=["text", "text"]), tmp_path / "file")
+    message = complaint(lambda: list(read_rows(tmp_path / "file", "parquet", "dev")))
+    assert message == "file dev has two columns 'text': rename or remove one of them"

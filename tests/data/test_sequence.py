@@ -227,9 +227,14 @@ class TestScore:
         ({"label_columns": ["a"]}, "data.label_columns is for kind: multi, but data.kind is single"),
         ({"label_separator": "|"}, "data.label_separator is for kind: multi, but data.kind is single"),
         ({"kind": "multi", "label_columns": ["a"], "label_separator": "|"}, "data.label_columns replaces"),
+        (
+            {"kind": "multi", "label_separator": ""},
+            "data.label_separator is empty: set it to what stands between labels",
+        ),
         ({"kind": "multi", "label_columns": ["a"], "labels": ["b"]}, "name different labels: remove data.labels"),
         ({"batch_size": 0}, "data.batch_size is 0: give 1 or more"),
         ({"eval_batch_size": 0}, "data.eval_batch_size is 0: give 1 or more"),
+        ({"max_length": 10**22}, f"data.max_length is {10**22}: give a number from 1 to 1000000"),
         ({"batch_tokens": 0}, "data.batch_tokens is 0: give 1 or more"),
         ({"pad_to_multiple_of": 0}, "data.pad_to_multiple_of is 0: give 1 or more"),
         (

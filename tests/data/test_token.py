@@ -139,6 +139,15 @@ def test_words_beyond_the_window_are_counted() -> None:
         ({"tokens": ["a", None], "tags": ["O", "O"]}, "word 2 of dev[0] is empty (null), not text"),
         ({"tokens": ["a"], "tags": [""]}, "dev[0] has the tag '': give every word a tag"),
         ({"tokens": ["a"], "tags": [None]}, "dev[0] has the tag None: give every word a tag"),
+        (
+            {"tokens": ["a", "b\ud800"], "tags": ["O", "O"]},
+            "word 2 of dev[0] holds half a surrogate pair (character 2)",
+        ),
+        ({"tokens": ["a"], "tags": [b"O"]}, "tag b'O' of dev[0] is a bytes, not text"),
+        (
+            {"tokens": ["a"], "tags": ["B-\ud800"]},
+            "tag 'B-\\ud800' of dev[0] holds half a surrogate pair (character 3)",
+        ),
         ({"tokens": ["a"], "tags": [3]}, "dev[0] has tag 3, a number without a name: give tags as names"),
         ({"tokens": ["a"], "tags": ["I-PER"]}, "dev[0], word index 0: tag 'I-PER' cannot begin a sequence in IOB2"),
         ({"tokens": ["a"], "tags": ["PER"]}, "dev[0], word index 0: tag 'PER' is not one of scheme IOB2"),
@@ -158,13 +167,39 @@ def test_faults_of_the_whole(tmp_path: Path) -> None:
         "mixed schemes: 'B-PER' (train[0], word index 0) is the tag of a span, 'NNP' (train[1], word index 0)" in both
     )
     assert "needs at least two labels, but only 'O' was found" in fault(TRAIN, rows("a/O b/O"))
+    assert "tag 'o' (train[0], word index 0) is one of a scheme but for" in fault(TRAIN, rows("a/o b/o"))
     assert "all words of train have the label 'O'" in fault(TRAIN, rows("a/O b/O"), labels=["PER", "LOC", "ORG"])
-    assert "'PER' (train[0]) is not" in fault(TRAIN, labels=["B-PER", "E-MAIL", "LOC", "ORG"])
-    assert "data.labels has the tag 'B-PER': list the entity types alone" in fault(TRAIN, labels=["O", "B-PER"][1:])
     write(tmp_path, train__conll="a\nb\n")
     assert "train.conll has one column only" in complaint(lambda: TokenDataModule(tmp_path).labels)
     write(tmp_path, train__conll="a O\nb I-PER\n\nc B-PER\n")
     assert "train.conll line 4, word index 0: tag 'B-PER' cannot" in complaint(lambda: TokenDataModule(tmp_path).labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "tag"),
+    [
+        (["B-PER"], "B-PER"),
+        (["O", "B-PER", "I-PER"], "O"),
+        (["PER", "LOC", "O"], "O"),
+        (["PER", "B-LOC", "ORG"], "B-LOC"),
+        (["PER", "LOC", "S-LOC"], "S-LOC"),
+        (["E-PER", "S-PER"], "E-PER"),
+    ],
+)
+def test_tags_among_the_declared_entity_types_are_refused(labels: list[str], tag: str) -> None:
+    for options in ({}, {"scheme": "IOB2"}):
+        message = complaint(lambda options=options: TokenDataModule({"train": TRAIN}, labels=labels, **options).labels)
+        assert message == (
+            f"data.labels has the tag {tag!r}: list the entity types alone, such as PER, or leave it out to take those "
+            "of train"
+        )
+
+
+def test_entity_types_may_begin_like_tags() -> None:
+    data = {"train": rows("x@y.z/B-E-MAIL Anna/B-PER")}
+    assert TokenDataModule(data, labels=["PER", "E-MAIL"]).labels.entity_types == ("PER", "E-MAIL")
+    assert "'PER' (train[0]) is not" in fault(TRAIN, labels=["E-MAIL", "LOC", "ORG"])
+    assert TokenDataModule(data, labels=["O", "B-PER"], scheme="none").labels.names == ("O", "B-PER")
 
 
 def test_a_row_at_fault_is_told_by_its_line_while_the_scheme_is_looked_for(tmp_path: Path) -> None:

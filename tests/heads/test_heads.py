@@ -94,6 +94,12 @@ def test_the_width_of_the_hidden_layer(config: Any) -> None:
         ]
 
 
+@pytest.mark.parametrize("width", [-4, 0])
+def test_a_hidden_layer_without_width_is_refused(width: int) -> None:
+    with pytest.raises(InputError, match=f"hidden_features is {width}: give 1 or more"):
+        MLPHead(hidden_features=width)
+
+
 @pytest.mark.parametrize(
     ("kind", "pooling", "message"), [("tags", "cls", "does not pool words"), ("single", "first", "does not pool texts")]
 )

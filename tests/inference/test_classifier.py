@@ -142,7 +142,7 @@ def test_nothing_to_read_is_answered(name, classifier):
 @pytest.mark.parametrize(("name", "row", "message"), [
     ("single", {"txt": "a", "id": 1}, "row 2 has no column 'sentence', only 'txt', 'id': add it, or name another with"),
     ("single", {}, "row 2 has no column 'sentence', only none: add it"),
-    ("single", {"sentence": None}, "row 2 has no column 'sentence'"),
+    ("single", {"sentence": None}, "column 'sentence' of row 2 is empty (null), not text"),
     ("single", {"sentence": 3}, "column 'sentence' of row 2 is a int, not text"),
     ("single", {"sentence": "a\ud800"}, "column 'sentence' of row 2 holds half a surrogate pair (character 2)"),
     ("pair", {"premise": "a"}, "row 2 has no column 'hypothesis', only 'premise'"),

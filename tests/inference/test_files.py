@@ -84,11 +84,19 @@ def test_answers_may_be_shown_in_another_way(classifier, tmp_path):
     assert (tmp_path / "out").read_text() == "Paris\n"
 
 
-def test_a_file_may_take_the_place_of_what_it_answers(classifier, expected, tmp_path):
+@pytest.mark.parametrize("target", ["rows.jsonl", "./folder/../rows.jsonl", "link.jsonl", "absolute"])
+@pytest.mark.parametrize("source", ["rows.jsonl", "link.jsonl"])
+def test_answers_never_take_the_place_of_what_they_answer(source, target, classifier, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "rows.jsonl"
-    path.write_text(as_jsonl(TEXTS[:2]), encoding="utf-8")
-    predict_file(classifier("single"), str(path), str(path))
-    assert labels(path) == [expected[text] for text in TEXTS[:2]]
+    path.write_text(as_jsonl(TEXTS), encoding="utf-8")
+    (tmp_path / "link.jsonl").symlink_to(path)
+    (tmp_path / "folder").mkdir()
+    target = str(path) if target == "absolute" else target
+    message = complaint(lambda: predict_file(classifier("single"), source, target))
+    assert message == f"the answers would replace the rows, as {target} is {source}: write them to another file"
+    assert path.read_text(encoding="utf-8") == as_jsonl(TEXTS)
+    assert (tmp_path / "link.jsonl").is_symlink()
 
 
 @pytest.mark.parametrize(("content", "message"), [
@@ -111,13 +119,43 @@ def test_a_bad_row_leaves_what_stood_there(content, message, classifier, tmp_pat
 @pytest.mark.parametrize(("content", "message"), [
     (b"", "standard input is empty"),
     (b'{"sentence": "a"}\n{"sentence"\n', "standard input line 2 is not JSON"),
-    (b'{"sentence": "a"}\n[]\n', "standard input line 2 is not a JSON object"),
+    (b'{"sentence": "a"}\n[]\n', "standard input line 2 is a JSON array, not an object: write one object a line"),
+    (b'{"sentence": "a", "sentence": "b"}\n', "standard input line 1 gives the key 'sentence' twice: keep one of them"),
+    (b'{"sentence": null}\n', "column 'sentence' of standard input line 1 is empty (null), not text"),
     (b'{"sentence": "a"}\n\n{"x": "a"}\n', "standard input line 3 has no column 'sentence', only 'x'"),
-    (b"a\nb\xff\n", "standard input is not utf-8"),
+    (b"a\nb\xff\n", "standard input is not UTF-8 (line 2, byte 2 of it): recode it, as iconv -f LATIN1 -t UTF-8 does"),
+    (b'{"sentence": "caf\xe9"}\n', "standard input is not UTF-8 (line 1, byte 18 of it): recode it"),
 ])  # fmt: skip
-def test_bad_standard_input(content, message, classifier, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+@pytest.mark.parametrize("locale", [{"encoding": "utf-8"}, {"encoding": "utf-8", "errors": "surrogateescape"},
+                                    {"encoding": "latin-1"}])  # fmt: skip
+def test_bad_standard_input(content, message, locale, classifier, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), **locale))
     assert complaint(lambda: predict_file(classifier("single"), "-", None)).startswith(message)
+
+
+@pytest.mark.parametrize("write", [as_jsonl, as_lines])
+def test_a_byte_order_mark_of_standard_input_is_not_content(write, classifier, expected, monkeypatch, capsys):
+    content = ("\ufeff" + write(["naïve café 🎉"])).encode()
+    for stdin in (io.TextIOWrapper(io.BytesIO(content), encoding="latin-1"), io.StringIO(content.decode())):
+        monkeypatch.setattr(sys, "stdin", stdin)
+        predict_file(classifier("single"), "-", None)
+        assert json.loads(capsys.readouterr().out)["label"] == expected["naïve café 🎉"]
+
+
+@pytest.mark.parametrize(("stdin", "message"), [
+    (None, "standard input is empty"),
+    ("caf\ud800\n", "standard input is not UTF-8 (line 1, byte 4 of it)"),
+])  # fmt: skip
+def test_standard_input_that_is_closed_or_text(stdin, message, classifier, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", stdin and io.StringIO(stdin))
+    assert complaint(lambda: predict_file(classifier("single"), "-", None)).startswith(message)
+
+
+def test_no_folder_is_left_where_no_answer_was_written(classifier, tmp_path):
+    target = tmp_path / "new" / "deep" / "out.jsonl"
+    message = complaint(lambda: predict_file(classifier("single"), str(tmp_path / "none.jsonl"), str(target)))
+    assert message.endswith("none.jsonl does not exist: correct the path")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_target_that_cannot_be_written(classifier, tmp_path):

@@ -80,11 +80,12 @@ def test_declared_weights(make: Any, weights: Any, expected: list[float]) -> Non
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ([1, 2], r"class_weights has 2 numbers for 3 labels: a, b, c"),
-        ({"d": 1.0}, r"class_weights names label 'd', which is not one of: a, b, c"),
-        ([1, -1, 1], r"class_weights must be finite numbers of at least 0, but is \[1.0, -1.0, 1.0\]"),
-        ([1, float("nan"), 1], "must be finite numbers"),
-        ({"a": float("inf")}, "must be finite numbers"),
+        ([1, 2], r"class_weights has 2 numbers for 3 labels: give one for each, in this order: a, b, c"),
+        ({"d": 1.0}, r"class_weights names label 'd', which is not one of: a, b, c: correct it or leave it out"),
+        ([1, -1, 1], r"class_weights gives label 'b' the weight -1: give it a finite number of 0 or more"),
+        ([1, float("nan"), 1], r"gives label 'b' the weight nan: give it a finite number"),
+        ({"a": float("inf")}, r"gives label 'a' the weight inf: give it a finite number"),
+        ({"c": 1e39}, r"gives label 'c' the weight 1e\+39: give it a finite number"),  # beyond float32
     ],
 )
 def test_weights_that_make_no_sense(weights: Any, message: str) -> None:

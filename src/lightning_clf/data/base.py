@@ -108,7 +108,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
-        self._max_length = None if max_length is None else check_number("data.max_length", max_length, least=1)
+        self._max_length = (
+            None if max_length is None else check_number("data.max_length", max_length, least=1, most=10**6)
+        )
         self.loading = Loading(
             batch_size, eval_batch_size, batch_tokens, group_by_length, pad_to_multiple_of, num_workers, seed
         )
@@ -282,20 +284,15 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the train split."""
-        return self.loading.train(*self._encoded("train"), self._place(), self._position)
+        return self.loading.train(*self._encoded("train"), Place.of(self.trainer), self._position)
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the dev split, each example once."""
-        return self.loading.evaluate(*self._encoded("val"), self._place())
+        return self.loading.evaluate(*self._encoded("val"), Place.of(self.trainer))
 
     def test_dataloader(self) -> BatchLoader:
         """Batches of the test split, each example once."""
-        return self.loading.evaluate(*self._encoded("test"), self._place())
+        return self.loading.evaluate(*self._encoded("test"), Place.of(self.trainer))
 
     def _encoded(self, name: str) -> tuple[Dataset, Tokenizer, LabelSpace, int]:
         return self._rows_of(name), self._tokenizer(), self.labels, self.max_length
-
-    def _place(self) -> Place:
-        if self.trainer is None:
-            return Place()
-        return Place(self.trainer.world_size, self.trainer.global_rank, self.trainer.strategy.root_device)

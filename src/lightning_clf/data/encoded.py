@@ -17,7 +17,7 @@ from lightning_clf.data.split import Split
 from lightning_clf.encoding import Tokenizer
 from lightning_clf.labels import Kind, LabelSpace
 
-_VERSION = 1  # of the encoded rows; raised when the same input is to be encoded differently
+_VERSION = 2  # of the encoded rows; raised when the same input is to be encoded differently
 _BATCH = 1000  # rows tokenised at a time
 
 _TARGETS: dict[Kind, pa.DataType] = {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from datasets import Dataset
+from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from lightning_clf.batch import Batch
@@ -33,6 +34,11 @@ class Place(NamedTuple):
     processes: int = 1
     rank: int = 0
     device: torch.device = torch.device("cpu")
+
+    @classmethod
+    def of(cls, trainer: Trainer | None) -> Self:
+        """Where a Trainer runs; without one, alone on the CPU."""
+        return cls(trainer.world_size, trainer.global_rank, trainer.strategy.root_device) if trainer else cls()
 
 
 @dataclass(frozen=True)

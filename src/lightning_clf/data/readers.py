@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, first_line
 
 Row = dict[str, Any]
 Format = Literal["jsonl", "csv", "tsv", "parquet", "conll"]
@@ -23,6 +23,7 @@ _DOCUMENT_START = "-DOCSTART-"
 # not str.split(): that would also split at no-break spaces, which corpora do have inside words
 _COLUMN_BREAK = re.compile(r"[ \t]+")
 _PARQUET_BATCH = 1000  # rows decoded at a time
+_SEPARATORS = ",\t;|"  # what tables have between fields, whatever their suffix says
 
 
 def suffix_format(path: Path) -> Format | None:
@@ -87,25 +88,61 @@ def readable(name: str) -> Iterator[None]:
         raise InputError(f"file {name} cannot be read ({error.strerror or error}): correct the path") from error
 
 
+def decode_lines(lines: Iterable[bytes], name: str, remedy: str) -> Iterator[tuple[int, str]]:
+    """Decode lines one by one, so that the one that is not UTF-8 can be named.
+
+    Args:
+        lines: The lines, with their ends.
+        name: What messages call that which they are read from.
+        remedy: What to do where a line is not UTF-8.
+
+    Yields:
+        The number of each line, counted from 1, and the line with its end.
+
+    Raises:
+        InputError: If a line is not UTF-8.
+    """
+    for number, line in enumerate(lines, start=1):
+        try:
+            # the byte order mark that some editors and spreadsheets write is no part of the first row
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{name} is not UTF-8 (line {number}, byte {error.start + 1} of it): {remedy}") from error
+
+
 def _lines(path: Path, name: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines, decoded one by one so that the one that is not UTF-8 can be named."""
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                # the byte order mark that some editors and spreadsheets write is no part of the first row
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(
-                    f"file {name} is not UTF-8 (line {number}, byte {error.start + 1} of it): save it as UTF-8"
-                ) from error
+        yield from decode_lines(file, f"file {name}", "save it as UTF-8")
 
 
-def _read_jsonl(path: Path, name: str) -> Iterator[tuple[int, Row]]:
-    for number, line in _lines(path, name):
+def parse_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[int, Row]]:
+    """Parse numbered lines of one JSON object each; blank lines are passed over.
+
+    Args:
+        lines: The lines, each with its number.
+        name: What messages call that which they are read from.
+
+    Yields:
+        The number of each row's line, and the row.
+
+    Raises:
+        InputError: If a line is not a JSON object, or gives a key twice.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> Row:
+        row = dict(pairs)
+        if len(row) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in row if keys.count(key) > 1)
+            raise InputError(f"{name} line {number} gives the key {twice!r} twice: keep one of them")
+        return row
+
+    decoder = json.JSONDecoder(object_pairs_hook=unique)
+    for number, line in lines:
         if not line.strip():
             continue
         try:
-            row = json.loads(line.rstrip())
+            row = decoder.decode(line.rstrip())
         except json.JSONDecodeError as error:
             raise InputError(
                 f"{name} line {number} is not JSON ({error.msg} at column {error.colno}): write one JSON object a line"
@@ -114,8 +151,8 @@ def _read_jsonl(path: Path, name: str) -> Iterator[tuple[int, Row]]:
             raise InputError(f"{name} line {number} is JSON too large to read: write a plain object") from error
         if not isinstance(row, dict):
             raise InputError(
-                f"{name} line {number} is a JSON {_json_type(row)}, not an object: write one JSON object a line, "
-                'such as {"text": "…", "label": "…"}'
+                f"{name} line {number} is a JSON {_json_type(row)}, not an object: write one object a line, such as "
+                '{"text": "…", "label": "…"}'
             )
         yield number, row
 
@@ -134,7 +171,7 @@ def _read_delimited(path: Path, name: str, delimiter: str) -> Iterator[tuple[int
     try:
         for fields in reader:
             if not header:
-                header = _header(fields, f"{name} line {start}")
+                header = _header(fields, f"{name} line {start}", delimiter)
             elif fields:
                 if len(fields) != len(header):
                     raise InputError(
@@ -159,24 +196,62 @@ def _name_of(delimiter: str) -> str:
     return "a tab" if delimiter == "\t" else "a comma"
 
 
-def _header(fields: list[str], where: str) -> list[str]:
+def _header(fields: list[str], where: str, delimiter: str) -> list[str]:
     header = [field.strip() for field in fields]
+    other = next((separator for separator in _SEPARATORS if separator in "".join(fields)), delimiter)
+    if len(header) == 1 and other != delimiter:
+        raise InputError(
+            f"{where} is a header of one column, {header[0]!r}, with {other!r} in it: put {_name_of(delimiter)} "
+            "between fields, and quote fields that hold one"
+        )
     if not all(header) or len(set(header)) != len(header):
         raise InputError(f"{where} is not a header ({', '.join(header)}): start the file with a distinct name a column")
     return header
 
 
 def _read_parquet(path: Path, name: str) -> Iterator[tuple[int, Row]]:
-    number = 0
+    number = 1
     try:
         with pq.ParquetFile(path) as file:
+            columns = file.schema_arrow.names
+            twice = next((column for column in columns if columns.count(column) > 1), None)
+            if twice is not None:
+                raise InputError(f"file {name} has two columns {twice!r}: rename or remove one of them")
             for batch in file.iter_batches(batch_size=_PARQUET_BATCH):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
+                yield from rows_of(batch, number, lambda number: f"{name} row {number}")
+                number += len(batch)
     except pa.ArrowException as error:
         reason = (str(error).splitlines() or [""])[0]
         raise InputError(f"file {name} is not a Parquet file that can be read ({reason}): write it again") from error
+
+
+def rows_of(batch: Any, start: int, where: Callable[[int], str]) -> Iterator[tuple[int, Row]]:
+    """Numbered rows of an Arrow table or batch, as Python's own values.
+
+    Args:
+        batch: The rows.
+        start: The number of the first one.
+        where: Turns a number into words, for messages.
+
+    Raises:
+        InputError: If a value cannot be read, such as text that is not UTF-8: Arrow itself does not look into it.
+    """
+    try:
+        return enumerate(batch.to_pylist(), start)
+    except (ValueError, OverflowError):
+        for number in range(len(batch)):
+            for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                _check_cell(column[number], f"column {name!r} of {where(start + number)}")
+        raise
+
+
+def _check_cell(cell: Any, what: str) -> None:
+    try:
+        cell.as_py()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{what} is not UTF-8: recode it") from error
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{what} cannot be read ({first_line(error)}): correct it, or remove the column") from error
 
 
 def _read_conll(path: Path, name: str) -> Iterator[tuple[int, Row]]:
@@ -207,7 +282,7 @@ def _sentence(words: list[list[str]]) -> Row:
 
 
 _READERS: dict[Format, Callable[[Path, str], Iterator[tuple[int, Row]]]] = {
-    "jsonl": _read_jsonl,
+    "jsonl": lambda path, name: parse_json_lines(_lines(path, name), name),
     "csv": lambda path, name: _read_delimited(path, name, ","),
     "tsv": lambda path, name: _read_delimited(path, name, "\t"),
     "parquet": _read_parquet,

@@ -11,7 +11,7 @@ from lightning_clf.data.rows import first_row, pick_column
 from lightning_clf.data.sources import Source
 from lightning_clf.data.text_rows import TextKind, TextRows
 from lightning_clf.errors import InputError
-from lightning_clf.labels import LabelSpace, sort_names
+from lightning_clf.labels import LabelSpace, sort_names, whole_number
 
 _PAIR_COLUMNS = ("text_pair", "hypothesis", "sentence2", "sentence_B")
 _LABEL_COLUMNS: dict[TextKind, tuple[str, ...]] = {
@@ -40,7 +40,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         label_columns: For `multi`, one column a label holding 0 or 1, as tables have them. `None` reads `label_column`.
         label_separator: For `multi`, what stands between labels in a cell of a CSV file, such as `|`.
         score_range: For `score`, the lowest and the highest value. It has no default, since the data show it only by
-            luck, and predictions are scaled to it.
+            luck, and answers are held within it.
         **options: What `BaseDataModule` takes.
 
     Raises:
@@ -89,6 +89,8 @@ class SequenceDataModule(BaseDataModule[TextRows]):
                 if self.kind == "score"
                 else f"data.score_range is for kind: score, but data.kind is {self.kind}: remove one of them"
             )
+        if self.label_separator == "":
+            raise InputError("data.label_separator is empty: set it to what stands between labels, such as |")
         for key in ("label_columns", "label_separator"):
             if getattr(self, key) and self.kind != "multi":
                 raise InputError(f"data.{key} is for kind: multi, but data.kind is {self.kind}: remove one of them")
@@ -138,4 +140,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         for number, row in split.rows():
             label = rows.parse(row, split.where(number)).label
             names.update([label] if isinstance(label, str) else label or ())
-        return sort_names(names)
+        # tables with an empty cell hold 1.0 where others hold 1, and a CSV file does not say that it meant a number: so
+        # where every label is whole, the class is 1 in every format, and where one is 1.1 or v1.0, all stay as written
+        whole = {digits for name in names if (digits := whole_number(name))}
+        return sort_names(whole if all(map(whole_number, names)) else names)

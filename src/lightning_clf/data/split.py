@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features
 
-from lightning_clf.data.readers import Format, Row, read_rows, readable
+from lightning_clf.data.readers import Format, Row, read_rows, readable, rows_of
 from lightning_clf.errors import InputError
 
 _BATCH = 1000  # rows of a data set decoded at a time
@@ -127,7 +127,10 @@ class DatasetSplit(Split):
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Every row with its index."""
         batches = self.dataset.with_format("arrow").iter(batch_size=_BATCH)
-        return self._named(enumerate(row for batch in batches for row in batch.to_pylist()))
+        starts = range(0, len(self.dataset), _BATCH)
+        return self._named(
+            row for start, batch in zip(starts, batches, strict=True) for row in rows_of(batch, start, self.where)
+        )
 
     def where(self, number: int) -> str:
         """`stanfordnlp/sst2 train[6]`, as Python counts."""
@@ -179,4 +182,6 @@ class ListSplit(Split):
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return value.tolist() if hasattr(value, "tolist") else value

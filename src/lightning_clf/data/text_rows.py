@@ -9,10 +9,18 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from lightning_clf.data.readers import Row
-from lightning_clf.data.rows import UNLABELLED, Example, RowFormat, UnknownLabelError, missing_column, read_text
+from lightning_clf.data.rows import (
+    UNLABELLED,
+    Example,
+    RowFormat,
+    UnknownLabelError,
+    check_text,
+    missing_column,
+    read_text,
+)
 from lightning_clf.encoding import Tokenizer, encode_texts
 from lightning_clf.errors import InputError
-from lightning_clf.labels import LabelSpace
+from lightning_clf.labels import LabelSpace, whole_number
 
 TextKind = Literal["single", "multi", "score"]
 
@@ -83,7 +91,10 @@ class TextRows(RowFormat):
         if not low <= score <= high:
             if score == UNLABELLED:
                 return None
-            raise InputError(f"score {score:g} ({where}) is outside data.score_range [{low:g}, {high:g}]: fix either")
+            raise InputError(
+                f"score {score:g} ({where}) is outside data.score_range [{low:g}, {high:g}]: correct the score, or "
+                "widen the range"
+            )
         return score
 
     def _classes(self, value: Any, where: str) -> list[str]:
@@ -109,9 +120,15 @@ class TextRows(RowFormat):
     def _index(self, name: str, labels: LabelSpace, where: str) -> int:
         positions = _positions(labels.names, self.ignore_case)
         position = positions.get(name.casefold() if self.ignore_case else name)
-        is_position = name.isdecimal() and not any(label.isdecimal() for label in labels.names)
-        if position is None and self.declared and is_position and int(name) < len(labels):
-            position = int(name)
+        number = whole_number(name)
+        if position is None and number is not None:
+            # one table may write a class 1 and the next 1.0: they are the same only where every class is a whole
+            # number, since beside 1.1 they could be names of versions
+            numbers = _numbers(labels.names)
+            if None not in numbers:
+                position = numbers.index(number) if number in numbers else None
+            elif self.declared and not any(numbers) and 0 <= int(number) < len(labels):
+                position = int(number)
         if position is None:
             raise UnknownLabelError(name, where)
         return position
@@ -128,6 +145,11 @@ def _positions(names: tuple[str, ...], ignore_case: bool) -> dict[str, int]:
     return {name.casefold() if ignore_case else name: index for index, name in enumerate(names)}
 
 
+@lru_cache(maxsize=8)
+def _numbers(names: tuple[str, ...]) -> tuple[str | None, ...]:
+    return tuple(map(whole_number, names))
+
+
 def _is_missing(value: Any) -> bool:
     if isinstance(value, float):
         return math.isnan(value)
@@ -140,12 +162,17 @@ def _read_class(value: Any, where: str) -> str:
         raise InputError(f"{where} has a list of labels ({value!r}): if rows have several, use MultiLabelDataModule")
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # what a table with an empty cell makes of a column of whole numbers
-    if isinstance(value, float | dict):
+    if isinstance(value, float):
         raise InputError(f"{where} has the label {value!r}, which names no class: to predict numbers use kind: score")
+    if not isinstance(value, str | int | None):
+        raise InputError(
+            f"{where} has the label {value!r}, which is of type {type(value).__name__}: write labels as text or whole "
+            "numbers"
+        )
     name = str(value).strip()
     if not name or value is None:
         raise InputError(f"{where} has an empty label: give it a name, or remove the row")
-    return name
+    return check_text(name, f"label {name!r} of {where}")
 
 
 def _read_flag(row: Row, column: str, where: str) -> bool:

@@ -13,6 +13,7 @@ from lightning_clf.labels import Kind, LabelSpace, sort_names
 from lightning_clf.schemes import Scheme, entity_types
 
 _LOOKS_LIKE_A_TAG = re.compile(r"O|[BIESLU]-.+")
+_BEGINS_LIKE_A_WORD = re.compile(r"[ESLU]-.+")  # E-MAIL, U-BOAT: entity types there may be
 
 
 class TokenDataModule(BaseDataModule[TokenRows]):
@@ -65,8 +66,12 @@ class TokenDataModule(BaseDataModule[TokenRows]):
     def _types(self) -> list[str]:
         rows, declared = self.row_format, self.declared
         if declared is not None:
-            if declared and rows.scheme != "none" and all(map(_LOOKS_LIKE_A_TAG.fullmatch, declared)):
-                raise InputError(f"data.labels has the tag {declared[0]!r}: list the entity types alone, such as PER")
+            tag = _first_tag(declared) if rows.scheme != "none" else None
+            if tag is not None:
+                raise InputError(
+                    f"data.labels has the tag {tag!r}: list the entity types alone, such as PER, or leave it out to "
+                    "take those of train"
+                )
             return declared
         split = self._survey_split()
         named = split.class_names(rows.tags_column)
@@ -75,3 +80,11 @@ class TokenDataModule(BaseDataModule[TokenRows]):
         if self._tags_found is None:
             _, self._tags_found = survey_tags(split, rows.tokens_column, rows.tags_column, rows.scheme)
         return sort_names(self._tags_found if rows.scheme == "none" else entity_types(self._tags_found, rows.scheme))
+
+
+def _first_tag(names: list[str]) -> str | None:
+    """The first of the declared names that is a tag where an entity type is wanted."""
+    tags = [name for name in names if _LOOKS_LIKE_A_TAG.fullmatch(name)]
+    if len(tags) < len(names):
+        tags = [tag for tag in tags if not _BEGINS_LIKE_A_WORD.fullmatch(tag) or tag[2:] in names]
+    return next(iter(tags), None)

@@ -92,9 +92,9 @@ def _read_tag(tag: Any, scheme: Scheme, where: str) -> str:
         return str(tag)
     if isinstance(tag, int):
         raise InputError(f"{where} has tag {tag!r}, a number without a name: give tags as names, such as B-PER")
-    if not isinstance(tag, str) or not tag.strip():
+    if tag is None or (isinstance(tag, str) and not tag.strip()):
         raise InputError(f"{where} has the tag {tag!r}: give every word a tag")
-    return tag
+    return check_text(tag, f"tag {tag!r} of {where}")
 
 
 def resolve_columns(split: Split, tokens_column: str | None, tags_column: str | None) -> tuple[str, str]:
@@ -182,7 +182,7 @@ def survey_tags(split: Split, tokens_column: str, tags_column: str, scheme: Sche
     except InputError as error:
         if error in faults:
             raise
-        if not set(starts) - {"B", "I"} and starts["B"] <= _STRAYS * starts["I"]:
+        if starts and not set(starts) - {"B", "I"} and starts["B"] <= _STRAYS * starts["I"]:
             return "IOB1", list(tags)
         # the scheme's own message counts sequences; a user looks for lines
         message = re.sub(r"example index (\d+)", lambda match: split.where(numbers[int(match[1])]), str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lightning_clf.batch import Batch
+from lightning_clf.errors import check_number
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.pooling import SequencePooling, WordPooling, make_pooling
 from lightning_clf.labels import LabelSpace
@@ -47,6 +48,9 @@ class MLPHead(LinearHead):
         pooling: As for `LinearHead`.
         dropout: Probability of dropping a feature, before the hidden layer and after it.
         hidden_features: Width of the hidden layer; `None` takes the encoder's.
+
+    Raises:
+        InputError: If the width is less than 1.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class MLPHead(LinearHead):
         hidden_features: int | None = None,
     ) -> None:
         super().__init__(pooling, dropout)
+        if hidden_features is not None:
+            check_number("hidden_features", hidden_features, least=1)
         self.hidden_features = hidden_features
 
     def make_output(self, hidden_size: int, outputs: int) -> nn.Module:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from lightning_clf.data.readers import FORMATS, read_lines, read_rows, suffix_format
+from lightning_clf.data.readers import FORMATS, decode_lines, parse_json_lines, read_lines, read_rows, suffix_format
 from lightning_clf.errors import InputError
 from lightning_clf.files import write_atomically
 from lightning_clf.inference.classifier import Answer, Classifier
@@ -36,7 +37,7 @@ def predict_file(
         classifier: What answers.
         source: A `.jsonl`, `.csv` or `.tsv` (both with a header), `.parquet` or `.conll` file; or `.txt`, or a file
             without a suffix, of plain text, one input a line. `-` is standard input, as JSON lines if its first line is
-            an object, else plain text.
+            an object, else plain text, in UTF-8 whatever the locale.
         target: The file to write, one JSON object a row; it appears once it is whole. `None` or `-` is standard output.
         batch_size: How many rows share a forward pass.
         show: How an answer becomes a line; `None` writes JSON.
@@ -45,8 +46,9 @@ def predict_file(
         The number of rows answered.
 
     Raises:
-        InputError: If a row cannot be read, named by its line, or the target cannot be written.
+        InputError: If a row cannot be read, named by its line, or the target cannot be written, or is the source.
     """
+    _refuse_one_file(source, target)
     show = show or (lambda result: json.dumps(result, ensure_ascii=False))
     count = empty = 0
     name = "standard input" if source == "-" else source
@@ -62,6 +64,14 @@ def predict_file(
     if empty:
         warnings.warn(f"{name}: {empty} of {count} rows have an empty text; they are answered", stacklevel=2)
     return count
+
+
+def _refuse_one_file(source: str, target: str | None) -> None:
+    """Keep answers from taking the place of the rows, which may be the only copy."""
+    if source == "-" or target is None or target == "-":
+        return
+    if os.path.isfile(source) and os.path.isfile(target) and os.path.samefile(source, target):
+        raise InputError(f"the answers would replace the rows, as {target} is {source}: write them to another file")
 
 
 def _rows(source: str) -> Iterator[tuple[int, str | dict[str, Any]]]:
@@ -89,31 +99,23 @@ def _not_empty(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[in
     yield from lines
 
 
-def _typed() -> Iterator[tuple[int, str]]:
-    try:
-        for number, line in enumerate(sys.stdin, start=1):
-            yield number, line.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InputError(f"standard input is not {error.encoding}: recode it") from error
+def _typed() -> Iterator[bytes]:
+    """The lines of standard input, which a notebook or a test may have put text in the place of."""
+    if hasattr(sys.stdin, "buffer"):
+        yield from sys.stdin.buffer
+    else:
+        yield from (line.encode("utf-8", "surrogatepass") for line in sys.stdin or ())
 
 
 def _standard_input() -> Iterator[tuple[int, str | dict[str, Any]]]:
-    lines = _not_empty(_typed(), "standard input")
+    name = "standard input"
+    lines = _not_empty(decode_lines(_typed(), name, "recode it, as iconv -f LATIN1 -t UTF-8 does"), name)
     first = next(lines)
-    is_json = first[1].lstrip().startswith("{")
-    for number, line in itertools.chain([first], lines):
-        if not is_json:
-            yield number, line
-            continue
-        if not line.strip():  # as in a file
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"standard input line {number} is not JSON ({error}): write one object a line") from error
-        if not isinstance(row, dict):
-            raise InputError(f"standard input line {number} is not a JSON object: write one object a line")
-        yield number, row
+    lines = itertools.chain([first], lines)
+    if first[1].lstrip().startswith("{"):
+        yield from parse_json_lines(lines, name)
+    else:
+        yield from ((number, line.rstrip("\r\n")) for number, line in lines)
 
 
 def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:

@@ -78,20 +78,26 @@ class Inputs:
 
     def _read_words(self, row: Mapping[str, Any], where: str) -> ReadRow:
         words = row.get(self.tokens)
-        if words is None:
+        if words is None and (self.tokens not in row or self._text_column(row, self.text) in row):
             text = self._text(row, self.text, where, also=self.tokens)
             offsets = split_words(text)
             return ReadRow((text,), [text[start:end] for start, end in offsets], offsets)
         if not isinstance(words, list):
-            raise InputError(f'{where}: column {self.tokens!r} must hold a list of words, such as ["Paris", "sleeps"]')
+            raise InputError(
+                f'{where}: column {self.tokens!r} must hold a list of words, such as ["Paris", "sleeps"], but '
+                f"{'is empty (null)' if words is None else f'holds a {type(words).__name__}'}: correct the row"
+            )
         return ReadRow(words=[check_text(word, f"word {number} of {where}") for number, word in enumerate(words, 1)])
 
     def _text(self, row: Mapping[str, Any], column: str, where: str, also: str | None = None) -> str:
-        value = row.get(column, row.get(self._text_fallback) if column == self.text else None)
-        if value is None:
+        found = self._text_column(row, column)
+        if found not in row:
             wanted = f"{column!r}" + (f" or {also!r}" if also else "")
             raise InputError(
                 f"{where} has no column {wanted}, only {', '.join(map(repr, row)) or 'none'}: add it, or name another "
                 "with --text-column or --text-pair-column"
             )
-        return check_text(value, f"column {column!r} of {where}")
+        return check_text(row[found], f"column {found!r} of {where}")
+
+    def _text_column(self, row: Mapping[str, Any], column: str) -> str:
+        return self._text_fallback if column == self.text and column not in row else column

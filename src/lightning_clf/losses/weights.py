@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Literal, get_args
 
 import torch
@@ -58,15 +59,22 @@ def declared_weights(weights: Sequence[float] | Mapping[str, float], labels: Lab
     if isinstance(weights, Mapping):
         for name in weights:
             if name not in labels.names:
-                raise InputError(f"{key} names label {name!r}, which is not one of: {', '.join(labels.names)}")
+                raise InputError(
+                    f"{key} names label {name!r}, which is not one of: {', '.join(labels.names)}: correct it or leave "
+                    "it out"
+                )
         values = [float(weights.get(name, 1.0)) for name in labels.names]
     else:
         values = [float(value) for value in weights]
         if len(values) != len(labels):
-            raise InputError(f"{key} has {len(values)} numbers for {len(labels)} labels: {', '.join(labels.names)}")
+            raise InputError(
+                f"{key} has {len(values)} numbers for {len(labels)} labels: give one for each, in this order: "
+                f"{', '.join(labels.names)}"
+            )
     tensor = torch.tensor(values)
-    if not bool((tensor.isfinite() & (tensor >= 0)).all()):
-        raise InputError(f"{key} must be finite numbers of at least 0, but is {values}")
+    for name, value, weight in zip(labels.names, values, tensor.tolist(), strict=True):
+        if not 0 <= weight < inf:
+            raise InputError(f"{key} gives label {name!r} the weight {value:g}: give it a finite number of 0 or more")
     if not tensor.any():
         raise InputError(f"{key} is 0 for every label, so that nothing would be learned: give one a weight")
     return tensor

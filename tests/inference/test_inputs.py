@@ -1,0 +1,30 @@
+"""Columns that are there and empty are told from columns that are not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.training import complaint
+
+EMPTY = "is empty (null), not text: correct the row"
+WORDS = 'row 1: column \'tokens\' must hold a list of words, such as ["Paris", "sleeps"], but'
+
+
+@pytest.mark.parametrize(("name", "row", "message"), [
+    ("single", {"sentence": None}, f"column 'sentence' of row 1 {EMPTY}"),
+    ("single", {"text": None}, f"column 'text' of row 1 {EMPTY}"),
+    ("single", {"sentence": None, "text": "a"}, f"column 'sentence' of row 1 {EMPTY}"),
+    ("pair", {"premise": "a", "hypothesis": None}, f"column 'hypothesis' of row 1 {EMPTY}"),
+    ("pair", {"premise": "a", "text": "b"}, "row 1 has no column 'hypothesis', only 'premise', 'text': add it"),
+    ("tags", {"text": None}, f"column 'text' of row 1 {EMPTY}"),
+    ("tags", {"tokens": None, "text": None}, f"column 'text' of row 1 {EMPTY}"),
+    ("tags", {"tokens": None}, f"{WORDS} is empty (null): correct the row"),
+    ("tags", {"tokens": "a b"}, f"{WORDS} holds a str: correct the row"),
+])  # fmt: skip
+def test_a_column_without_a_value(name, row, message, classifier):
+    assert complaint(lambda: classifier(name).predict([row])).startswith(message)
+
+
+def test_a_tagger_splits_the_text_where_the_words_are_empty(classifier):
+    model = classifier("tags")
+    assert model.predict([{"tokens": None, "text": "Anna sleeps"}]) == model.predict(["Anna sleeps"])
