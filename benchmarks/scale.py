@@ -4,7 +4,7 @@
     python benchmarks/scale.py --data DIR --rows 4341 43410 1000000
 
 Rows are those of GoEmotions, over and over for a million. Each start is a process of its own: it reads, checks and
-encodes the rows unless the cache has them, and trains for some steps with a tiny encoder, so that what is seen is the data.
+encodes the rows unless the cache has them, and trains for some steps with a tiny encoder, so that the data show.
 """
 
 import argparse

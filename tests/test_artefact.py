@@ -183,6 +183,81 @@ def test_a_damaged_folder(damage, encoders, tmp_path):
     assert str(folder) in complaint(lambda: load_classifier(folder))
 
 
+@pytest.fixture
+def export(encoders, tmp_path):
+    """An export folder that a test may spoil."""
+    module = make_module("single", encoders("bert"), labels=LABELS["single"].to_dict())
+    module.build()
+    module.artefact.save(tmp_path / "best")
+    return tmp_path / "best"
+
+
+def refused(folder: Path) -> str:
+    """What is said to be damaged about a folder."""
+    message = complaint(lambda: load_artefact(folder))
+    assert message.startswith(f"export folder {folder} is damaged (")
+    assert message.endswith("): export it again")
+    return message.removeprefix(f"export folder {folder} is damaged (").removesuffix("): export it again")
+
+
+ONE_MORE = {"names": ["bad", "fine", "good", "ugly"], "kind": "single"}
+SPOILT = [
+    ("lightning_clf.json", {"max_length": "32"}, "max_length is '32', not a whole number from 1 up"),
+    ("lightning_clf.json", {"max_length": True}, "max_length is True, not a whole number from 1 up"),
+    ("lightning_clf.json", {"max_length": 65}, "max_length is 65, and the encoder has 64 positions"),
+    ("lightning_clf.json", {"columns": ["text"]}, "columns is ['text'], not a mapping from roles to columns"),
+    ("lightning_clf.json", {"head": {"class_path": "x"}}, "head has no 'init_args'"),
+    ("lightning_clf.json", {"labels": ["bad", "good"]}, "labels is ['bad', 'good'], not a mapping"),
+    ("lightning_clf.json", {"labels": {**ONE_MORE, "names": "bad"}}, "labels.names is 'bad', not a list of strings"),
+    ("lightning_clf.json", {"labels": {**ONE_MORE, "names": ["a", "a"]}}, "duplicate label name 'a'"),
+    ("lightning_clf.json", {"labels": ONE_MORE}, "label 3 is None in the encoder's configuration, and 'ugly' in the"),
+    ("config.json", {"id2label": {0: "bad", 1: "good", 2: "fine"}}, "label 1 is 'good' in the encoder's configurat"),
+    ("config.json", {"id2label": ["bad", "fine", "good"]}, "AttributeError: "),
+    ("config.json", {"problem_type": "regression"}, "labels of kind single stand with the problem_type 'regression'"),
+    ("config.json", {"model_type": "nonesuch"}, "Unrecognized model identifier: nonesuch"),
+    ("config.json", {"model_type": ["bert"]}, "model_type is ['bert'], not a string"),
+    ("config.json", {"hidden_size": "big"}, "StrictDataclassFieldValidationError: Validation error for field 'hidden"),
+    ("config.json", {"hidden_act": "nope"}, "KeyError: 'nope'"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "said"), SPOILT)
+def test_a_folder_whose_description_is_spoilt(name, change, said, export):
+    (export / name).write_text(json.dumps(json.loads((export / name).read_text()) | change))
+    assert refused(export).startswith(said)
+
+
+@pytest.mark.parametrize("name", ["lightning_clf.json", "config.json"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"[]", "is [], not a mapping"), (b"null", "is None, not a mapping"), (b"{", "is no JSON: "),
+     (b"\xff\xfe", "is no JSON: 'utf-8' codec"), (b"[" * 100_000, "is no JSON: maximum recursion")],
+    ids=["list", "null", "cut off", "not UTF-8", "deep"],
+)  # fmt: skip
+def test_a_folder_whose_description_is_something_else(name, content, said, export):
+    (export / name).write_bytes(content)
+    assert refused(export).startswith(f"{name} {said}")
+
+
+@pytest.mark.parametrize("key", ["head", "labels", "max_length", "columns"])
+def test_a_folder_whose_description_lacks_something(key, export):
+    content = json.loads((export / "lightning_clf.json").read_text())
+    del content[key]
+    (export / "lightning_clf.json").write_text(json.dumps(content))
+    assert refused(export) == f"lightning_clf.json has no {key!r}"
+
+
+@pytest.mark.parametrize("architecture", ["bert", "roberta", "deberta-v2", "xlm-roberta", "modernbert"])
+@pytest.mark.parametrize("files", ["tokenizer.json", "tokenizer*"])
+def test_a_folder_without_the_vocabulary_of_its_tokenizer(files, architecture, encoders, tmp_path):
+    module = make_module("single", encoders(architecture), labels=LABELS["single"].to_dict())
+    module.build()
+    module.artefact.save(tmp_path / "best")
+    for file in (tmp_path / "best").glob(files):
+        file.unlink()
+    refused(tmp_path / "best")
+
+
 def test_weights_keep_float32_whatever_the_encoder_was_saved_in(encoders, tmp_path):
     half = AutoModel.from_pretrained(encoders("bert"), dtype=torch.bfloat16)
     half.save_pretrained(tmp_path / "half")

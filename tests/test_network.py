@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import shutil
 
 import pytest
@@ -83,14 +84,71 @@ def test_a_description_makes_the_same_network(encoders):
     assert copy.training
 
 
+@pytest.mark.parametrize(("labels", "said"), [
+    (("bad", "fine"), "label 2 is 'good' in the encoder's configuration, and None in the labels"),
+    (("bad", "fine", "great"), "label 2 is 'good' in the encoder's configuration, and 'great' in the labels"),
+    (("bad", "fine", "good", "x"), "label 3 is None in the encoder's configuration, and 'x' in the labels"),
+])  # fmt: skip
+def test_a_description_of_other_labels_than_its_configuration(labels, said, encoders):
+    config = make(encoders("bert")).config.to_dict()
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        Network.from_config(config, ArchitectureHead(), LabelSpace.of(labels, "single"))
+
+
+def test_a_description_of_another_kind_than_its_configuration(encoders):
+    config = make(encoders("bert")).config.to_dict()
+    with pytest.raises(ValueError, match="labels of kind multi stand with the problem_type 'single_label_class"):
+        Network.from_config(config, ArchitectureHead(), LabelSpace.of(LABELS.names, "multi"))
+
+
+def test_a_description_brings_no_code(encoders, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("it was asked whether to run it"))
+    config = {**make(encoders("bert")).config.to_dict(), "model_type": "vit"}  # one without a head for texts
+    config["auto_map"] = {"AutoModelForSequenceClassification": "evil.Model"}
+    with pytest.raises(ValueError, match="contains custom code"):
+        Network.from_config(config, ArchitectureHead(), LABELS)
+
+
 def test_a_folder_with_damaged_weights(encoders, tmp_path):
     for file in encoders("bert").iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
-    assert complaint(lambda: make(tmp_path)).startswith(f"encoder {str(tmp_path)!r} cannot be loaded")
+    said = f"encoder {str(tmp_path)!r} cannot be loaded under ArchitectureHead ("
+    remedy = "): save the encoder again with save_pretrained, or choose another"
+    message = complaint(lambda: make(tmp_path))
+    assert message.startswith(f"{said}SafetensorError: Error while deserializing header")
+    assert message.endswith(remedy)
     weights.unlink()
-    assert complaint(lambda: make(tmp_path)).startswith(f"encoder {str(tmp_path)!r} cannot be loaded")
+    message = complaint(lambda: make(tmp_path))
+    assert message.startswith(said)
+    assert message.endswith(remedy)
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    (b"hello", "cannot be loaded under ArchitectureHead (KeyError: 101): save the encoder again"),
+    (b"", "cannot be loaded under ArchitectureHead (EOFError): save the encoder again"),
+    (pickle.dumps({"a": 1}), "has weights in a pickle that holds more than tensors, or is damaged: it was not read"),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_folder_whose_weights_are_none(content, said, encoders, tmp_path):
+    folder = shutil.copytree(encoders("bert"), tmp_path / "encoder")
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(content)
+    message = complaint(lambda: make(folder))
+    assert message.startswith(f"encoder {str(folder)!r} {said}")
+    assert "save the encoder again with save_pretrained" in message
+
+
+@pytest.mark.parametrize("head", [ArchitectureHead, LinearHead])
+@pytest.mark.parametrize(("setting", "said"), [({"hidden_act": "nope"}, "KeyError: 'nope'"), ({"hidden_size": -1}, "")])
+def test_a_folder_with_a_setting_no_encoder_can_take(head, setting, said, encoders, tmp_path):
+    folder = shutil.copytree(encoders("bert"), tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | setting))
+    message = complaint(lambda: make(folder, head()))
+    assert message.startswith(f"encoder {str(folder)!r} cannot be loaded under {head.__name__} ({said}")
+    assert message.endswith("): save the encoder again with save_pretrained, or choose another")
 
 
 def test_a_configuration_of_no_known_architecture(encoders, tmp_path):
@@ -99,7 +157,7 @@ def test_a_configuration_of_no_known_architecture(encoders, tmp_path):
     tokenizer = load_tokenizer(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "nonesuch"}')
     message = complaint(lambda: Network.from_pretrained(str(tmp_path), ArchitectureHead(), LABELS, tokenizer))
-    assert message.startswith(f"encoder {str(tmp_path)!r} has no configuration transformers can read")
+    assert message.startswith(f"encoder {str(tmp_path)!r} has a config.json that transformers cannot read (")
 
 
 def test_transformers_are_only_quiet_while_told_to_be():

@@ -16,7 +16,7 @@ LONGEST = 300
 FLOORS = {
     0: ("errors", "schemes", "labels", "batch", "prediction", "component", "files", "memory"),
     1: ("encoding", "heads", "losses", "metrics", "finetuning"),
-    2: ("network", "dropout"),
+    2: ("network", "dropout", "stored"),
     3: ("artefact",),
     4: ("data",),
     5: ("modules",),
@@ -31,7 +31,8 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
-NO_LIGHTNING = {"encoding", "heads", "losses", "metrics", "finetuning", "network", "dropout", "artefact", *FLOORS[0]}
+NO_LIGHTNING = {"encoding", "heads", "losses", "metrics", "finetuning", "network", "dropout", "stored", "artefact",
+                *FLOORS[0]}  # fmt: skip
 NOT_OF = {"data": {"modules", "heads", "losses", "network", "artefact"}, "inference": {"modules", "callbacks"}}
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import pickle
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,20 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoTokenizer
 
 from lightning_clf.component import from_spec
-from lightning_clf.encoding.tokenizer import Tokenizer
-from lightning_clf.errors import InputError, first_line
+from lightning_clf.encoding.tokenizer import (
+    Tokenizer,
+    read_tokenizer,
+    reason,
+    tokenizer_from_bytes,
+    tokenizer_to_bytes,
+)
+from lightning_clf.errors import InputError
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.network import Network, made_up, model_options, quiet_transformers
+from lightning_clf.stored import COMPONENT, CONFIG, DESCRIPTION, MAPPING, OWN_PART, check, damage_named, read_json
 
 SECTION = "lightning_clf"
 """The key under which a checkpoint holds all that loading needs besides the weights."""
@@ -35,6 +40,7 @@ FORMAT = 1
 """Which form that part has; another number when an older version could not read it."""
 _SIDECAR = "lightning_clf.json"
 _HEAD_WEIGHTS = "head.safetensors"
+_OTHER_CHECKPOINT = "use another, such as last.ckpt"
 
 
 @dataclass
@@ -62,7 +68,7 @@ class Artefact:
         """The artefact without its weights, in primitives and tensors, as a checkpoint holds it."""
         return {
             "config": json.loads(self.network.config.to_json_string(use_diff=False)),
-            "tokenizer": _tokenizer_files(self.tokenizer),
+            "tokenizer": tokenizer_to_bytes(self.tokenizer),
             **self._own_part(),
         }
 
@@ -76,13 +82,26 @@ class Artefact:
         }
 
     @classmethod
-    def from_description(cls, description: dict[str, Any]) -> Artefact:
-        """An artefact with random weights, as `describe` put it down."""
-        labels = LabelSpace.from_dict(description["labels"])
-        head = from_spec(description["head"], Head)
-        network = Network.from_config(description["config"], head, labels)
-        tokenizer = _restore_tokenizer(description["tokenizer"])
-        return cls(network, tokenizer, description["max_length"], description["columns"])
+    def from_description(cls, description: dict[str, Any], source: str = "the checkpoint") -> Artefact:
+        """An artefact with random weights, as `describe` put it down.
+
+        Args:
+            description: What stands in a checkpoint that `read_checkpoint` read.
+            source: What a message calls the checkpoint.
+
+        Raises:
+            InputError: If no network or tokenizer can be made of it, or it names a class that is not to be had.
+        """
+        with damage_named(source, _OTHER_CHECKPOINT):
+            return cls._make(description, description["config"], tokenizer_from_bytes(description["tokenizer"]))
+
+    @classmethod
+    def _make(cls, own_part: dict[str, Any], config: dict[str, Any], tokenizer: Tokenizer) -> Artefact:
+        network = Network.from_config(config, from_spec(own_part["head"], Head), _label_space(own_part["labels"]))
+        max_length, positions = own_part["max_length"], network.max_positions
+        if positions and max_length > positions:
+            raise ValueError(f"max_length is {max_length}, and the encoder has {positions} positions")
+        return cls(network, tokenizer, max_length, own_part["columns"])
 
     def save(self, folder: str | Path) -> None:
         """Write an export folder: in whole under its final name, or not at all.
@@ -100,7 +119,7 @@ class Artefact:
             _replace(temporary, folder)
         except (OSError, SafetensorError) as error:
             raise InputError(
-                f"export folder {folder} cannot be written ({first_line(error)}): free space, or choose another"
+                f"export folder {folder} cannot be written ({reason(error)}): free space, or choose another"
             ) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -126,16 +145,7 @@ def load_artefact(path: str | Path) -> Artefact:
         InputError: If it is neither, or it is damaged.
     """
     path = Path(path)
-    if path.is_dir():
-        return _load_folder(path)
-    checkpoint = read_checkpoint(path)
-    artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
-    weights = {
-        name.removeprefix("network."): tensor
-        for name, tensor in checkpoint["state_dict"].items()
-        if name.startswith("network.")
-    }
-    load_weights(artefact.network, weights, path)
+    artefact = _load_folder(path) if path.is_dir() else _load_checkpoint(path)
     artefact.network.eval()
     return artefact
 
@@ -158,39 +168,51 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "it could run code; use one that this library wrote"
         ) from error
     except Exception as error:  # a damaged file can make an unpickler raise anything
-        raise InputError(f"checkpoint {path} is damaged or cut off: use another, such as last.ckpt") from error
+        raise InputError(f"checkpoint {path} is damaged or cut off: {_OTHER_CHECKPOINT}") from error
     if not isinstance(checkpoint, dict) or SECTION not in checkpoint:
         raise InputError(f"checkpoint {path} was not written by lightning-clf: use one that `fit` wrote")
-    found = checkpoint[SECTION].get("format")
-    if found != FORMAT:
+    section = checkpoint[SECTION]
+    if isinstance(section, dict) and (found := section.get("format")) != FORMAT:
         raise InputError(
             f"checkpoint {path} has format {found}, and this version of lightning-clf reads {FORMAT}: use the version "
             "that wrote it"
         )
+    with damage_named(f"checkpoint {path}", _OTHER_CHECKPOINT):
+        check(checkpoint, {"state_dict": MAPPING, SECTION: {"module": COMPONENT, "artefact": DESCRIPTION}}, "it")
     return checkpoint
+
+
+def _load_checkpoint(path: Path) -> Artefact:
+    checkpoint = read_checkpoint(path)
+    artefact = Artefact.from_description(checkpoint[SECTION]["artefact"], f"checkpoint {path}")
+    weights = {
+        name.removeprefix("network."): tensor
+        for name, tensor in checkpoint["state_dict"].items()
+        if name.startswith("network.")
+    }
+    load_weights(artefact.network, weights, path)
+    return artefact
 
 
 def _load_folder(folder: Path) -> Artefact:
     sidecar_file = folder / _SIDECAR
     if not sidecar_file.is_file():
         raise InputError(f"folder {folder} holds no {_SIDECAR}: give a folder that `fit` exported, such as …/best")
-    try:
-        sidecar = json.loads(sidecar_file.read_text(encoding="utf-8"))
-        labels = LabelSpace.from_dict(sidecar["labels"])
-        head = from_spec(sidecar["head"], Head)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        network = Network.from_config(config, head, labels)
-        weights = {f"encoder.{name}": tensor for name, tensor in _encoder_weights(folder, network).items()}
+    with damage_named(f"export folder {folder}", "export it again"):
+        own_part, config = read_json(sidecar_file, OWN_PART), read_json(folder / "config.json", CONFIG)
+        artefact = Artefact._make(own_part, config, read_tokenizer(folder))
+        weights = {f"encoder.{name}": tensor for name, tensor in _encoder_weights(folder, artefact.network).items()}
         if (folder / _HEAD_WEIGHTS).is_file():
             weights |= {f"head.{name}": tensor for name, tensor in load_file(folder / _HEAD_WEIGHTS).items()}
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"export folder {folder} is damaged ({first_line(error)}): export it again") from error
-    load_weights(network, weights, folder)
-    network.eval()
-    return Artefact(network, tokenizer, sidecar["max_length"], sidecar["columns"])
+    load_weights(artefact.network, weights, folder)
+    return artefact
+
+
+def _label_space(stored: dict[str, Any]) -> LabelSpace:
+    try:
+        return LabelSpace.from_dict(stored)
+    except InputError as error:  # it is said to whoever declares labels, and here nobody does
+        raise ValueError(str(error)) from error
 
 
 def _encoder_weights(folder: Path, network: Network) -> dict[str, Tensor]:
@@ -221,8 +243,9 @@ def load_weights(module: nn.Module, weights: dict[str, Tensor], path: str | Path
     try:
         module.load_state_dict(weights, strict=strict)
     except RuntimeError as error:
-        detail = " ".join(str(error).split())
-        raise InputError(f"{path} does not hold the weights its own description asks for: {detail}") from error
+        raise InputError(
+            f"{path} does not hold the weights its own description asks for ({reason(error)}): use another"
+        ) from error
 
 
 def _umask() -> int:
@@ -252,23 +275,3 @@ def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         tokenizer.save_pretrained(folder)
     except Exception as error:  # the tokenizers library has no class of its own for a disk that is full
         raise OSError(str(error)) from error
-
-
-def _tokenizer_files(tokenizer: Tokenizer) -> dict[str, Tensor]:
-    """The tokenizer's files by name, as bytes in uint8 tensors: what a checkpoint may hold whatever is in them."""
-    with tempfile.TemporaryDirectory() as folder:
-        tokenizer.save_pretrained(folder)
-        return {
-            file.name: torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)
-            for file in sorted(Path(folder).iterdir())
-            if file.is_file()
-        }
-
-
-def _restore_tokenizer(files: dict[str, Tensor]) -> Tokenizer:
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in files.items():
-            target = Path(folder, Path(name).name)  # the name alone: a stored path must not lead out of the folder
-            target.write_bytes(content.numpy().tobytes())
-        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder)
-        return tokenizer

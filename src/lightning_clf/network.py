@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import inspect
 import logging
+import pickle
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lightning_clf.batch import Batch
-from lightning_clf.encoding.tokenizer import Tokenizer, check_available
-from lightning_clf.errors import InputError, first_line
+from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config, reason
+from lightning_clf.errors import InputError
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.prediction import Prediction
@@ -73,17 +73,7 @@ class Network(nn.Module):
                 or its weights are not those its configuration asks for.
         """
         name = check_available(name)
-        try:
-            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            if "trust_remote_code" in str(error):
-                raise InputError(
-                    f"encoder {name!r} brings code of its own, which is not run: choose one whose architecture is in "
-                    "transformers"
-                ) from error
-            raise InputError(
-                f"encoder {name!r} has no configuration transformers can read: {first_line(error)}"
-            ) from error
+        config = load_config(name)
         with quiet_transformers():
             try:
                 _configure(config, labels, tokenizer, encoder_options or {}, name)
@@ -99,11 +89,18 @@ class Network(nn.Module):
                 )
             except InputError:
                 raise
+            except pickle.UnpicklingError as error:  # whose own message advises to run what is in the file
+                raise InputError(
+                    f"encoder {name!r} has weights in a pickle that holds more than tensors, or is damaged: it was not "
+                    "read, since loading it could run code; save the encoder again with save_pretrained"
+                ) from error
             except Exception as error:  # a setting an architecture cannot take makes it raise anything
-                if not encoder_options and not isinstance(error, OSError | ValueError | SafetensorError):
-                    raise
                 asked = f" with encoder_options {encoder_options}" if encoder_options else ""
-                raise InputError(f"encoder {name!r} cannot be loaded{asked}: {first_line(error)}") from error
+                remedy = "correct encoder_options, " if encoder_options else ""
+                raise InputError(
+                    f"encoder {name!r} cannot be loaded{asked} under {type(head).__name__} ({reason(error)}): {remedy}"
+                    "save the encoder again with save_pretrained, or choose another"
+                ) from error
         _refuse_random(encoder, loaded, name)
         return cls(encoder, head, labels)
 
@@ -115,11 +112,16 @@ class Network(nn.Module):
             config: What `PretrainedConfig.to_dict` returned.
             head: The head, not yet built.
             labels: The label space.
+
+        Raises:
+            ValueError: If the configuration is of other labels.
+            Exception: Of any class, if transformers cannot make an encoder of the configuration.
         """
         options = {key: value for key, value in config.items() if key != "model_type"}
         restored = AutoConfig.for_model(config["model_type"], **options)
+        _check_labels(restored, labels)
         head.attach(restored, labels)
-        encoder = head.auto_class().from_config(restored, **model_options(head, restored))
+        encoder = head.auto_class().from_config(restored, trust_remote_code=False, **model_options(head, restored))
         return cls(encoder.float(), head, labels)
 
     @property
@@ -165,6 +167,17 @@ def _configure(
     config.problem_type = _PROBLEM_TYPES[labels.kind]
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
+
+
+def _check_labels(config: PretrainedConfig, labels: LabelSpace) -> None:
+    """Hold what `_configure` once wrote against the labels that were stored beside it."""
+    stored: Any = config.id2label
+    for index in sorted(stored.keys() | labels.id2label.keys()):
+        theirs, ours = stored.get(index), labels.id2label.get(index)
+        if theirs != ours:
+            raise ValueError(f"label {index} is {theirs!r} in the encoder's configuration, and {ours!r} in the labels")
+    if config.problem_type != _PROBLEM_TYPES[labels.kind]:
+        raise ValueError(f"labels of kind {labels.kind} stand with the problem_type {config.problem_type!r}")
 
 
 def _refuse_random(encoder: PreTrainedModel, loaded: dict[str, Any], name: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import pickle
 import shutil
 from typing import Any
 
@@ -59,6 +61,30 @@ def test_encoder_folder_without_a_tokenizer_is_refused(complaint, fit_words, tmp
     says(message, f"encoder '{encoder}' has no tokenizer", "tokenizer.save_pretrained")
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '{"model_type": "bert", "hidden_size": "big"}'])
+def test_encoder_folder_with_a_broken_configuration_is_refused(
+    complaint, fit_words, source, encoder, tmp_path, content
+):
+    (encoder / "config.json").write_text(content)
+    message = complaint(*fit_words("single", source, model__encoder=encoder))
+    says(message, f"encoder '{encoder}' has a config.json that transformers cannot read (", "save the encoder again")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("damage", ["setting", "weights", "pickle"])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_encoder_folder_that_cannot_be_loaded_leaves_no_run(complaint, fit_words, source, encoder, tmp_path, damage):
+    if damage == "setting":
+        config = json.loads((encoder / "config.json").read_text())
+        (encoder / "config.json").write_text(json.dumps({**config, "hidden_act": "nope"}))
+    else:
+        (encoder / "model.safetensors").unlink()
+        (encoder / "pytorch_model.bin").write_bytes(b"hello" if damage == "weights" else pickle.dumps({"a": 1}))
+    message = complaint(*fit_words("single", source, model__encoder=encoder))
+    says(message, f"encoder '{encoder}'", "save the encoder again with save_pretrained")
+    assert not (tmp_path / "run").exists()
+
+
 def test_slow_tokenizer_is_refused_for_tags_and_taken_for_texts(command, complaint, fit_words, tmp_path, encoder):
     for file in encoder.glob("*token*"):
         file.unlink()
@@ -91,6 +117,35 @@ def test_truncated_checkpoint_is_refused(complaint, run_copy, words):
     path = run_copy("single") / "best.ckpt"
     os.truncate(path, path.stat().st_size // 2)
     says(complaint(*words, path), f"checkpoint {path} is damaged or cut off", "use another")
+
+
+@pytest.mark.parametrize("name", ["best", "best.ckpt"])
+def test_model_that_lost_its_tokenizer_answers_nothing(complaint, run_copy, tmp_path, name):
+    path = run_copy("single") / name
+    if path.is_dir():
+        (path / "tokenizer.json").unlink()
+    else:
+        content = torch.load(path, weights_only=True)
+        del content["lightning_clf"]["artefact"]["tokenizer"]["tokenizer.json"]
+        torch.save(content, path)
+    (tmp_path / "rows.txt").write_text("a joy\n")
+    words = ("--input", tmp_path / "rows.txt", "--output", tmp_path / "answers.jsonl")
+    says(complaint("predict", "--model", path, *words), f"{path} is damaged (", ": ")
+    assert not (tmp_path / "answers.jsonl").exists()
+
+
+def test_model_whose_description_is_spoilt_is_refused(complaint, run_copy, tmp_path):
+    run = run_copy("single")
+    (run / "best" / "lightning_clf.json").write_text("[]")
+    (tmp_path / "rows.txt").write_text("a joy\n")
+    predict = ("predict", "--input", tmp_path / "rows.txt", "--model")
+    says(complaint(*predict, run / "best"), "export folder", "lightning_clf.json is [], not a mapping", "export it")
+    content = torch.load(run / "best.ckpt", weights_only=True)
+    content["lightning_clf"] = None
+    torch.save(content, run / "best.ckpt")
+    for words in (predict, ("test", "--ckpt_path"), ("fit", "--ckpt_path")):
+        message = complaint(*words, run / "best.ckpt")
+        says(message, "best.ckpt is damaged (lightning_clf is None, not a mapping)", "use another")
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -23,6 +24,8 @@ class Head(LinearHead):
 class Module(SingleLabelClassifier):
     pass
 """
+EVIL = "class T: pass\n"
+CODE_OF_A_TOKENIZER = {"tokenizer_class": "T", "auto_map": {"AutoTokenizer": [None, "evil.T"]}}
 
 
 @pytest.fixture
@@ -78,6 +81,54 @@ def test_a_run_of_its_own_configuration(foreign, complaint, here):
 def test_a_checkpoint_under_another_configuration(foreign, complaint, here):
     words = ["--data", "SequenceDataModule", f"--data.source={write_rows(here / 'data', SINGLE)}"]
     says(complaint("test", "--ckpt_path", foreign / "best.ckpt", *words), "'model.payload.Module'", "--import")
+    assert not (here / "ran").exists()
+
+
+def as_bytes(text: str) -> torch.Tensor:
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Whoever sits before the command says yes to all that it asks."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n" * 9))
+    return sys.stdin
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("evil.py", "its tokenizer holds 'evil.py', which is no file of a tokenizer"),
+     ("../evil.py", "its tokenizer holds '../evil.py', which is no file of a tokenizer"),
+     ("evil.txt", "it brings code of its own, which is not run")],
+)  # fmt: skip
+@pytest.mark.parametrize("words", [("predict", "--input=rows.txt", "--model"), ("test", "--ckpt_path")])
+def test_the_tokenizer_of_a_checkpoint(words, name, said, here, run_copy, complaint, asked):
+    (here / "rows.txt").write_text("a joy\n")
+    path = run_copy("single") / "best.ckpt"
+    content = torch.load(path, weights_only=True)
+    files = content["lightning_clf"]["artefact"]["tokenizer"]
+    files["tokenizer_config.json"] = as_bytes(json.dumps(CODE_OF_A_TOKENIZER))
+    files[name] = as_bytes(PAYLOAD + EVIL)
+    torch.save(content, path)
+    says(complaint(*words, path), "checkpoint", "is damaged (", said, "use another")
+    assert asked.tell() == 0
+    assert not (here / "ran").exists()
+
+
+@pytest.mark.parametrize("model_type", ["bert", "vit"])  # with a tokenizer in transformers, and without
+def test_the_tokenizer_of_an_export(model_type, here, run_copy, complaint, command, asked):
+    (here / "rows.txt").write_text("a joy\n")
+    folder = run_copy("single") / "best"
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": model_type}))
+    (folder / "tokenizer_config.json").write_text(json.dumps(CODE_OF_A_TOKENIZER))
+    (folder / "evil.py").write_text(PAYLOAD + EVIL)
+    words = ["predict", "--model", folder, "--input", "rows.txt"]
+    if model_type == "vit":
+        says(complaint(*words), f"export folder {folder} is damaged (it brings code of its own, which is not run)")
+    else:  # transformers' own reads the same files
+        assert command(*words).code == 0
+    assert asked.tell() == 0
     assert not (here / "ran").exists()
 
 

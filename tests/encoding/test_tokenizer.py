@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, RepositoryNotFoundError
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, ByT5Tokenizer, Qwen2Tokenizer, Qwen3Config, T5Config
+from transformers import AutoTokenizer, ByT5Tokenizer, Qwen2Tokenizer, Qwen3Config, T5Config, ViTConfig
 
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.encoding import tokenizer as module
@@ -176,6 +177,67 @@ def test_a_broken_tokenizer_file(encoders: Callable[[str], Path], tmp_path: Path
     with pytest.raises(InputError, match=r"has no tokenizer that can be loaded") as caught:
         load_tokenizer(str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"[]", b"{}", b"null", b"\xff\xfe{", b'{"model_type": "bert", "hidden_size": "big"}', b'{"model_type": []}'],
+)
+@pytest.mark.parametrize("words", [False, True])
+def test_a_broken_configuration_is_not_blamed_on_the_tokenizer(
+    encoders: Callable[[str], Path], tmp_path: Path, content: bytes, words: bool
+) -> None:
+    folder = shutil.copytree(encoders("bert"), tmp_path / "encoder")
+    (folder / "config.json").write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_tokenizer(str(folder), words=words)
+    message = str(caught.value)
+    assert message.startswith(f"encoder '{folder}' has a config.json that transformers cannot read (")
+    assert message.endswith("): save the encoder again with save_pretrained, or choose another")
+    assert "\n" not in message
+
+
+def test_a_setting_of_another_type_is_named(encoders: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(encoders("bert"), tmp_path / "encoder")
+    (folder / "config.json").write_text('{"model_type": "bert", "hidden_size": "big"}')
+    with pytest.raises(InputError, match="'hidden_size' expected int, got str"):
+        load_tokenizer(str(folder))
+
+
+def test_a_tokenizer_with_code_of_its_own(
+    encoders: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("it was asked whether to run it"))
+    folder = shutil.copytree(encoders("bert"), tmp_path / "encoder")
+    ViTConfig().save_pretrained(folder)  # for an architecture that has a tokenizer, that one would be taken
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "T", "auto_map": {"AutoTokenizer": [null, "evil.T"]}}'
+    )
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    said = r"has no tokenizer that can be loaded \(it brings code of its own, which is not run\): .*or choose another"
+    with pytest.raises(InputError, match=said):
+        load_tokenizer(str(folder))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta", "albert", "modernbert"])
+def test_a_tokenizer_comes_back_from_bytes(encoders: Callable[[str], Path], name: str) -> None:
+    tokenizer = load_tokenizer(str(encoders(name)))
+    again = module.tokenizer_from_bytes(module.tokenizer_to_bytes(tokenizer))
+    assert again("a great film")["input_ids"] == tokenizer("a great film")["input_ids"]
+
+
+NO_NAMES = ["evil.py", "evil.PY", "evil.pyc", "../vocab.txt", "/tmp/vocab.txt", "a/b", "a\\b", "..", "", "a\0b"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+def test_bytes_under_a_name_no_tokenizer_has_are_not_written(
+    encoders: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    content = torch.zeros(1, dtype=torch.uint8)
+    monkeypatch.setattr(Path, "write_bytes", lambda *_: pytest.fail("it was written"))
+    with pytest.raises(ValueError, match="which is no file of a tokenizer"):
+        module.tokenizer_from_bytes({name: content})
 
 
 def test_a_slow_tokenizer_serves_texts_and_is_refused_for_words(tmp_path: Path) -> None:

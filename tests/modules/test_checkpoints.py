@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 import shutil
 import socket
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,67 @@ def test_checkpoints_of_other_programs(tmp_path):
     torch.save({"state_dict": Path("a")}, tmp_path / "objects.ckpt")
     assert "holds more than tensors and primitives" in complaint(lambda: read_checkpoint(tmp_path / "objects.ckpt"))
     assert "does not exist" in complaint(lambda: read_checkpoint(tmp_path / "none.ckpt"))
+
+
+GONE = object()
+OURS, ARTEFACT = ("lightning_clf",), ("lightning_clf", "artefact")
+BYTE = torch.zeros(1, dtype=torch.uint8)
+NO_SHAPE = [
+    (OURS, None, "lightning_clf is None, not a mapping"),
+    (("state_dict",), GONE, "it has no 'state_dict'"),
+    (ARTEFACT, GONE, "lightning_clf has no 'artefact'"),
+    (ARTEFACT, None, "lightning_clf.artefact is None, not a mapping"),
+    ((*OURS, "module"), GONE, "lightning_clf has no 'module'"),
+    ((*OURS, "module", "init_args"), GONE, "lightning_clf.module has no 'init_args'"),
+    ((*ARTEFACT, "config", "model_type"), GONE, "lightning_clf.artefact.config has no 'model_type'"),
+    ((*ARTEFACT, "max_length"), "32", "lightning_clf.artefact.max_length is '32', not a whole number from 1 up"),
+    ((*ARTEFACT, "tokenizer"), {"a": b"x"}, "lightning_clf.artefact.tokenizer is {'a': b'x'}, not a mapping from "),
+]
+NO_CONTENT = [
+    ((*ARTEFACT, "tokenizer"), {}, "Couldn't instantiate the backend tokenizer"),
+    ((*ARTEFACT, "tokenizer", "tokenizer.json"), BYTE, "Expecting value: line 1 column 1"),
+    ((*ARTEFACT, "tokenizer", "evil.py"), BYTE, "its tokenizer holds 'evil.py', which is no file of a tokenizer"),
+    ((*ARTEFACT, "config", "model_type"), "nonesuch", "Unrecognized model identifier: nonesuch"),
+    ((*ARTEFACT, "config", "hidden_act"), "nope", "KeyError: 'nope'"),
+    ((*ARTEFACT, "labels", "names"), ["O", "B-PER"], "label 1 is 'B-LOC' in the encoder's configuration, and 'B-PER'"),
+    ((*ARTEFACT, "labels", "names"), ["O", "O"], "duplicate label name 'O'"),
+    ((*ARTEFACT, "max_length"), 65, "max_length is 65, and the encoder has 64 positions"),
+]
+
+
+def spoil(checkpoint, way, value, target):
+    content = torch.load(checkpoint, weights_only=True)
+    *way, last = way
+    part = reduce(getitem, way, content)
+    if value is GONE:
+        del part[last]
+    else:
+        part[last] = value
+    torch.save(content, target)
+    return str(target)
+
+
+@pytest.mark.parametrize(("way", "value", "said"), [*NO_SHAPE, *NO_CONTENT])
+@pytest.mark.parametrize("load", [load_classifier, TokenClassifier.load_from_checkpoint])
+def test_a_checkpoint_whose_description_is_spoilt(load, way, value, said, fitted, tmp_path):
+    path = spoil(fitted[1], way, value, tmp_path / "spoilt.ckpt")
+    message = complaint(lambda: load(path))
+    # a module that builds itself from what a Trainer read is not told from which file
+    is_named = load is load_classifier or (way, value, said) in NO_SHAPE
+    assert message.startswith(f"{f'checkpoint {path}' if is_named else 'the checkpoint'} is damaged ({said}")
+    assert message.endswith("): use another, such as last.ckpt")
+
+
+def test_a_checkpoint_with_a_label_too_many_for_its_weights(fitted, tmp_path):
+    content = torch.load(fitted[1], weights_only=True)
+    artefact = content["lightning_clf"]["artefact"]
+    artefact["labels"]["names"] += ["B-X"]
+    artefact["config"]["id2label"]["5"] = "B-X"
+    torch.save(content, tmp_path / "more.ckpt")
+    message = complaint(lambda: load_classifier(tmp_path / "more.ckpt"))
+    assert message.startswith(f"{tmp_path / 'more.ckpt'} does not hold the weights its own description asks for (")
+    assert "size mismatch for encoder.classifier" in message
+    assert message.endswith("): use another")
 
 
 def test_arguments_may_be_changed(fitted):

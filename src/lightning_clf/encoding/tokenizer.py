@@ -1,22 +1,36 @@
-"""Loading tokenizers, with one clear error for everything that can be wrong with a name or a folder."""
+"""Loading tokenizers and configurations, with one clear error for everything that can be wrong with them."""
 
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
+import torch
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HFValidationError, RepositoryNotFoundError
 from tokenizers import normalizers
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
-from lightning_clf.errors import InputError, first_line
+from lightning_clf.errors import InputError
 
 Tokenizer = PreTrainedTokenizerBase
 
 # seconds; the hub client's own retries would keep a user with a mistyped folder waiting a minute
 _NETWORK_TIMEOUT = 10.0
+_FOREIGN_CODE = "code of its own, which is not run"
+# no name that leads out of a folder, and none that Python would import
+_FILE_NAME = re.compile(r"(?!.*\.py\w?$)[\w.-]*\w", re.ASCII | re.IGNORECASE)
 
 
 def load_tokenizer(name: str, *, words: bool = False) -> Tokenizer:
@@ -28,21 +42,20 @@ def load_tokenizer(name: str, *, words: bool = False) -> Tokenizer:
             they are built for it, and only fast tokenizers can tell which word a subword came from.
 
     Raises:
-        InputError: If there is no such encoder, it has no tokenizer, or a tagger is given a slow one.
+        InputError: If there is no such encoder, its configuration cannot be read, it has no tokenizer, or a tagger is
+            given a slow one.
     """
     name = check_available(name)
-    arguments: dict[str, Any] = {"trust_remote_code": False}
+    config = load_config(name)
     try:
-        tokenizer: Tokenizer = AutoTokenizer.from_pretrained(name, **arguments)
-        if _is_empty(tokenizer):
-            raise ValueError("no vocabulary is to be found")
+        tokenizer = read_tokenizer(name, config=config)
         if words and _loses_spaces(tokenizer):
-            spaced = AutoTokenizer.from_pretrained(name, add_prefix_space=True, **arguments)
+            spaced = read_tokenizer(name, config=config, add_prefix_space=True)
             tokenizer = spaced if _tokenize_word(spaced) == _tokenize_inside(tokenizer) else _prepend_space(tokenizer)
     except Exception as error:  # the tokenizers library knows no narrower class
         raise InputError(
-            f"encoder {name!r} has no tokenizer that can be loaded ({first_line(error)}): save the tokenizer beside "
-            "the weights with tokenizer.save_pretrained(...)"
+            f"encoder {name!r} has no tokenizer that can be loaded ({reason(error)}): save the tokenizer beside the "
+            "weights with tokenizer.save_pretrained(...), or choose another encoder"
         ) from error
     if words and not tokenizer.is_fast:
         raise InputError(
@@ -53,6 +66,86 @@ def load_tokenizer(name: str, *, words: bool = False) -> Tokenizer:
         # decoders come without one; any token serves, since padding is masked
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     return tokenizer
+
+
+def read_tokenizer(name: str | Path, **options: Any) -> Tokenizer:
+    """Read a tokenizer as it stands, and run no code it brings along.
+
+    Args:
+        name: A hub id, or a folder with the tokenizer's files.
+        **options: What the tokenizer is made with besides its files.
+
+    Raises:
+        ValueError: If no vocabulary is to be found, without which transformers makes an empty tokenizer.
+        Exception: Of any class, if transformers cannot read the files.
+    """
+    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
+    if _is_empty(tokenizer):
+        raise ValueError("no vocabulary of the tokenizer is to be found")
+    return tokenizer
+
+
+def tokenizer_to_bytes(tokenizer: Tokenizer) -> dict[str, Tensor]:
+    """The tokenizer's files by name, as bytes in uint8 tensors: what a checkpoint may hold whatever is in them."""
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        return {
+            file.name: torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)
+            for file in sorted(Path(folder).iterdir())
+            if file.is_file()
+        }
+
+
+def tokenizer_from_bytes(files: dict[str, Tensor]) -> Tokenizer:
+    """The tokenizer that `tokenizer_to_bytes` put down.
+
+    Raises:
+        ValueError: If a file is none that a tokenizer has, or there is no vocabulary among them.
+        Exception: Of any class, if transformers cannot read the files.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            if not _FILE_NAME.fullmatch(name):
+                raise ValueError(f"its tokenizer holds {name!r}, which is no file of a tokenizer")
+            Path(folder, name).write_bytes(content.numpy().tobytes())
+        return read_tokenizer(folder)
+
+
+def load_config(name: str) -> PretrainedConfig:
+    """Load the configuration of an encoder that `check_available` found.
+
+    Args:
+        name: A hub id, or a folder.
+
+    Raises:
+        InputError: If it cannot be read, or the encoder brings code of its own.
+    """
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:  # what is in the file decides what transformers stumbles over
+        if _FOREIGN_CODE in reason(error):
+            raise InputError(
+                f"encoder {name!r} brings {_FOREIGN_CODE}: choose one whose architecture is in transformers"
+            ) from error
+        raise InputError(
+            f"encoder {name!r} has a config.json that transformers cannot read ({reason(error)}): save the encoder "
+            "again with save_pretrained, or choose another"
+        ) from error
+    return config
+
+
+def reason(error: Exception) -> str:
+    """What transformers raised, in one line: with its class, where the message alone would say little.
+
+    Args:
+        error: The error, of whatever class.
+    """
+    if "trust_remote_code" in str(error):  # which advises to run it
+        return f"it brings {_FOREIGN_CODE}"
+    said = shorten(str(error), 200, placeholder=" …")
+    if said and isinstance(error, OSError | ValueError):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def check_available(name: str) -> str:

@@ -1,0 +1,126 @@
+"""What an export folder or a checkpoint must hold besides weights, and what is said where it does not."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import reprlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from lightning_clf.encoding.tokenizer import reason
+from lightning_clf.errors import InputError
+
+
+@dataclass(frozen=True)
+class Value:
+    """What stands under a key.
+
+    Attributes:
+        what: What it must be, as a message says it.
+        fits: Whether something is that.
+    """
+
+    what: str
+    fits: Callable[[Any], bool]
+
+
+Shape: TypeAlias = "Value | Mapping[str, Shape]"  # a mapping of keys that must be there; others may be
+
+
+def _is_mapping(value: Any, fits: Callable[[Any], bool] = lambda item: True) -> bool:
+    """Whether it is a mapping from strings to what fits."""
+    return isinstance(value, dict) and all(isinstance(key, str) and fits(item) for key, item in value.items())
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_bytes(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype == torch.uint8
+
+
+_TEXT = Value("a string", _is_text)
+_TEXTS = Value("a list of strings", lambda value: isinstance(value, list) and all(map(_is_text, value)))
+_COUNT = Value("a whole number from 1 up", lambda value: type(value) is int and value > 0)
+MAPPING = Value("a mapping", _is_mapping)
+_COLUMNS = Value("a mapping from roles to columns", lambda value: _is_mapping(value, _is_text))
+_FILES = Value("a mapping from file names to bytes", lambda value: _is_mapping(value, _is_bytes))
+
+COMPONENT: Shape = {"class_path": _TEXT, "init_args": MAPPING}
+CONFIG: Shape = {"model_type": _TEXT}
+"""An encoder's configuration."""
+OWN_PART: Mapping[str, Shape] = {
+    "head": COMPONENT,
+    "labels": {"names": _TEXTS, "kind": _TEXT},
+    "max_length": _COUNT,
+    "columns": _COLUMNS,
+}
+"""What neither the encoder's configuration nor its tokenizer has a place for."""
+DESCRIPTION: Shape = {**OWN_PART, "config": CONFIG, "tokenizer": _FILES}
+"""An artefact without its weights."""
+
+
+def check(content: Any, shape: Shape, name: str, prefix: str = "") -> None:
+    """Hold what was read against the shape it must have.
+
+    Args:
+        content: What was read.
+        shape: Its shape.
+        name: What a message calls it.
+        prefix: What stands before its keys in a message.
+
+    Raises:
+        ValueError: At the first entry that is missing or is something else.
+    """
+    if isinstance(shape, Value):
+        if not shape.fits(content):
+            raise ValueError(f"{name} is {reprlib.repr(content)}, not {shape.what}")
+        return
+    check(content, MAPPING, name)
+    for key, inner in shape.items():
+        if key not in content:
+            raise ValueError(f"{name} has no {key!r}")
+        check(content[key], inner, f"{prefix}{key}", f"{prefix}{key}.")
+
+
+def read_json(file: Path, shape: Shape) -> dict[str, Any]:
+    """Read a JSON file and hold it against its shape.
+
+    Raises:
+        ValueError: If it is no JSON in UTF-8, or of another shape.
+        OSError: If it cannot be read.
+    """
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file.name} is no JSON: {error}") from error
+    check(content, shape, file.name)
+    return content
+
+
+@contextlib.contextmanager
+def damage_named(what: str, remedy: str) -> Iterator[None]:
+    """Say of everything that goes wrong in reading a file that the file is damaged.
+
+    What is in it decides what transformers and PyTorch stumble over, so that no narrower class of error will do.
+
+    Args:
+        what: The file or folder.
+        remedy: What to do.
+
+    Raises:
+        InputError: In place of any error but an `InputError`, which says what is wrong itself.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{what} is damaged ({reason(error)}): {remedy}") from error
