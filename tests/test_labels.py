@@ -116,3 +116,9 @@ def test_undeclared_labels_sort_as_numbers_where_they_are() -> None:
 )  # fmt: skip
 def test_whole_numbers_are_told_from_other_names(name: str, digits: str | None) -> None:
     assert whole_number(name) == digits
+
+
+@pytest.mark.parametrize("data", [{"a": "b"}, {"names": 3, "kind": "single"}, ["a", "b"]])
+def test_what_is_no_label_space_is_refused(data: Any) -> None:
+    with pytest.raises(InputError, match=r"labels .* are not what LabelSpace.to_dict writes .*: leave them out"):
+        LabelSpace.from_dict(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,9 +135,19 @@ class LabelSpace:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LabelSpace:
-        """The space that `to_dict` wrote."""
-        limits = data.get("range")
-        return cls(tuple(data["names"]), data["kind"], data.get("scheme"), tuple(limits) if limits else None)
+        """The space that `to_dict` wrote.
+
+        Raises:
+            InputError: If it is none.
+        """
+        try:
+            limits = data.get("range")
+            return cls(tuple(data["names"]), data["kind"], data.get("scheme"), tuple(limits) if limits else None)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"labels {reprlib.repr(data)} are not what LabelSpace.to_dict writes ({type(error).__name__}: {error}): leave "
+                "them out to take those of the data"
+            ) from error
 
 
 def whole_number(name: str) -> str | None:

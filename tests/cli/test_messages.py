@@ -67,6 +67,8 @@ def test_fault_of_a_class_is_not_called_one_of_its_arguments():
         ("<class 'int'>, <class 'NoneType'>", ["a whole number"]),
         ("typing.Literal['max', 'min']", ["max", "min"]),
         ("list[str], dict[str, float], <class 'NoneType'>", ["a list of texts", "a mapping"]),
+        ("tuple[float, float], <class 'NoneType'>", ["a list of 2"]),
+        ("tuple[str, ...]", ["a list"]),
         ("<class 'lightning_clf.heads.base.Head'>", ["a Head"]),
         ("<class 'NoneType'>", ["null"]),
     ],

@@ -85,6 +85,8 @@ def _names(part: str) -> Sequence[str]:
     nested, _, inner = part.removeprefix("<class '").removesuffix("'>").partition("[")
     if nested == "list" and inner == "str]":
         return [LIST_OF_TEXTS]
+    if nested == "tuple" and "..." not in inner:
+        return [f"a list of {len(_split(inner[:-1]))}"]
     return [_NESTED.get(nested, f"a {nested.rpartition('.')[2]}")]
 
 

@@ -23,7 +23,7 @@ class LinearHead(Head):
     def __init__(self, pooling: SequencePooling | WordPooling | None = None, dropout: float = 0.1) -> None:
         super().__init__()
         self.pooling_name = pooling
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(check_number("dropout", dropout, least=0, most=1))
 
     def build(self, hidden_size: int, labels: LabelSpace) -> None:
         """Make the pooling and the output layer."""
