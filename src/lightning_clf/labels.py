@@ -145,8 +145,8 @@ class LabelSpace:
             return cls(tuple(data["names"]), data["kind"], data.get("scheme"), tuple(limits) if limits else None)
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"labels {reprlib.repr(data)} are not what LabelSpace.to_dict writes ({type(error).__name__}: {error}): leave "
-                "them out to take those of the data"
+                f"labels {reprlib.repr(data)} are not what LabelSpace.to_dict writes ({type(error).__name__}: "
+                f"{error}): leave them out to take those of the data"
             ) from error
 
 
