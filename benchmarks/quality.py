@@ -40,6 +40,7 @@ SYSTEMS = {
     "shipped": System("_ours", "shipped", follows_recipe=False),
 }
 REFERENCE = next(iter(SYSTEMS))
+SHOWN = ("accuracy", "f1_macro", "f1_micro", "entity_f1")
 SEEDS = {"sst2": (0, 1, 2), "trec": (0, 1, 2), "sick": (0, 1, 2), "conll2003": (0,), "goemotions": (0,), "pos": (0,)}
 
 
@@ -114,16 +115,18 @@ def table() -> str:
         for system in SYSTEMS:
             records = (Cell(corpus, system, seed).read() for seed in seeds)
             found[system] = [record for record in records if record is not None]
-        if not found[REFERENCE]:
+        first = next((records[0] for records in found.values() if records), None)
+        if first is None:
             continue
-        first = found[REFERENCE][0]
-        for metric in first["metrics"]:
+        for metric in (found[REFERENCE] or [first])[0]["metrics"]:
+            if metric.partition("/")[2] not in SHOWN:
+                continue
             size = first["sizes"][metric.partition("/")[0]]
             values = {s: [r["metrics"][metric] for r in records] for s, records in found.items()}
             means = [f"{fmean(some):.4f}" if some else "-" for some in values.values()]
             counts = "/".join(dict.fromkeys(str(len(some)) for some in values.values()))
-            chance = margin(values[REFERENCE], size)
-            lines.append(f"| {corpus} | {metric} | {size} | {counts} | {chance:.4f} | {' | '.join(means)} |")
+            chance = f"{margin(values[REFERENCE], size):.4f}" if values[REFERENCE] else "-"
+            lines.append(f"| {corpus} | {metric} | {size} | {counts} | {chance} | {' | '.join(means)} |")
     return "\n".join(lines)
 
 
