@@ -15,7 +15,7 @@ LONGEST = 300
 # the floor of each room and of each file outside of one; rooms that share a floor do not know each other
 FLOORS = {
     0: ("errors", "schemes", "labels", "batch", "prediction", "component", "files", "memory"),
-    1: ("encoding", "heads", "losses", "metrics", "finetuning"),
+    1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token"),
     2: ("network", "dropout", "stored"),
     3: ("artefact",),
     4: ("data",),
@@ -31,8 +31,7 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
-NO_LIGHTNING = {"encoding", "heads", "losses", "metrics", "finetuning", "network", "dropout", "stored", "artefact",
-                *FLOORS[0]}  # fmt: skip
+NO_LIGHTNING = {"network", "dropout", "stored", "artefact", *FLOORS[0], *FLOORS[1]}
 NOT_OF = {"data": {"modules", "heads", "losses", "network", "artefact"}, "inference": {"modules", "callbacks"}}
 
 

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from lightning_clf.batch import Batch
 from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config, reason
 from lightning_clf.errors import InputError
+from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.prediction import Prediction
@@ -46,6 +47,8 @@ class Network(nn.Module):
         self.encoder = encoder
         self.head = head
         self.labels = labels
+        if head.reads_first_token:
+            narrow_last_layer(encoder)
         # from_pretrained returns modules in eval mode, and Lightning keeps the mode it finds: dropout would be off
         self.train()
 

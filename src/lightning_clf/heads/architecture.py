@@ -29,6 +29,11 @@ class ArchitectureHead(Head):
         """The Auto class with a head for words, or the one with a head for texts."""
         return AutoModelForTokenClassification if self.labels.kind == "tags" else AutoModelForSequenceClassification
 
+    @property
+    def reads_first_token(self) -> bool:
+        """For texts, as far as `first_token.py` knows the architecture."""
+        return self.labels.kind != "tags"
+
     def hidden(self, output: Any) -> Tensor:
         """The architecture's own logits: `[N,C]`, or `[N,T,C]` for tags."""
         logits: Tensor = output.logits

@@ -67,6 +67,11 @@ class Head(Component, nn.Module, ABC):
         """Which `transformers` Auto class makes the encoder this head sits on."""
         return AutoModel
 
+    @property
+    def reads_first_token(self) -> bool:
+        """Whether nothing but the first token's hidden state is read, so that the last layer needs no other."""
+        return False
+
     def hidden(self, output: Any) -> Tensor:
         """What `forward` is given, taken from the encoder's output."""
         states: Tensor = output.last_hidden_state

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lightning_clf.batch import Batch
 from lightning_clf.errors import check_number
 from lightning_clf.heads.base import Head
-from lightning_clf.heads.pooling import SequencePooling, WordPooling, make_pooling
+from lightning_clf.heads.pooling import ClsPooling, SequencePooling, WordPooling, make_pooling
 from lightning_clf.labels import LabelSpace
 
 
@@ -30,6 +30,11 @@ class LinearHead(Head):
         words = labels.kind == "tags"
         self.pooling = make_pooling(self.pooling_name or ("first" if words else "cls"), hidden_size, words=words)
         self.output = self.make_output(hidden_size, len(labels))
+
+    @property
+    def reads_first_token(self) -> bool:
+        """With the pooling `cls`."""
+        return isinstance(self.pooling, ClsPooling)
 
     def make_output(self, hidden_size: int, outputs: int) -> nn.Module:
         """The layers from pooled features `[…,H]` to scores `[…,C]`."""
