@@ -116,14 +116,17 @@ def alternate(sides: Mapping[str, Side], blocks: int) -> dict[str, list[Block]]:
 
 
 def _receive(name: str, end: Connection) -> Block:
-    got = end.recv()
+    try:
+        got = end.recv()
+    except EOFError as error:
+        raise RuntimeError(f"{name}: the process was killed, for memory perhaps") from error
     if isinstance(got, Block):
         return got
     raise RuntimeError(f"{name}: {got}")
 
 
 def ratio(one: Sequence[Block], other: Sequence[Block], draws: int = 2000) -> tuple[float, float, float]:
-    """The ratio of the median rates, and its 95 % interval by bootstrap over blocks."""
+    """The ratio of the median rates, and its 95 % interval by bootstrap over turns."""
     ratios = sorted(_ratios(one, other, draws))
     value = median(block.rate for block in one) / median(block.rate for block in other)
     return value, ratios[int(0.025 * draws)], ratios[int(0.975 * draws)]
@@ -131,8 +134,9 @@ def ratio(one: Sequence[Block], other: Sequence[Block], draws: int = 2000) -> tu
 
 def _ratios(one: Sequence[Block], other: Sequence[Block], draws: int) -> Iterator[float]:
     generator = random.Random(0)
+    turns = list(zip(one, other, strict=True))
     for _ in range(draws):
-        first, second = (generator.choices(blocks, k=len(blocks)) for blocks in (one, other))
+        first, second = zip(*generator.choices(turns, k=len(turns)), strict=True)
         yield median(block.rate for block in first) / median(block.rate for block in second)
 
 

@@ -118,6 +118,7 @@ def bare(corpus: str, gate: Gate) -> None:
         "source": {"train": str(file(corpus, "train")), "val": str(file(corpus, "test"))},
         "batch_size": recipe.batch_size,
         "max_length": recipe.max_length,
+        "cache_dir": tempfile.mkdtemp(),  # of a process that is killed when it is done with
     }
     module: ClassifierModule
     data: BaseDataModule[Any]

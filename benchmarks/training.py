@@ -5,7 +5,7 @@
 
 Three sides train the same encoder on the same rows with the same recipe, a block of steps each in turn:
 
-- ours: `lightning-clf fit` with the shipped configuration;
+- ours: `lightning-clf fit` with the peer's learning rate and loss, and like the peer without validation;
 - tuned: the Hugging Face Trainer with all that makes it fast here: dynamic padding, batches grouped by length, fused
   AdamW, and bf16 where the CPU computes in it;
 - textbook: the Trainer in float32 with every text padded to 128.
@@ -52,7 +52,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, metavar="DIR", help=f"default: the variable {_corpora.DATA_VARIABLE}")
     parser.add_argument("--only", nargs="+", default=CORPORA, choices=CORPORA, help="these corpora only")
     parser.add_argument("--blocks", type=int, default=9, help="turns of each side")
-    parser.add_argument("--steps", type=int, default=30, help="steps of a block")
+    parser.add_argument("--steps", type=int, default=50, help="steps of a block; the peer sorts 50 batches at a time")
     options = parser.parse_args(args)
     if options.data is not None:
         os.environ[_corpora.DATA_VARIABLE] = str(options.data)

@@ -8,7 +8,7 @@ from transformers import AutoModelForSequenceClassification
 
 from lightning_clf import LabelSpace
 from lightning_clf.first_token import narrow_last_layer
-from lightning_clf.heads import LinearHead
+from lightning_clf.heads import ArchitectureHead, LinearHead, MLPHead
 from tests.tiny import ARCHITECTURES
 from tests.training import make_module
 
@@ -16,6 +16,20 @@ INPUTS = {"input_ids": torch.arange(5, 29).view(3, 8), "attention_mask": torch.o
 INPUTS["attention_mask"][1, 5:] = 0
 LABELS = LabelSpace.of(["bad", "fine", "good"], "single")
 NARROWED = {"bert", "roberta", "electra", "xlm-roberta"}
+
+
+class OwnForward(LinearHead):
+    """A head that reads every token, whatever its pooling is called."""
+
+    def forward(self, hidden, batch):
+        return self.output(hidden.mean(1))
+
+
+class OwnHidden(ArchitectureHead):
+    """A head that looks at the encoder's output itself."""
+
+    def hidden(self, output):
+        return super().hidden(output)
 
 
 def is_narrow(model) -> bool:
@@ -52,6 +66,9 @@ def test_logits_and_gradients_are_those_of_the_whole_layer(architecture, encoder
         ("single", LinearHead(pooling="mean"), False),
         ("single", LinearHead(pooling="last"), False),
         ("tags", LinearHead(), False),
+        ("single", MLPHead(), True),
+        ("single", OwnForward(), False),
+        ("single", OwnHidden(), False),
     ],
 )
 def test_only_what_reads_the_first_token_alone(kind, head, narrow, encoders):

@@ -34,7 +34,7 @@ def run(how: str) -> list[int]:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator is told")
 def test_the_next_tensor_takes_the_place_of_the_last() -> None:
     assert min(run("map")) > 10  # 48 MB anew each time, of which huge pages would be 23
-    assert max(run("keep")) == 0
+    assert max(run("keep")) < 10
 
 
 def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

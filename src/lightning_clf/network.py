@@ -37,7 +37,8 @@ class Network(nn.Module):
     """An encoder with a head on it, for one label space.
 
     Attributes:
-        encoder: A stock `transformers` model: the bare encoder, or the architecture with its own head.
+        encoder: A stock `transformers` model: the bare encoder, or the architecture with its own head. Where the head
+            reads the first token alone, its last layer may be of that token (`first_token.py`).
         head: What makes scores of the encoder's output.
         labels: The label space.
     """
@@ -140,7 +141,8 @@ class Network(nn.Module):
             if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
                 # RoBERTa and its kin count positions from the padding index on
                 return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
-        return getattr(self.config, "max_position_embeddings", None)
+        positions: int = getattr(self.config, "max_position_embeddings", None) or 0
+        return positions if positions > 0 else None  # XLNet, which has no limit, writes -1
 
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""

@@ -117,10 +117,15 @@ def damage_named(what: str, remedy: str) -> Iterator[None]:
 
     Raises:
         InputError: In place of any error but an `InputError`, which says what is wrong itself.
+        MemoryError: If there is too little memory.
     """
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
+    except ImportError as error:
+        raise InputError(f"{what} needs a package that is not installed ({reason(error)}): install it") from error
+    except PermissionError as error:
+        raise InputError(f"{what} cannot be read ({reason(error)}): change who may read it") from error
     except Exception as error:
         raise InputError(f"{what} is damaged ({reason(error)}): {remedy}") from error

@@ -226,3 +226,43 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_old_one(encoders, tmp_path):
     assert "free space, or set trainer.default_root_dir to another folder" in message
     assert (tmp_path / "last.ckpt").read_bytes() == before
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("every", [1, 2, 3])
+def test_checkpoints_within_an_epoch_leave_the_best_as_it_is(every, encoders, tmp_path):
+    numbers = [0.2, 0.7, 0.4]
+    folders = tmp_path / "plain", tmp_path / "often"
+    for folder, best in zip(folders, ({}, {"save_every_n_steps": every}), strict=True):
+        torch.manual_seed(0)
+        _, callback, _ = fit(folder, encoders("bert"), numbers, best=best)
+        assert callback.best_model_score.item() == pytest.approx(0.7)
+    plain, often = (torch.load(folder / "best.ckpt", weights_only=True) for folder in folders)
+    assert plain["global_step"] == often["global_step"] == 4
+    assert same(plain["state_dict"], often["state_dict"])
+    assert same(exported(folders[1] / "best"), exported(folders[0] / "best"))
+
+
+class Saves(BestCheckpoint):
+    """Writes down when `last.ckpt` is saved: at which step, and after how many validations."""
+
+    def setup(self, trainer, pl_module, stage):
+        super().setup(trainer, pl_module, stage)
+        self.seen, self.validations = [], 0
+
+    def on_validation_start(self, trainer, pl_module):
+        self.validations += not trainer.sanity_checking
+
+    def _save_last_checkpoint(self, trainer, monitor_candidates):
+        self.seen.append((trainer.global_step, self.validations))
+        super()._save_last_checkpoint(trainer, monitor_candidates)
+
+
+def test_checkpoints_within_an_epoch_are_left_to_a_validation_that_follows(encoders, tmp_path):
+    # epochs of 4 steps, and a validation after each
+    best = Saves(save_every_n_steps=2, export=False)
+    trainer = make_trainer(tmp_path, enable_checkpointing=True, callbacks=[best], max_epochs=2)
+    trainer.fit(make_module("single", encoders("bert")), make_data("single", batch_size=2))
+    assert list(dict.fromkeys(best.seen)) == [(2, 0), (4, 1), (6, 1), (8, 2)]
+    assert (
+        complaint(lambda: BestCheckpoint(save_every_n_steps=0)) == "checkpoint.save_every_n_steps is 0: give 1 or more"
+    )

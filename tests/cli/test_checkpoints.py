@@ -59,12 +59,19 @@ def test_configuration_behind_a_checkpoint_does_not_take_its_place(command, run_
     assert not (tmp_path / "single_run-2").exists()
 
 
-def test_one_command_begins_and_goes_on(command, fit_words, tmp_path):
-    source = write_rows(tmp_path / "data", SINGLE)
+def test_one_command_begins_and_goes_on(command, fit_words, tmp_path, caplog):
+    source, run = write_rows(tmp_path / "data", SINGLE), tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text("of an attempt that was killed before its first checkpoint")
     for epochs in (1, 2):
-        words = fit_words("single", source, trainer__max_epochs=epochs)
-        assert command(*words, "--ckpt_path", "last").code == 0
-    assert read_checkpoint(str(tmp_path / "run" / "last.ckpt"))["global_step"] == 4
+        words = [*fit_words("single", source, trainer__max_epochs=epochs), "--ckpt_path", "last"]
+        assert command(*words).code == 0
+    assert (run / "config.part1.yaml").read_text().startswith("of an attempt")
+    assert read_checkpoint(str(run / "last.ckpt"))["global_step"] == 4
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert command(*words).code == 0
+    assert "nothing is left to do: checkpoint" in caplog.text
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert {path.name for path in tmp_path.iterdir()} == {"data", "run"}
 
 

@@ -68,4 +68,7 @@ def test_a_worker_that_is_killed_comes_back(fit_words, tmp_path):
     assert 0 < steps < whole["global_step"] == killed["global_step"] == 160
     for name, weight in whole["state_dict"].items():
         torch.testing.assert_close(killed["state_dict"][name], weight, atol=1e-6, rtol=1e-6, msg=name)
+    scores = [torch.load(tmp_path / name / "best.ckpt", weights_only=True) for name in ("whole", "killed")]
+    assert scores[0]["global_step"] == scores[1]["global_step"]
+    assert (tmp_path / "killed" / "best" / "model.safetensors").is_file()
     assert {path.name for path in tmp_path.iterdir()} == {"data", "whole", "killed"}

@@ -128,3 +128,9 @@ def test_a_score_out_of_range_says_what_may_be_done() -> None:
     data = {"train": rows(1, 6, key="score")}
     message = complaint(lambda: targets(SequenceDataModule(data, kind="score", score_range=(1, 5)), "train"))
     assert message == "score 6 (train[1]) is outside data.score_range [1, 5]: correct the score, or widen the range"
+
+
+@pytest.mark.parametrize("declared", ["-1", "-1.0"])
+def test_minus_one_is_a_class_where_it_is_declared_however_it_is_written(declared: str) -> None:
+    splits = {"train": rows(-1, 0, "-1.0", 1), "dev": rows("-1", -1.0, 0)}
+    assert targets(SequenceDataModule(splits, labels=[declared, "0", "1"])) == [0, 0, 1]

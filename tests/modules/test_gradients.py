@@ -71,7 +71,7 @@ def test_gradients_of_accumulated_batches_are_those_of_one_batch(weights, accumu
             torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-6, rtol=1e-5, msg=name)
 
 
-def test_batches_that_weigh_nothing_move_nothing(encoders, tmp_path):
+def test_batches_that_weigh_nothing_leave_weights_finite(encoders, tmp_path):
     weights = [0.0, 1.0, 1.0, 1.0, 1.0]
     outside = [{"tokens": row["tokens"], "tags": ["O"] * len(row["tokens"])} for row in ROWS["tags"]]
     module = make_module("tags", encoders("bert"), loss=CrossEntropyLoss(class_weights=weights), weight_decay=0.0)

@@ -91,16 +91,26 @@ class BestCheckpoint(ModelCheckpoint):
         """
         self.monitor = watched(pl_module, self.mode)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count from where training stands."""
+        super().on_train_start(trainer, pl_module)
+        self._saved_step = trainer.global_step
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save `last.ckpt` if enough steps were taken."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        step = trainer.global_step
+        step, every = trainer.global_step, self.save_every_n_steps
         # batches that are accumulated end at the same step
-        if self.save_every_n_steps and step % self.save_every_n_steps == 0 and step != self._saved_step:
-            self._saved_step = step
-            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+        if not every or step % every or step == self._saved_step or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        if _validates_next(trainer, batch_idx):  # and saves then: a run that went on from here would leave that out
+            return
+        self._saved_step = step
+        judged = self._last_global_step_saved  # by which Lightning tells whether a step still has to be judged
+        self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+        self._last_global_step_saved = judged
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save, and export if this epoch is the best so far.
@@ -181,3 +191,12 @@ class BestCheckpoint(ModelCheckpoint):
     def export_folder(self) -> Path:
         """Where the best is exported to."""
         return Path(str(self.dirpath)) / "best"
+
+
+def _validates_next(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a validation follows the batch that has just been trained on."""
+    steps = trainer.max_steps
+    if trainer.is_last_batch or 0 <= steps <= trainer.global_step:
+        return (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+    every = trainer.val_check_batch or 0  # none where validation goes by the clock
+    return every > 0 and (batch_idx + 1) % every == 0

@@ -27,7 +27,8 @@ def run_predict(words: list[str]) -> None:
     from lightning_clf.inference import Classifier, predict_file
     from lightning_clf.memory import keep_freed_memory
 
-    keep_freed_memory()
+    if (options.device or "cpu") == "cpu":
+        keep_freed_memory()
 
     columns = {"text": options.text_column, "text_pair": options.text_pair_column, "tokens": options.tokens_column}
     given = {role: name for role, name in columns.items() if name is not None}

@@ -16,7 +16,7 @@ _CLAIM = ".running"  # while a run runs: the number of its process, and whether 
 _MADE, _FOUND = "made", "found"
 
 
-def run_folder(root: str, checkpoint: str | None) -> Path:
+def run_folder(root: str, checkpoint: str | None, *, begin_here: bool = False) -> Path:
     """Choose and make the run folder.
 
     A new fit takes `root`, or `root-2`, `root-3` … if that already holds something. Going on from a checkpoint, and
@@ -25,6 +25,8 @@ def run_folder(root: str, checkpoint: str | None) -> Path:
     Args:
         root: `trainer.default_root_dir`.
         checkpoint: `ckpt_path`, if given.
+        begin_here: Whether a new fit takes `root` whatever it holds, as one that is started again and again does: an
+            attempt that died before its first checkpoint has left things there.
 
     Raises:
         InputError: If the folder cannot be made or written.
@@ -33,9 +35,9 @@ def run_folder(root: str, checkpoint: str | None) -> Path:
         return Path(root).absolute()  # the first process chooses, and Lightning tells the others
     folder = Path(checkpoint or root).absolute()
     try:
-        if checkpoint is None:
+        if checkpoint is None and not (begin_here and folder.is_dir() and any(folder.iterdir())):
             return _claim(folder)
-        folder = folder.parent
+        folder = folder if checkpoint is None else folder.parent
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()

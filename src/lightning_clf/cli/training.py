@@ -105,7 +105,8 @@ class TrainingCLI(LightningCLI):
             raise InputError(where(words, complaint.key) + complaint.text) from error
         if self.config[command].ckpt_path is None:  # as a configuration writes what it leaves open
             self.config[command].ckpt_path = value_of(words, "--ckpt_path")
-        if command == "fit" and self.config[command].ckpt_path == LAST:
+        self.from_last = command == "fit" and self.config[command].ckpt_path == LAST
+        if self.from_last:
             last = Path(self.config[command].trainer.default_root_dir) / "last.ckpt"
             self.config[command].ckpt_path = str(last) if last.is_file() else None
         for section, base in _SECTIONS.items():
@@ -139,8 +140,18 @@ class TrainingCLI(LightningCLI):
             self.model = module_from_checkpoint(checkpoint, self.model, given.as_dict() if given else {})
             if self.subcommand == "fit":
                 trainer = self._get(self.config_init, "trainer")
-                check_work_left(checkpoint, self.datamodule, trainer.max_epochs, trainer.max_steps)
+                self._check_work_left(checkpoint, trainer)
         self.trainer = self.instantiate_trainer()
+
+    def _check_work_left(self, checkpoint: str, trainer: Any) -> None:
+        try:
+            check_work_left(checkpoint, self.datamodule, trainer.max_epochs, trainer.max_steps)
+        except InputError as error:
+            if not self.from_last:
+                raise
+            # whoever starts a run until it is done, as schedulers do, is to hear that it is
+            rank_zero_info(f"nothing is left to do: {error}")
+            raise SystemExit(0) from error
 
     def _check_sections(self) -> None:
         has_checkpoint = self._get(self.config, "ckpt_path") is not None
@@ -155,7 +166,7 @@ class TrainingCLI(LightningCLI):
         """A Trainer whose files are all in one run folder; fits log to TensorBoard and CSV unless told otherwise."""
         settings = self._get(self.config_init, "trainer")
         command, checkpoint = str(self.subcommand), self._get(self.config_init, "ckpt_path")
-        self.folder = folder = run_folder(settings.default_root_dir, checkpoint)
+        self.folder = folder = run_folder(settings.default_root_dir, checkpoint, begin_here=self.from_last)
         if settings.logger in (None, True):
             # scores of a checkpoint are written by the class report; a CSV logger would replace those of its training
             kwargs["logger"] = run_loggers(folder) if command == "fit" else False

@@ -76,7 +76,7 @@ class TextRows(RowFormat):
             raise InputError(f"{where} has no label (column {column!r} is {state}): give it one, or remove the row")
         if self.kind == "score":
             return self._score(value, where)
-        if str(value).strip() in (str(UNLABELLED), f"{UNLABELLED}.0") and str(UNLABELLED) not in self.declared:
+        if _is_unlabelled(str(value)) and not any(map(_is_unlabelled, self.declared)):
             return None
         return _read_class(value, where) if self.kind == "single" else self._classes(value, where)
 
@@ -173,6 +173,11 @@ def _read_class(value: Any, where: str) -> str:
     if not name or value is None:
         raise InputError(f"{where} has an empty label: give it a name, or remove the row")
     return check_text(name, f"label {name!r} of {where}")
+
+
+def _is_unlabelled(name: str) -> bool:
+    """Whether a label is what data sets write for none, however they write the number."""
+    return whole_number(name.strip()) == str(UNLABELLED)
 
 
 def _read_flag(row: Row, column: str, where: str) -> bool:

@@ -92,7 +92,7 @@ def tokenizer_to_bytes(tokenizer: Tokenizer) -> dict[str, Tensor]:
         return {
             file.name: torch.frombuffer(bytearray(file.read_bytes()), dtype=torch.uint8)
             for file in sorted(Path(folder).iterdir())
-            if file.is_file()
+            if file.is_file() and _FILE_NAME.fullmatch(file.name)
         }
 
 

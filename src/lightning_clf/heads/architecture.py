@@ -31,8 +31,10 @@ class ArchitectureHead(Head):
 
     @property
     def reads_first_token(self) -> bool:
-        """For texts, as far as `first_token.py` knows the architecture."""
-        return self.labels.kind != "tags"
+        """For texts, as far as `first_token.py` knows the architecture; a subclass may read more."""
+        cls = type(self)
+        is_own = (cls.forward, cls.hidden) == (ArchitectureHead.forward, ArchitectureHead.hidden)
+        return is_own and self.labels.kind != "tags"
 
     def hidden(self, output: Any) -> Tensor:
         """The architecture's own logits: `[N,C]`, or `[N,T,C]` for tags."""

@@ -52,7 +52,8 @@ class Head(Component, nn.Module, ABC):
         """Score a batch.
 
         Args:
-            hidden: The encoder's last hidden states `[N,T,H]`.
+            hidden: The encoder's last hidden states `[N,T,H]`; of the first token alone, `[N,1,H]`, where
+                `reads_first_token` says so and the architecture allows it.
             batch: The batch they were computed from.
 
         Returns:

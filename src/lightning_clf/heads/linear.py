@@ -33,8 +33,9 @@ class LinearHead(Head):
 
     @property
     def reads_first_token(self) -> bool:
-        """With the pooling `cls`."""
-        return isinstance(self.pooling, ClsPooling)
+        """With the pooling `cls`; a subclass may read more."""
+        cls = type(self)
+        return (cls.forward, cls.hidden) == (LinearHead.forward, Head.hidden) and type(self.pooling) is ClsPooling
 
     def make_output(self, hidden_size: int, outputs: int) -> nn.Module:
         """The layers from pooled features `[…,H]` to scores `[…,C]`."""

@@ -43,7 +43,10 @@ def mean_ranks(values: Tensor) -> Tensor:
 
 
 class AgreementScores(TaskMetric):
-    """Pearson's and Spearman's correlation and the mean squared error of scores.
+    """Pearson's and Spearman's correlation of scores, and the mean squared error of answers.
+
+    An answer is a score held within the range of the labels. Correlations are of the scores as they are: held within
+    the range, all that lie beyond it would rank alike.
 
     Spearman's correlation needs the ranks of all scores, so this keeps 8 bytes an example on the metric's device.
 
@@ -62,6 +65,7 @@ class AgreementScores(TaskMetric):
     def __init__(self, labels: LabelSpace) -> None:
         require_kind(labels, "AgreementScores", expected=labels.kind == "score")
         super().__init__()
+        self._range = labels.range or (None, None)
         self.add_state("scores", [], dist_reduce_fx="cat")
         self.add_state("targets", [], dist_reduce_fx="cat")
 
@@ -86,5 +90,5 @@ class AgreementScores(TaskMetric):
         return {
             "pearson": correlation(preds, targets),
             "spearman": correlation(mean_ranks(preds), mean_ranks(targets)),
-            "mse": mean_squared_error(preds, targets),
+            "mse": mean_squared_error(preds.clamp(*self._range), targets),
         }
