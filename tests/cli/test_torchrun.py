@@ -30,7 +30,10 @@ def start(words: list[str]) -> list[subprocess.Popen]:
     agent = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=2"]
     agent += ["--rdzv-backend=c10d", f"--rdzv-endpoint={end}", "--rdzv-id=fit", "--local-addr=127.0.0.1"]
     # both are on the endpoint's machine: which of them holds the store is said, lest they race for it
-    environment = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    # a store for each attempt: in the agents' own, its keys hold how often an agent's own worker failed, and one agent
+    # restarts because its worker failed, the other because the first one's did, so that they would never meet
+    own_store = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    environment = os.environ | own_store | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     commands = [[*agent, f"--rdzv-conf=is_host={host}", "-m", "lightning_clf", *words] for host in (1, 0)]
     return [
         subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
