@@ -243,7 +243,7 @@ class TestScore:
             "out, or count examples with data.batch_size",
         ),
         ({"num_workers": -1}, "data.num_workers is -1: give 0 or more"),
-        ({"max_length": 0}, "data.max_length is 0: give 1 or more"),
+        ({"max_length": 0}, "data.max_length is 0: give a number from 1 to 1000000"),
         ({"val_fraction": 1.0}, "data.val_fraction is 1.0: give a number between 0 and 1"),
     ],
 )
