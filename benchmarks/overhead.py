@@ -6,11 +6,8 @@ The fit has all that a run has: callbacks, metrics of train over every batch, lo
 bare loop has the network, the loss, the optimiser, the schedule and the batches, and nothing else.
 """
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 
 import _corpora
@@ -27,14 +24,11 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 where the data or a package is missing.
     """
-    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--data", type=Path, metavar="DIR", help=f"default: the variable {_corpora.DATA_VARIABLE}")
+    parser = _corpora.parser(__doc__)
     parser.add_argument("--corpus", default="sst2", choices=("sst2", "conll2003", "goemotions"))
     parser.add_argument("--blocks", type=int, default=21, help="turns of each side")
     parser.add_argument("--steps", type=int, default=20, help="steps of a block")
     options = parser.parse_args(args)
-    if options.data is not None:
-        os.environ[_corpora.DATA_VARIABLE] = str(options.data)
     try:
         import _ours
 

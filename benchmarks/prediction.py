@@ -6,9 +6,7 @@ Every side reads the same 600 test sentences of SST-2 and has the same folder lo
 since speed does not depend on what was learned. A block is the whole file, each side's in turn.
 """
 
-import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -79,12 +77,9 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 where the data or a package is missing.
     """
-    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--data", type=Path, metavar="DIR", help=f"default: the variable {_corpora.DATA_VARIABLE}")
+    parser = _corpora.parser(__doc__)
     parser.add_argument("--blocks", type=int, default=9, help="turns of each side")
     options = parser.parse_args(args)
-    if options.data is not None:
-        os.environ[_corpora.DATA_VARIABLE] = str(options.data)
     facts = machine()
     try:
         with tempfile.TemporaryDirectory() as scratch:

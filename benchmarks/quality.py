@@ -9,15 +9,12 @@ systems means something only where it is larger than the margin: the larger of t
 minus lowest) and 1.96 binomial standard errors of the test set.
 """
 
-import argparse
 import importlib
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -139,13 +136,10 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 where the data or a package is missing, or a cell was measured with another recipe.
     """
-    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--data", type=Path, metavar="DIR", help=f"default: the variable {_corpora.DATA_VARIABLE}")
+    parser = _corpora.parser(__doc__)
     parser.add_argument("--only", nargs="+", default=[], metavar="CORPUS/SYSTEM/SEED", help="run these cells only")
     parser.add_argument("--print", action="store_true", help="run nothing")
     options = parser.parse_args(args)
-    if options.data is not None:
-        os.environ[_corpora.DATA_VARIABLE] = str(options.data)
     try:
         asked = cells(options.only)
     except ValueError as error:

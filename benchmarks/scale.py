@@ -10,7 +10,6 @@ encodes the rows unless the cache has them, and trains for some steps with a tin
 import argparse
 import itertools
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -94,16 +93,13 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 where the data or a package is missing.
     """
-    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--data", type=Path, metavar="DIR", help=f"default: the variable {_corpora.DATA_VARIABLE}")
+    parser = _corpora.parser(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[4341, 43410], help="how many rows of train")
     parser.add_argument("--start", metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args(args)
     if options.start:
         start(options.start)
         return 0
-    if options.data is not None:
-        os.environ[_corpora.DATA_VARIABLE] = str(options.data)
     facts = machine()
     try:
         print(f"{facts['cores']} cores of {facts['cpu']}\n")

@@ -11,11 +11,8 @@ Three sides train the same encoder on the same rows with the same recipe, a bloc
 - textbook: the Trainer in float32 with every text padded to 128.
 """
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 
 import _corpora
@@ -48,14 +45,11 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 where the data or a package is missing.
     """
-    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--data", type=Path, metavar="DIR", help=f"default: the variable {_corpora.DATA_VARIABLE}")
+    parser = _corpora.parser(__doc__)
     parser.add_argument("--only", nargs="+", default=CORPORA, choices=CORPORA, help="these corpora only")
     parser.add_argument("--blocks", type=int, default=9, help="turns of each side")
     parser.add_argument("--steps", type=int, default=50, help="steps of a block; the peer sorts 50 batches at a time")
     options = parser.parse_args(args)
-    if options.data is not None:
-        os.environ[_corpora.DATA_VARIABLE] = str(options.data)
     precision = "bf16" if _corpora.bf16_is_native() else "float32"
     facts = machine()
     print(f"{facts['cores']} cores of {facts['cpu']}, {precision}, batches of 32, {options.blocks} blocks a side\n")

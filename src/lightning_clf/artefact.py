@@ -24,11 +24,10 @@ from lightning_clf.component import from_spec
 from lightning_clf.encoding.tokenizer import (
     Tokenizer,
     read_tokenizer,
-    reason,
     tokenizer_from_bytes,
     tokenizer_to_bytes,
 )
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, reason
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.network import Network, made_up, model_options, quiet_transformers

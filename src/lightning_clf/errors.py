@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from math import inf
+from textwrap import shorten
 from typing import TypeVar
 
 N = TypeVar("N", int, float)
+FOREIGN_CODE = "code of its own, which is not run"
+"""What is said of an encoder or a tokenizer that `transformers` would have to be trusted with."""
 
 
 class InputError(Exception):
@@ -24,6 +27,20 @@ class SharedError(InputError):
 def first_line(error: BaseException) -> str:
     """What another library's error says first, short enough to be quoted in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def reason(error: Exception) -> str:
+    """What another library raised, in one line: with its class, where the message alone would say little.
+
+    Args:
+        error: The error, of whatever class.
+    """
+    if "trust_remote_code" in str(error):  # which advises to run it
+        return f"it brings {FOREIGN_CODE}"
+    said = shorten(str(error), 200, placeholder=" …")
+    if said and isinstance(error, OSError | ValueError):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def check_number(key: str, value: N, *, least: float = -inf, above: float = -inf, most: float = inf) -> N:

@@ -15,8 +15,8 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lightning_clf.batch import Batch
-from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config, reason
-from lightning_clf.errors import InputError
+from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config
+from lightning_clf.errors import InputError, reason
 from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import Kind, LabelSpace

@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from lightning_clf.encoding.tokenizer import reason
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, reason
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,8 @@ class TrainBatches(DistributedSampler[Any]):
         self.position = position
         self.lengths = lengths
         # a schedule wants to know the number before the first epoch
-        self._steps = len(self._cut(np.arange(count)))
+        by_rows = -(-self.num_samples // room.rows)
+        self._steps = by_rows if room.tokens is None else len(self._cut(np.arange(count)))
         # Lightning says which epoch it is only after a loader's workers have asked for their first batches
         self.set_epoch(position.epoch)
 

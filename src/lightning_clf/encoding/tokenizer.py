@@ -6,7 +6,6 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import torch
@@ -22,13 +21,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from lightning_clf.errors import InputError
+from lightning_clf.errors import FOREIGN_CODE, InputError, reason
 
 Tokenizer = PreTrainedTokenizerBase
 
 # seconds; the hub client's own retries would keep a user with a mistyped folder waiting a minute
 _NETWORK_TIMEOUT = 10.0
-_FOREIGN_CODE = "code of its own, which is not run"
 # no name that leads out of a folder, and none that Python would import
 _FILE_NAME = re.compile(r"(?!.*\.py\w?$)[\w.-]*\w", re.ASCII | re.IGNORECASE)
 
@@ -123,29 +121,15 @@ def load_config(name: str) -> PretrainedConfig:
     try:
         config: PretrainedConfig = AutoConfig.from_pretrained(name, trust_remote_code=False)
     except Exception as error:  # what is in the file decides what transformers stumbles over
-        if _FOREIGN_CODE in reason(error):
+        if FOREIGN_CODE in reason(error):
             raise InputError(
-                f"encoder {name!r} brings {_FOREIGN_CODE}: choose one whose architecture is in transformers"
+                f"encoder {name!r} brings {FOREIGN_CODE}: choose one whose architecture is in transformers"
             ) from error
         raise InputError(
             f"encoder {name!r} has a config.json that transformers cannot read ({reason(error)}): save the encoder "
             "again with save_pretrained, or choose another"
         ) from error
     return config
-
-
-def reason(error: Exception) -> str:
-    """What transformers raised, in one line: with its class, where the message alone would say little.
-
-    Args:
-        error: The error, of whatever class.
-    """
-    if "trust_remote_code" in str(error):  # which advises to run it
-        return f"it brings {_FOREIGN_CODE}"
-    said = shorten(str(error), 200, placeholder=" …")
-    if said and isinstance(error, OSError | ValueError):
-        return said
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def check_available(name: str) -> str:
