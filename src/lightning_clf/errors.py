@@ -24,11 +24,6 @@ class SharedError(InputError):
     """What an `InputError` of another process says, which ends this one too. That process prints it."""
 
 
-def first_line(error: BaseException) -> str:
-    """What another library's error says first, short enough to be quoted in one line."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
 def reason(error: Exception) -> str:
     """What another library raised, in one line: with its class, where the message alone would say little.
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
-from lightning_clf.errors import first_line
+from lightning_clf.errors import reason
 from lightning_clf.files import write_bytes_atomically
 
 
@@ -32,4 +32,4 @@ class WholeFileIO(TorchCheckpointIO):
             try:
                 torch.save(checkpoint, file)
             except RuntimeError as error:  # what torch makes of a disk that is full
-                raise OSError(first_line(error)) from error
+                raise OSError(reason(error)) from error

@@ -30,7 +30,9 @@ def module_from_checkpoint(path: str, described: ClassifierModule | None, given:
     return ClassifierModule.load_from_checkpoint(path)
 
 
-def check_work_left(path: str, datamodule: LightningDataModule, max_epochs: int | None, max_steps: int | None) -> None:
+def nothing_left(
+    path: str, datamodule: LightningDataModule, max_epochs: int | None, max_steps: int | None
+) -> str | None:
     """Hold the epochs and steps behind a checkpoint against those that are asked for.
 
     Args:
@@ -39,16 +41,15 @@ def check_work_left(path: str, datamodule: LightningDataModule, max_epochs: int 
         max_epochs: `trainer.max_epochs`.
         max_steps: `trainer.max_steps`.
 
-    Raises:
-        InputError: If there is none left to train, so that nothing would be done but files written over.
+    Returns:
+        Where there is none left to train, so that nothing would be done but files written over, what to do about it.
     """
     checkpoint = read_checkpoint(path)
     epochs = checkpoint.get(datamodule.__class__.__qualname__, {}).get("epoch", 0)
     for what, done, most in (("epochs", epochs, max_epochs), ("steps", checkpoint["global_step"], max_steps)):
         if most is not None and 0 <= most <= done:
-            raise InputError(
-                f"checkpoint {path} has {done} {what} behind it, trainer.max_{what} is {most}: set it above {done}"
-            )
+            return f"checkpoint {path} has {done} {what} behind it, trainer.max_{what} is {most}: set it above {done}"
+    return None
 
 
 def _compare(stored: Spec, described: Spec, given: Iterable[str], path: str) -> None:

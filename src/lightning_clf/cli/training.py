@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
 from lightning_clf.cli.configs import LAST, default_to_run, resolve_configs, value_of, where
 from lightning_clf.cli.messages import classless, explain, one_line, unwrapped
-from lightning_clf.cli.resume import check_work_left, module_from_checkpoint
+from lightning_clf.cli.resume import module_from_checkpoint, nothing_left
 from lightning_clf.cli.run_files import RunConfig, run_loggers
 from lightning_clf.cli.run_folder import discard_unused, release, run_folder
 from lightning_clf.cli.suggestions import class_keys
@@ -144,14 +144,14 @@ class TrainingCLI(LightningCLI):
         self.trainer = self.instantiate_trainer()
 
     def _check_work_left(self, checkpoint: str, trainer: Any) -> None:
-        try:
-            check_work_left(checkpoint, self.datamodule, trainer.max_epochs, trainer.max_steps)
-        except InputError as error:
-            if not self.from_last:
-                raise
-            # whoever starts a run until it is done, as schedulers do, is to hear that it is
-            rank_zero_info(f"nothing is left to do: {error}")
-            raise SystemExit(0) from error
+        said = nothing_left(checkpoint, self.datamodule, trainer.max_epochs, trainer.max_steps)
+        if said is None:
+            return
+        if not self.from_last:
+            raise InputError(said)
+        # whoever starts a run until it is done, as schedulers do, is to hear that it is
+        rank_zero_info(f"nothing is left to do: {said}")
+        raise SystemExit(0)
 
     def _check_sections(self) -> None:
         has_checkpoint = self._get(self.config, "ckpt_path") is not None

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lightning_clf.errors import InputError, first_line
+from lightning_clf.errors import InputError, reason
 
 Row = dict[str, Any]
 Format = Literal["jsonl", "csv", "tsv", "parquet", "conll"]
@@ -221,8 +221,9 @@ def _read_parquet(path: Path, name: str) -> Iterator[tuple[int, Row]]:
                 yield from rows_of(batch, number, lambda number: f"{name} row {number}")
                 number += len(batch)
     except pa.ArrowException as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise InputError(f"file {name} is not a Parquet file that can be read ({reason}): write it again") from error
+        raise InputError(
+            f"file {name} is not a Parquet file that can be read ({reason(error)}): write it again"
+        ) from error
 
 
 def rows_of(batch: Any, start: int, where: Callable[[int], str]) -> Iterator[tuple[int, Row]]:
@@ -251,7 +252,7 @@ def _check_cell(cell: Any, what: str) -> None:
     except UnicodeDecodeError as error:
         raise InputError(f"{what} is not UTF-8: recode it") from error
     except (ValueError, OverflowError) as error:
-        raise InputError(f"{what} cannot be read ({first_line(error)}): correct it, or remove the column") from error
+        raise InputError(f"{what} cannot be read ({reason(error)}): correct it, or remove the column") from error
 
 
 def _read_conll(path: Path, name: str) -> Iterator[tuple[int, Row]]:
