@@ -62,6 +62,7 @@ class Network(nn.Module):
         tokenizer: Tokenizer,
         *,
         encoder_options: dict[str, Any] | None = None,
+        attn_implementation: str | None = None,
     ) -> Network:
         """Put a new head on pretrained weights.
 
@@ -71,11 +72,17 @@ class Network(nn.Module):
             labels: The label space.
             tokenizer: The encoder's tokenizer, which says what padding is.
             encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob`.
+            attn_implementation: How attention is computed; `None` leaves the choice to `transformers`.
 
         Raises:
             InputError: If the encoder is not to be had, has no such head or configuration key, brings code of its own,
                 or its weights are not those its configuration asks for.
         """
+        if attn_implementation is not None and "/" in attn_implementation:
+            raise InputError(
+                f"model.attn_implementation {attn_implementation!r} names code on the hub, which is not run: use "
+                "eager, sdpa, flash_attention_2, or another that is installed"
+            )
         name = check_available(name)
         config = load_config(name)
         with quiet_transformers():
@@ -89,6 +96,7 @@ class Network(nn.Module):
                     ignore_mismatched_sizes=True,  # a head saved for another number of labels is made anew
                     trust_remote_code=False,
                     output_loading_info=True,
+                    attn_implementation=attn_implementation,
                     **model_options(head, config),
                 )
             except InputError:
@@ -99,8 +107,10 @@ class Network(nn.Module):
                     "read, since loading it could run code; save the encoder again with save_pretrained"
                 ) from error
             except Exception as error:  # a setting an architecture cannot take makes it raise anything
-                asked = f" with encoder_options {encoder_options}" if encoder_options else ""
-                remedy = "correct encoder_options, " if encoder_options else ""
+                given = {"encoder_options": encoder_options, "attn_implementation": attn_implementation}
+                given = {key: value for key, value in given.items() if value}
+                asked = "".join(f" with {key} {value}" for key, value in given.items())
+                remedy = "".join(f"correct {key}, " for key in given)
                 raise InputError(
                     f"encoder {name!r} cannot be loaded{asked} under {type(head).__name__} ({reason(error)}): {remedy}"
                     "save the encoder again with save_pretrained, or choose another"

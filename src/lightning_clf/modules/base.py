@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -11,34 +11,24 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from lightning_clf.artefact import FORMAT, SECTION, Artefact
+from lightning_clf.artefact import SECTION
 from lightning_clf.batch import Batch
-from lightning_clf.component import Component, from_spec
-from lightning_clf.data import BaseDataModule
 from lightning_clf.dropout import cheap_dropout
-from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.finetuning import LinearSchedule, Schedule, adamw
 from lightning_clf.heads import ArchitectureHead, Head
-from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.memory import keep_freed_memory
+from lightning_clf.modules.built import BuiltModule
 from lightning_clf.modules.checks import (
-    check_kind,
-    check_labels,
-    check_pairing,
     check_steps,
-    check_trainer,
-    check_window,
 )
 from lightning_clf.modules.gradients import GradientMean
-from lightning_clf.modules.loading import check_checkpoint, load_module
 from lightning_clf.modules.randomness import States, random_states, set_random_state
-from lightning_clf.modules.stage import ScoredModule
-from lightning_clf.network import Network
 
 
-class ClassifierModule(Component, ScoredModule):
+class ClassifierModule(BuiltModule):
     """A pretrained encoder with a head, trained and scored for one kind of label.
 
     The label space comes from the datamodule when the Trainer sets up, or from a checkpoint; nothing is counted by
@@ -57,6 +47,10 @@ class ClassifierModule(Component, ScoredModule):
         schedule: The way from the peak; `None` goes down in a straight line to 0.
         monitor: The metric that decides which epoch is best, such as `val/accuracy`; `None` takes the task's own.
         encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob: 0.0`.
+        attn_implementation: How `transformers` computes attention in training: `eager`, `sdpa`, `flash_attention_2`
+            (which needs its package and a GPU), or another name it knows; `None` leaves the choice to it.
+        compile: Whether `torch.compile` compiles the encoder, which takes minutes at the start. Lengths should then
+            fall on few values: set `data.pad_to_multiple_of`.
         labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
 
     Raises:
@@ -65,8 +59,6 @@ class ClassifierModule(Component, ScoredModule):
 
     kind: ClassVar[Kind]
     default_monitor: ClassVar[str]
-
-    network: Network
 
     def __init__(
         self,
@@ -81,29 +73,22 @@ class ClassifierModule(Component, ScoredModule):
         schedule: Schedule | None = None,
         monitor: str | None = None,
         encoder_options: dict[str, Any] | None = None,
+        attn_implementation: str | None = None,
+        compile: bool = False,
         labels: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
         if loss is not None and class_weights is not None:
             raise InputError(
                 "model.class_weights and model.loss are both given: set class_weights in the loss's init_args"
             )
-        head = head or ArchitectureHead()
-        self.encoder_name = encoder
-        self.head_spec = head.spec()
-        self.loss = loss or self.default_loss(class_weights)
-        check_pairing(type(self).__name__, self.kind, head, self.loss)
-        self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
+        loss = loss or self.default_loss(class_weights)
+        super().__init__(encoder, head or ArchitectureHead(), loss, encoder_options, attn_implementation, labels)
+        self.compiles = compile
         self.learning_rate = check_number("model.learning_rate", learning_rate, above=0)
         self.weight_decay = check_number("model.weight_decay", weight_decay, least=0)
         self.warmup_ratio = check_number("model.warmup_ratio", warmup_ratio, least=0, most=1)
         self.schedule = schedule or LinearSchedule()
         self.monitor = monitor or self.default_monitor
-        self.encoder_options = encoder_options
-        self.labels = LabelSpace.from_dict(labels) if labels else None
-        self.max_length: int | None = None
-        self.columns: dict[str, str] = {}
-        self._tokenizer: Tokenizer | None = None
         self._gradient_mean = GradientMean()
         self._random_states: States = []
 
@@ -124,59 +109,15 @@ class ClassifierModule(Component, ScoredModule):
         terms: LossTerms = self.loss(scores, batch.require_targets())
         return terms
 
-    # ------------------------------------------------------------------ building
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The encoder's tokenizer, or the checkpoint's. The datamodule reads it here."""
-        if self._tokenizer is None:
-            self._tokenizer = load_tokenizer(self.encoder_name, words=self.kind == "tags")
-        return self._tokenizer
+    # ------------------------------------------------------------------ the step
 
     def setup(self, stage: str) -> None:
-        """Take labels and window from the datamodule, and build what is not built yet."""
-        datamodule = getattr(self.trainer, "datamodule", None)
-        check_trainer(self.trainer, self.kind)
-        ours = datamodule if isinstance(datamodule, BaseDataModule) else None
-        if ours is not None:
-            check_kind(type(self).__name__, self.kind, ours.labels)
-            if self.labels is None:
-                self.labels = ours.labels
-            check_labels(ours.labels, self.labels)
-            self.max_length = ours.max_length
-            self.columns = ours.input_columns
-        self.build()
-        if stage == "fit" and ours is not None:
-            self.loss.fit_counts(ours.class_counts)
-
-    def build(self) -> None:
-        """Build network, loss and metrics for the label space, once.
-
-        Raises:
-            InputError: If there are no labels yet, they are of another kind, or the encoder cannot be had or is too
-                short for the window.
-        """
-        if not hasattr(self, "network"):
-            if self.labels is None:
-                raise InputError("the label space is not known: use a datamodule of lightning_clf, or pass labels=…")
-            check_kind(type(self).__name__, self.kind, self.labels)
-            network = Network.from_pretrained(
-                self.encoder_name,
-                from_spec(self.head_spec, Head),
-                self.labels,
-                self.tokenizer,
-                encoder_options=self.encoder_options,
-            )
-            self._adopt(network)
-        check_window(self.max_length, self.network.max_positions, self.encoder_name)
-
-    def _adopt(self, network: Network) -> None:
-        self.network = network
-        self.labels = network.labels
-        self.loss.build(network.labels)
-        self.build_scores(network.labels)
-
-    # ------------------------------------------------------------------ the step
+        """Build what is not built yet, and give what is to be fitted what it needs to know of train."""
+        super().setup(stage)
+        if self.compiles:
+            self.network.encoder.compile()
+        if stage == "fit" and self.datamodule is not None:
+            self.loss.fit_counts(self.datamodule.class_counts)
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""
@@ -203,9 +144,10 @@ class ClassifierModule(Component, ScoredModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One forward pass; returns the sum of the losses, which `on_before_optimizer_step` turns into a mean."""
-        # what checkpoints activations computes them once more in the backward pass, where no context reaches
-        is_checkpointed = self.network.encoder.is_gradient_checkpointing
-        with contextlib.nullcontext() if is_checkpointed else cheap_dropout(self.device):
+        # what checkpoints activations computes them once more in the backward pass, where no context reaches; and a
+        # compiler draws masks of its own
+        has_own = self.network.encoder.is_activation_checkpointing or self.compiles
+        with contextlib.nullcontext() if has_own else cheap_dropout(self.device):
             terms = self._step(batch, "train")
         self._gradient_mean.add(terms)
         self.log("train/loss_step", terms.mean.detach(), prog_bar=True, batch_size=len(batch))
@@ -235,57 +177,17 @@ class ClassifierModule(Component, ScoredModule):
 
     # ------------------------------------------------------------------ checkpoints
 
-    @property
-    def artefact(self) -> Artefact:
-        """The network with what its input goes through, as export and prediction take it.
-
-        Raises:
-            InputError: If nothing is built yet.
-        """
-        if not hasattr(self, "network"):
-            raise InputError("the module is not built yet: fit it, or load it from a checkpoint")
-        # without a datamodule nobody chose a window, and many tokenizers know none
-        longest = min(self.tokenizer.model_max_length, self.network.max_positions or 512)
-        return Artefact(self.network, self.tokenizer, self.max_length or longest, self.columns)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add all that loading needs: the module's own arguments, encoder configuration, tokenizer, labels."""
-        checkpoint[SECTION] = {"format": FORMAT, "module": self.spec(), "artefact": self.artefact.describe()}
+        """Add all that loading needs, and the random numbers that training goes on with."""
+        super().on_save_checkpoint(checkpoint)
         if self._trainer is not None:
             checkpoint[SECTION]["random"] = random_states(self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Build from the checkpoint alone, if nothing is built yet.
+        """Build from the checkpoint alone, or go on from it if built.
 
         Raises:
             InputError: If another program wrote it, or a module that is built has other labels.
         """
-        if hasattr(self, "network"):
-            check_checkpoint(self, checkpoint)
-            self._random_states = checkpoint[SECTION].get("random", [])
-            return
-        artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
-        self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
-        self._adopt(artefact.network)
-
-    @classmethod
-    def load_from_checkpoint(  # type: ignore[override]  # what else Lightning takes, a checkpoint brings itself
-        cls,
-        checkpoint_path: str,
-        map_location: torch.device | str = "cpu",
-        strict: bool = True,
-        **overrides: Any,
-    ) -> Self:
-        """Load a trained module: no network, no encoder folder, no further argument.
-
-        Args:
-            checkpoint_path: A `.ckpt` file, from the command or from Python.
-            map_location: The device to put the module on.
-            strict: Whether weights that are missing or too many are refused, rather than left as they are.
-            **overrides: Arguments of the module to change, such as `learning_rate`; not those the network is made of.
-
-        Raises:
-            InputError: If the file is missing, damaged, not this library's, or of another task, or an override
-                contradicts it.
-        """
-        return load_module(cls, checkpoint_path, overrides, strict=strict).to(map_location)
+        super().on_load_checkpoint(checkpoint)
+        self._random_states = checkpoint[SECTION].get("random", [])

@@ -11,9 +11,9 @@ from lightning_clf.labels import LabelSpace
 from lightning_clf.modules.checks import check_labels
 
 if TYPE_CHECKING:
-    from lightning_clf.modules.base import ClassifierModule
+    from lightning_clf.modules.built import BuiltModule
 
-M = TypeVar("M", bound="ClassifierModule")
+M = TypeVar("M", bound="BuiltModule")
 
 _FIXED = ("encoder", "encoder_options", "head", "labels")
 _OF_THE_LOSS = {"loss", "class_weights"}
@@ -52,7 +52,7 @@ def load_module(cls: type[M], path: str, overrides: dict[str, Any], *, strict: b
     return module
 
 
-def check_checkpoint(module: ClassifierModule, checkpoint: dict[str, Any]) -> None:
+def check_checkpoint(module: BuiltModule, checkpoint: dict[str, Any]) -> None:
     """Hold a checkpoint that a Trainer goes on from against a module that is built.
 
     Raises:

@@ -1,0 +1,169 @@
+"""What a module is made of and kept as: one network for one label space, out of an encoder or a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import torch
+
+from lightning_clf.artefact import FORMAT, SECTION, Artefact
+from lightning_clf.component import Component, from_spec
+from lightning_clf.data import BaseDataModule
+from lightning_clf.encoding import Tokenizer, load_tokenizer
+from lightning_clf.errors import InputError
+from lightning_clf.heads import Head
+from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.losses import Loss
+from lightning_clf.modules.checks import check_kind, check_labels, check_pairing, check_trainer, check_window
+from lightning_clf.modules.loading import check_checkpoint, load_module
+from lightning_clf.modules.stage import ScoredModule
+from lightning_clf.network import Network
+
+
+class BuiltModule(Component, ScoredModule):
+    """A module that is built once its labels are known: from its datamodule's, or from a checkpoint alone.
+
+    Args:
+        encoder: A hub id, or a folder.
+        head: What stands on the encoder.
+        loss: What is minimised.
+        encoder_options: Keys of the encoder's configuration to set.
+        attn_implementation: How attention is computed; `None` leaves the choice to `transformers`.
+        labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
+
+    Raises:
+        InputError: If loss or head do not fit the task, or an argument is none that a checkpoint can hold.
+    """
+
+    kind: ClassVar[Kind]
+
+    network: Network
+
+    def __init__(
+        self,
+        encoder: str,
+        head: Head,
+        loss: Loss,
+        encoder_options: dict[str, Any] | None,
+        attn_implementation: str | None,
+        labels: dict[str, Any] | None,
+    ) -> None:
+        super().__init__()
+        check_pairing(type(self).__name__, self.kind, head, loss)
+        self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
+        self.encoder_name = encoder
+        self.head_spec = head.spec()
+        self.loss = loss
+        self.encoder_options = encoder_options
+        self.attn_implementation = attn_implementation
+        self.labels = LabelSpace.from_dict(labels) if labels else None
+        self.max_length: int | None = None
+        self.columns: dict[str, str] = {}
+        self._tokenizer: Tokenizer | None = None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The encoder's tokenizer, or the checkpoint's. The datamodule reads it here."""
+        if self._tokenizer is None:
+            self._tokenizer = load_tokenizer(self.encoder_name, words=self.kind == "tags")
+        return self._tokenizer
+
+    @property
+    def datamodule(self) -> BaseDataModule[Any] | None:
+        """The datamodule the Trainer runs with, if it is one of this library's."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        return datamodule if isinstance(datamodule, BaseDataModule) else None
+
+    def setup(self, stage: str) -> None:
+        """Take labels and window from the datamodule, and build what is not built yet."""
+        check_trainer(self.trainer, self.kind)
+        if (data := self.datamodule) is not None:
+            check_kind(type(self).__name__, self.kind, data.labels)
+            if self.labels is None:
+                self.labels = data.labels
+            check_labels(data.labels, self.labels)
+            self.max_length = data.max_length
+            self.columns = data.input_columns
+        self.build()
+
+    def build(self) -> None:
+        """Build network, loss and metrics for the label space, once.
+
+        Raises:
+            InputError: If there are no labels yet, they are of another kind, or the encoder cannot be had or is too
+                short for the window.
+        """
+        if not hasattr(self, "network"):
+            if self.labels is None:
+                raise InputError("the label space is not known: use a datamodule of lightning_clf, or pass labels=…")
+            check_kind(type(self).__name__, self.kind, self.labels)
+            network = Network.from_pretrained(
+                self.encoder_name,
+                from_spec(self.head_spec, Head),
+                self.labels,
+                self.tokenizer,
+                encoder_options=self.encoder_options,
+                attn_implementation=self.attn_implementation,
+            )
+            self._adopt(network)
+        check_window(self.max_length, self.network.max_positions, self.encoder_name)
+
+    def _adopt(self, network: Network) -> None:
+        self.network = network
+        self.labels = network.labels
+        self.loss.build(network.labels)
+        self.build_scores(network.labels)
+
+    # ------------------------------------------------------------------ checkpoints
+
+    @property
+    def artefact(self) -> Artefact:
+        """The network with what its input goes through, as export and prediction take it.
+
+        Raises:
+            InputError: If nothing is built yet.
+        """
+        if not hasattr(self, "network"):
+            raise InputError("the module is not built yet: fit it, or load it from a checkpoint")
+        # without a datamodule nobody chose a window, and many tokenizers know none
+        longest = min(self.tokenizer.model_max_length, self.network.max_positions or 512)
+        return Artefact(self.network, self.tokenizer, self.max_length or longest, self.columns)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add all that loading needs: the module's own arguments, encoder configuration, tokenizer, labels."""
+        checkpoint[SECTION] = {"format": FORMAT, "module": self.spec(), "artefact": self.artefact.describe()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Build from the checkpoint alone, if nothing is built yet.
+
+        Raises:
+            InputError: If another program wrote it, or a module that is built has other labels.
+        """
+        if hasattr(self, "network"):
+            check_checkpoint(self, checkpoint)
+            return
+        artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
+        self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
+        self._adopt(artefact.network)
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # what else Lightning takes, a checkpoint brings itself
+        cls,
+        checkpoint_path: str,
+        map_location: torch.device | str = "cpu",
+        strict: bool = True,
+        **overrides: Any,
+    ) -> Self:
+        """Load a trained module: no network, no encoder folder, no further argument.
+
+        Args:
+            checkpoint_path: A `.ckpt` file, from the command or from Python.
+            map_location: The device to put the module on.
+            strict: Whether weights that are missing or too many are refused, rather than left as they are.
+            **overrides: Arguments of the module to change, such as `learning_rate`; not those the network is made of.
+
+        Raises:
+            InputError: If the file is missing, damaged, not this library's, or of another task, or an override
+                contradicts it.
+        """
+        return load_module(cls, checkpoint_path, overrides, strict=strict).to(map_location)
