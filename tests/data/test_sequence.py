@@ -48,7 +48,7 @@ class TestSingle:
         datamodule = ready(SST2DataModule(data))
         assert targets(datamodule, "train") == [0, 1, 1, 0]
         assert targets(datamodule) == [1, 0, 1]
-        assert datamodule.class_counts == [2, 2]
+        assert datamodule.class_counts.counts == (2, 2)
 
     def test_a_number_that_is_a_name_is_that_name(self) -> None:
         data = {"train": rows(5, 3, 1), "dev": rows(1, 3)}
@@ -150,7 +150,7 @@ class TestMulti:
         assert datamodule.labels.kind == "multi"
         assert targets(datamodule, "train") == [[0, 1], [], [2]]
         assert targets(datamodule) == [[], [0, 2]]
-        assert datamodule.class_counts == [1, 1, 1]
+        assert datamodule.class_counts.counts == (1, 1, 1)
         assert next(iter(datamodule.val_dataloader())).targets.tolist() == [[0, 0, 0], [1, 0, 1]]
 
     def test_separator(self, tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ class TestMulti:
 
     def test_counts_include_labels_without_rows(self) -> None:
         data = {"train": rows(["a"], ["b"], key="labels"), "dev": rows(["a"], key="labels")}
-        assert ready(MultiLabelDataModule(data, labels=["z", "a", "b", "y"])).class_counts == [0, 1, 1, 0]
+        assert ready(MultiLabelDataModule(data, labels=["z", "a", "b", "y"])).class_counts.counts == (0, 1, 1, 0)
 
     @pytest.mark.parametrize(
         ("label", "message"),
@@ -200,7 +200,7 @@ class TestScore:
         assert datamodule.labels.to_dict()["range"] == [0.0, 5.0]
         assert targets(datamodule, "train") == [0.0, 2.5, 5.0]
         assert targets(datamodule) == [1.0]
-        assert datamodule.class_counts == [3]
+        assert datamodule.class_counts.counts == (3,)
 
     @pytest.mark.parametrize(
         ("score", "message"),

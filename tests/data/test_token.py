@@ -54,7 +54,7 @@ def test_batch_has_words() -> None:
 
 def test_counts_are_of_words() -> None:
     datamodule = ready(TokenDataModule({"train": TRAIN, "dev": TRAIN}))
-    counts = dict(zip(datamodule.labels.names, datamodule.class_counts, strict=True))
+    counts = datamodule.class_counts.by_name()
     assert counts == {"O": 2, "B-LOC": 2, "I-LOC": 0, "B-ORG": 1, "I-ORG": 0, "B-PER": 1, "I-PER": 1}
     assert datamodule.num_train == 2
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 
+from lightning_clf.counts import ClassCounts
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace
 from lightning_clf.losses import BCELoss, BinaryFocalLoss, CrossEntropyLoss, FocalLoss, MSELoss, class_weights
@@ -16,6 +17,11 @@ from lightning_clf.losses import BCELoss, BinaryFocalLoss, CrossEntropyLoss, Foc
 LABELS = LabelSpace.of(["a", "b", "c"], "single")
 MULTI = LabelSpace.of(["a", "b", "c"], "multi")
 COUNTS = [9000, 800, 200]
+
+
+def counted(counts: list[int], labels: LabelSpace = LABELS) -> ClassCounts:
+    """Counts of single labels."""
+    return ClassCounts(labels, tuple(counts), sum(counts))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,7 @@ def test_no_class_occurs(strategy: Any) -> None:
 def test_declared_weights(make: Any, weights: Any, expected: list[float]) -> None:
     loss = make(class_weights=weights)
     loss.build(LABELS)
-    loss.fit_counts(COUNTS)  # has no say where weights are declared
+    loss.fit_counts(counted(COUNTS))  # has no say where weights are declared
     assert loss.class_weights.tolist() == expected
 
 
@@ -118,7 +124,7 @@ def test_weights_from_counts_travel_with_the_state(make: Any) -> None:
     for loss in (fitted, restored):
         loss.build(LABELS)
         assert loss.class_weights.tolist() == [1, 1, 1]
-    fitted.fit_counts(COUNTS)
+    fitted.fit_counts(counted(COUNTS))
     restored.load_state_dict(fitted.state_dict())
     assert restored.class_weights.tolist() == class_weights("sqrt_inverse", COUNTS).tolist()
 
@@ -126,5 +132,5 @@ def test_weights_from_counts_travel_with_the_state(make: Any) -> None:
 def test_a_loss_that_weighs_no_class_takes_counts_too() -> None:
     loss = MSELoss()
     loss.build(LabelSpace.score(0, 5))
-    loss.fit_counts([3])
+    loss.fit_counts(ClassCounts(LabelSpace.score(0, 1), (3,), 3))
     assert not loss.state_dict()

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from datasets import Dataset
 from lightning.pytorch import LightningDataModule, LightningModule
 
+from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
 from lightning_clf.data.checks import check_fraction, check_split, count_labels
 from lightning_clf.data.encoded import Encoding
@@ -270,11 +271,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return len(self._rows_of("train"))
 
     @property
-    def class_counts(self) -> list[int]:
-        """How often train has each label, in the order of the label space. Known after `setup`.
-
-        Words are counted for tags, examples otherwise; for scores there is the one count of examples.
-        """
+    def class_counts(self) -> ClassCounts:
+        """How often train has each label. Known after `setup`."""
         return count_labels(self._rows_of("train"), self.labels)
 
     @property

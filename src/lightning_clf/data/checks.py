@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from datasets import Dataset
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lightning_clf.counts import ClassCounts
 from lightning_clf.data.encoded import Summary
 from lightning_clf.data.split import DatasetSplit, Split
 from lightning_clf.errors import InputError
@@ -35,22 +36,14 @@ def sum_column(rows: Dataset, name: str) -> int:
     return int(pc.sum(column(rows, name)).as_py() or 0) if name in rows.column_names else 0
 
 
-def count_labels(rows: Dataset, labels: LabelSpace) -> list[int]:
-    """How often each label occurs, over the whole label space: a label that no row has counts 0.
-
-    Args:
-        rows: Encoded rows.
-        labels: The label space, of C labels.
-
-    Returns:
-        C counts: of words for tags, of examples otherwise. A score has the one count of all examples.
-    """
+def count_labels(rows: Dataset, labels: LabelSpace) -> ClassCounts:
+    """How often each label occurs in encoded rows."""
     if labels.kind == "score":
-        return [len(rows)]
+        return ClassCounts(labels, (len(rows),), len(rows))
     targets = column(rows, "target")
     values = pc.list_flatten(targets) if pa.types.is_list(targets.type) else targets
-    counts: list[int] = np.bincount(values.to_numpy(), minlength=len(labels)).tolist()
-    return counts
+    counts = np.bincount(values.to_numpy(), minlength=len(labels)).tolist()
+    return ClassCounts(labels, tuple(counts), len(rows) if labels.kind == "multi" else len(values))
 
 
 def check_split(name: str, split: Split, rows: Dataset, summary: Summary, labels: LabelSpace) -> None:
@@ -84,7 +77,7 @@ def check_split(name: str, split: Split, rows: Dataset, summary: Summary, labels
             "are left out as unlabelled; if -1 is a label of its own, declare it in data.labels"
         )
     if name == "train" and labels.kind in ("single", "tags"):
-        seen = np.flatnonzero(count_labels(rows, labels))
+        seen = np.flatnonzero(count_labels(rows, labels).counts)
         if len(seen) < 2:
             unit = "words" if labels.kind == "tags" else "rows"
             raise InputError(

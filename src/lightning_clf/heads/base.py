@@ -12,6 +12,7 @@ from lightning_clf.batch import Batch
 from lightning_clf.component import Component
 from lightning_clf.heads.decoding import DECODERS
 from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.loss_terms import LossTerms
 from lightning_clf.prediction import Prediction
 
 ALL_KINDS: frozenset[Kind] = frozenset(DECODERS)
@@ -25,11 +26,13 @@ class Head(Component, nn.Module, ABC):
 
     Attributes:
         kinds: The label kinds this head accepts.
+        brings_loss: Whether the loss follows from the head's structure: it is `structural_loss` then, and no other.
         config: The encoder's configuration, once built.
         labels: The label space, once built.
     """
 
     kinds: ClassVar[frozenset[Kind]] = ALL_KINDS
+    brings_loss: ClassVar[bool] = False
     config: PretrainedConfig
     labels: LabelSpace
 
@@ -59,6 +62,10 @@ class Head(Component, nn.Module, ABC):
         Returns:
             Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`.
         """
+
+    def structural_loss(self, scores: Tensor, batch: Batch) -> LossTerms:
+        """The loss of a head that brings one: scores, as `forward` gives them, against the batch's targets."""
+        raise NotImplementedError(f"{type(self).__name__} brings no loss")
 
     def decode(self, scores: Tensor, batch: Batch) -> Prediction:
         """Turn scores into labels and probabilities."""

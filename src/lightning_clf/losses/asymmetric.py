@@ -10,7 +10,8 @@ from torch.nn import functional
 
 from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind
-from lightning_clf.losses.base import Loss, LossTerms, answers
+from lightning_clf.loss_terms import LossTerms
+from lightning_clf.losses.base import Loss, answers
 from lightning_clf.losses.focal import focus
 
 

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from lightning_clf.batch import IGNORE
 from lightning_clf.component import Component
+from lightning_clf.counts import ClassCounts
 from lightning_clf.labels import Kind, LabelSpace
-
-
-class LossTerms(NamedTuple):
-    """A loss before the mean is taken, so that the mean can be taken over every rank and accumulated batch.
-
-    Attributes:
-        total: The sum of the loss over all places, a float32 scalar with a gradient.
-        weight: What to divide by for the mean, a float32 scalar: the number of places, or the sum of their weights.
-    """
-
-    total: Tensor
-    weight: Tensor
-
-    @property
-    def mean(self) -> Tensor:
-        """`total / weight`, or 0 where nothing was counted."""
-        return self.total / self.weight.clamp(min=torch.finfo(torch.float32).tiny)
+from lightning_clf.loss_terms import LossTerms
 
 
 class Loss(Component, nn.Module, ABC):
@@ -47,8 +31,14 @@ class Loss(Component, nn.Module, ABC):
     def build(self, labels: LabelSpace) -> None:
         """Prepare for a label space. The default needs nothing."""
 
-    def fit_counts(self, counts: Sequence[int]) -> None:
+    def fit_counts(self, counts: ClassCounts) -> None:
         """Take in how often each of the C labels occurs in train. The default needs nothing."""
+
+    def advance(self, progress: float) -> None:
+        """Take in which share of all training steps is done, before each step. The default does not change.
+
+        What follows from it must follow from it alone, so that a run which goes on needs nothing else.
+        """
 
     @abstractmethod
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_clf.counts import ClassCounts
 from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind, LabelSpace
-from lightning_clf.losses.base import Loss, LossTerms, answers, valid_places
+from lightning_clf.loss_terms import LossTerms
+from lightning_clf.losses.base import Loss, answers, valid_places
 from lightning_clf.losses.weights import ClassWeights, check_strategy, class_weights, declared_weights
 
 
@@ -39,10 +40,10 @@ class WeightedLoss(Loss):
             weights = declared_weights(declared, labels, "class_weights")
         self.register_buffer("class_weights", weights)
 
-    def fit_counts(self, counts: Sequence[int]) -> None:
+    def fit_counts(self, counts: ClassCounts) -> None:
         """Compute the weights, if they are to come from the counts."""
         if isinstance(self._declared, str):
-            self.class_weights.copy_(class_weights(self._declared, counts))
+            self.class_weights.copy_(class_weights(self._declared, counts.counts))
 
 
 class CrossEntropyLoss(WeightedLoss):

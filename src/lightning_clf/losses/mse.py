@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lightning_clf.labels import Kind
-from lightning_clf.losses.base import Loss, LossTerms, answers
+from lightning_clf.loss_terms import LossTerms
+from lightning_clf.losses.base import Loss, answers
 
 
 class MSELoss(Loss):

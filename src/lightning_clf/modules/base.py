@@ -21,9 +21,7 @@ from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.memory import keep_freed_memory
 from lightning_clf.modules.built import BuiltModule
-from lightning_clf.modules.checks import (
-    check_steps,
-)
+from lightning_clf.modules.checks import check_own_loss, check_steps
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.randomness import States, random_states, set_random_state
 
@@ -38,7 +36,7 @@ class ClassifierModule(BuiltModule):
         encoder: A hub id, or a folder that `save_pretrained` wrote, with weights and tokenizer.
         head: What stands on the encoder; `None` takes the architecture's own, whose pretrained pooler counts and whose
             export any `transformers` code loads.
-        loss: What is minimised; `None` takes the task's standard loss.
+        loss: What is minimised; `None` takes the head's own where it brings one, else the task's standard loss.
         class_weights: Shorthand for the standard loss with weights: `inverse`, `sqrt_inverse`, `effective`, one number
             a class, or a mapping by label name. Not together with `loss`, which has its own.
         learning_rate: Peak of the schedule. 5e-5 is the upper end of BERT's own range, and suits small encoders.
@@ -81,8 +79,11 @@ class ClassifierModule(BuiltModule):
             raise InputError(
                 "model.class_weights and model.loss are both given: set class_weights in the loss's init_args"
             )
-        loss = loss or self.default_loss(class_weights)
-        super().__init__(encoder, head or ArchitectureHead(), loss, encoder_options, attn_implementation, labels)
+        head = head or ArchitectureHead()
+        check_own_loss(head, loss, class_weights)
+        if not head.brings_loss:
+            loss = loss or self.default_loss(class_weights)
+        super().__init__(encoder, head, loss, encoder_options, attn_implementation, labels)
         self.compiles = compile
         self.learning_rate = check_number("model.learning_rate", learning_rate, above=0)
         self.weight_decay = check_number("model.weight_decay", weight_decay, least=0)
@@ -91,6 +92,7 @@ class ClassifierModule(BuiltModule):
         self.monitor = monitor or self.default_monitor
         self._gradient_mean = GradientMean()
         self._random_states: States = []
+        self._total_steps = 1
 
     # ------------------------------------------------------------------ what a subclass says
 
@@ -106,6 +108,8 @@ class ClassifierModule(BuiltModule):
 
     def compute_loss(self, scores: Tensor, batch: Batch) -> LossTerms:
         """The loss of scores `[B,…]` against the batch's targets. Override to change what is compared."""
+        if self.loss is None:
+            return self.network.head.structural_loss(scores, batch)
         terms: LossTerms = self.loss(scores, batch.require_targets())
         return terms
 
@@ -116,7 +120,7 @@ class ClassifierModule(BuiltModule):
         super().setup(stage)
         if self.compiles:
             self.network.encoder.compile()
-        if stage == "fit" and self.datamodule is not None:
+        if stage == "fit" and self.datamodule is not None and self.loss is not None:
             self.loss.fit_counts(self.datamodule.class_counts)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -147,6 +151,8 @@ class ClassifierModule(BuiltModule):
         # what checkpoints activations computes them once more in the backward pass, where no context reaches; and a
         # compiler draws masks of its own
         has_own = self.network.encoder.is_activation_checkpointing or self.compiles
+        if self.loss is not None:
+            self.loss.advance(self.trainer.global_step / self._total_steps)
         with contextlib.nullcontext() if has_own else cheap_dropout(self.device):
             terms = self._step(batch, "train")
         self._gradient_mean.add(terms)
@@ -170,7 +176,7 @@ class ClassifierModule(BuiltModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with decay on matrices only, and the schedule over all steps of the run."""
         optimizer = adamw(self, self.learning_rate, self.weight_decay)
-        total = check_steps(self.trainer.estimated_stepping_batches)
+        self._total_steps = total = check_steps(self.trainer.estimated_stepping_batches)
         warmup = round(self.warmup_ratio * total)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, warmup, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -26,7 +26,7 @@ class BuiltModule(Component, ScoredModule):
     Args:
         encoder: A hub id, or a folder.
         head: What stands on the encoder.
-        loss: What is minimised.
+        loss: What is minimised; `None` if the head brings its loss.
         encoder_options: Keys of the encoder's configuration to set.
         attn_implementation: How attention is computed; `None` leaves the choice to `transformers`.
         labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
@@ -43,7 +43,7 @@ class BuiltModule(Component, ScoredModule):
         self,
         encoder: str,
         head: Head,
-        loss: Loss,
+        loss: Loss | None,
         encoder_options: dict[str, Any] | None,
         attn_implementation: str | None,
         labels: dict[str, Any] | None,
@@ -111,7 +111,8 @@ class BuiltModule(Component, ScoredModule):
     def _adopt(self, network: Network) -> None:
         self.network = network
         self.labels = network.labels
-        self.loss.build(network.labels)
+        if self.loss is not None:
+            self.loss.build(network.labels)
         self.build_scores(network.labels)
 
     # ------------------------------------------------------------------ checkpoints

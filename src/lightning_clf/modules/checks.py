@@ -10,17 +10,28 @@ from lightning.pytorch.strategies import DeepSpeedStrategy
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
-from lightning_clf.losses import Loss
+from lightning_clf.losses import ClassWeights, Loss
 
 
-def check_pairing(module: str, kind: Kind, head: Head, loss: Loss) -> None:
+def check_own_loss(head: Head, loss: Loss | None, class_weights: ClassWeights | None) -> None:
+    """Refuse a loss beside that of a head whose structure brings one.
+
+    Raises:
+        InputError: If there is one.
+    """
+    for key, given in (("model.loss", loss), ("model.class_weights", class_weights)):
+        if head.brings_loss and given is not None:
+            raise InputError(f"{key} is given, but {type(head).__name__} brings its own loss: leave {key} out")
+
+
+def check_pairing(module: str, kind: Kind, head: Head, loss: Loss | None) -> None:
     """Hold head and loss against the kind of label a module is for.
 
     Raises:
         InputError: If one of them does not fit it.
     """
     for part, key in ((head, "model.head"), (loss, "model.loss")):
-        if kind not in part.kinds:
+        if part is not None and kind not in part.kinds:
             fitting = ", ".join(sorted(part.kinds))
             raise InputError(
                 f"{key} {type(part).__name__} fits labels of kind {fitting}, but {module} has kind {kind}: choose "

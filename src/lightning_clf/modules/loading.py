@@ -47,7 +47,8 @@ def load_module(cls: type[M], path: str, overrides: dict[str, Any], *, strict: b
     weights = checkpoint["state_dict"]
     if _OF_THE_LOSS & overrides.keys():  # another loss has class weights of its own
         weights = {name: value for name, value in weights.items() if not name.startswith("loss.")}
-        weights |= {f"loss.{name}": value for name, value in module.loss.state_dict().items()}
+        own = module.loss.state_dict() if module.loss is not None else {}
+        weights |= {f"loss.{name}": value for name, value in own.items()}
     load_weights(module, weights, path, strict=strict)
     return module
 

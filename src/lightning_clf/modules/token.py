@@ -61,8 +61,7 @@ class TokenClassifier(ClassifierModule):
         """The loss over words that have a subword in the window."""
         first_subword, _ = batch.words()
         targets = torch.where(first_subword >= 0, batch.require_targets(), IGNORE)
-        terms: LossTerms = self.loss(scores, targets)
-        return terms
+        return super().compute_loss(scores, replace(batch, targets=targets))
 
 
 def continuation_table(labels: LabelSpace) -> Tensor:
