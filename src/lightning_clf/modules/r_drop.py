@@ -1,0 +1,59 @@
+"""R-Drop: two passes of a batch under different dropout are to agree (Wu et al. 2021, "R-Drop: Regularized Dropout")."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lightning_clf.batch import IGNORE, Batch
+from lightning_clf.labels import Kind
+from lightning_clf.loss_terms import LossTerms
+
+
+def agreeing(
+    first: tuple[Tensor, LossTerms], second: tuple[Tensor, LossTerms], batch: Batch, kind: Kind, alpha: float
+) -> LossTerms:
+    """The loss of two passes: the mean of theirs, and α times how far their answers are apart.
+
+    Args:
+        first: Scores and loss of one pass.
+        second: Those of the other.
+        batch: What they are of.
+        kind: The kind of label, which says how far apart two answers are: for one label of C and for each label of
+            many by the mean of the two Kullback-Leibler divergences, for scores by the squared difference.
+        alpha: α.
+
+    Returns:
+        Terms with the weight of the first pass: that of both, since they have the same targets.
+    """
+    (one, terms), (other, again) = first, second
+    places = torch.ones_like(batch.example_ids, dtype=torch.bool)
+    if kind == "tags":
+        seen, _ = batch.words()
+        places = batch.word_mask & (seen >= 0) & (batch.require_targets() != IGNORE)
+    apart = divergence(one[places], other[places], kind)
+    return LossTerms((terms.total + again.total) / 2 + alpha * apart, terms.weight)
+
+
+def divergence(one: Tensor, other: Tensor, kind: Kind) -> Tensor:
+    """How far the answers of two sets of scores are apart, in float32 at least, summed over all of them.
+
+    Args:
+        one: Scores of M places: logits `[M,C]`, or numbers `[M]` for the kind `score`.
+        other: Scores of the same shape.
+        kind: The kind of label.
+
+    Returns:
+        ½ (KL(p‖q) + KL(q‖p)) over softmax or over each label's sigmoid, or the squared difference.
+    """
+    one, other = (
+        scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores for scores in (one, other)
+    )
+    if kind == "score":
+        return functional.mse_loss(one, other, reduction="sum")
+    if kind == "multi":
+        # Σ (p − q)(log p − log q) over both answers of a label, whose log odds are the logits
+        return 0.5 * ((one.sigmoid() - other.sigmoid()) * (one - other)).sum()
+    log_p, log_q = one.log_softmax(-1), other.log_softmax(-1)
+    return 0.5 * ((log_p.exp() - log_q.exp()) * (log_p - log_q)).sum()

@@ -1,0 +1,70 @@
+"""R-Drop against its formula, and in a step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import distributions
+
+from lightning_clf.modules.r_drop import divergence
+from tests.training import NO_DROPOUT, complaint, make_data, make_module, make_trainer
+
+
+def symmetric(one, other):
+    """Half of the two divergences, as PyTorch has them."""
+    there, back = distributions.kl_divergence(one, other), distributions.kl_divergence(other, one)
+    return 0.5 * (there + back).sum()
+
+
+def test_divergences_are_those_of_the_distributions():
+    one, other = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    softmax = [distributions.Categorical(logits=scores) for scores in (one, other)]
+    sigmoid = [distributions.Bernoulli(logits=scores) for scores in (one, other)]
+    assert divergence(one, other, "single").item() == pytest.approx(symmetric(*softmax).item(), rel=1e-12)
+    assert divergence(one, other, "tags").item() == pytest.approx(symmetric(*softmax).item(), rel=1e-12)
+    assert divergence(one, other, "multi").item() == pytest.approx(symmetric(*sigmoid).item(), rel=1e-12)
+    assert divergence(one[:, 0], other[:, 0], "score").item() == pytest.approx(
+        (one - other)[:, 0].square().sum().item()
+    )
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_gradients(kind):
+    scores = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda both: divergence(both[0], both[1], kind), scores)
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_extreme_and_imprecise_scores(kind):
+    one = torch.tensor([[1e4, -1e4, 0.0]], dtype=torch.bfloat16, requires_grad=True)
+    apart = divergence(one, -one.detach(), kind)
+    apart.backward()
+    assert apart.dtype == torch.float32
+    assert torch.isfinite(apart)
+    assert torch.isfinite(one.grad).all()
+    assert divergence(one, one, kind).item() == 0
+    assert divergence(one[:0], one[:0], kind).item() == 0
+
+
+def train_loss(folder, encoder, kind, **options):
+    torch.manual_seed(0)
+    module = make_module(kind, encoder, **options)
+    trainer = make_trainer(folder, max_steps=1)
+    trainer.fit(module, make_data(kind))
+    return trainer.callback_metrics["train/loss"].item()
+
+
+@pytest.mark.parametrize("kind", ["single", "multi", "tags", "score"])
+def test_a_step(kind, encoders, tmp_path):
+    plain = train_loss(tmp_path, encoders("bert"), kind, encoder_options=NO_DROPOUT)
+    # without dropout both passes answer the same
+    assert train_loss(tmp_path, encoders("bert"), kind, encoder_options=NO_DROPOUT, r_drop=4.0) == pytest.approx(plain)
+    dropped = {"hidden_dropout_prob": 0.5}
+    weak, strong = (
+        train_loss(tmp_path, encoders("bert"), kind, encoder_options=dropped, r_drop=alpha) for alpha in (1e-9, 1e3)
+    )
+    assert strong > weak + 1e-3
+
+
+def test_refused(encoders):
+    assert "model.r_drop" in complaint(lambda: make_module("single", encoders("bert"), r_drop=-1.0))
