@@ -1,4 +1,4 @@
-"""R-Drop: two passes of a batch under different dropout are to agree (Wu et al. 2021, "R-Drop: Regularized Dropout")."""
+"""R-Drop: two passes of a batch under different dropout are to agree (Wu et al. 2021, "R-Drop")."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch.nn import functional
 from lightning_clf.batch import IGNORE, Batch
 from lightning_clf.labels import Kind
 from lightning_clf.loss_terms import LossTerms
+from lightning_clf.losses.base import full_precision
 
 
 def agreeing(
@@ -47,9 +48,7 @@ def divergence(one: Tensor, other: Tensor, kind: Kind) -> Tensor:
     Returns:
         ½ (KL(p‖q) + KL(q‖p)) over softmax or over each label's sigmoid, or the squared difference.
     """
-    one, other = (
-        scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores for scores in (one, other)
-    )
+    one, other = full_precision(one), full_precision(other)
     if kind == "score":
         return functional.mse_loss(one, other, reduction="sum")
     if kind == "multi":
