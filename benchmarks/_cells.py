@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent / "results" / "quality"
+FOLDER = Path(__file__).parent / "results"
 LIBRARIES = (
     "lightning-clf",
     "lightning",
@@ -28,11 +28,12 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement: a system trained on a corpus with a seed."""
+    """One measurement of a study: a system trained on a corpus with a seed."""
 
     corpus: str
     system: str
     seed: int
+    study: str = "quality"
 
     def __str__(self) -> str:
         """Returns the name under which a cell is asked for."""
@@ -41,7 +42,7 @@ class Cell:
     @property
     def path(self) -> Path:
         """The file that holds the measurement, once there is one."""
-        return FOLDER / f"{self.corpus}-{self.system}-{self.seed}.json"
+        return FOLDER / self.study / f"{self.corpus}-{self.system}-{self.seed}.json"
 
     def read(self) -> dict[str, Any] | None:
         """Returns what was measured, or None where nothing was yet."""

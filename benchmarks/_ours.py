@@ -160,7 +160,22 @@ def _precision(bf16: bool) -> str:
 
 
 def _run(corpus: str, seed: int, options: Mapping[str, object], checkpoint: str) -> dict[str, float]:
-    """Fits, and scores a checkpoint on dev and test."""
+    metrics = fit_and_score(CONFIGS[corpus], seed, options, checkpoint)
+    return {name: value for name, value in metrics.items() if name.count("/") <= 1}
+
+
+def fit_and_score(config: str, seed: int, options: Mapping[str, object], checkpoint: str) -> dict[str, float]:
+    """Fits by a configuration, and scores a checkpoint on dev and test.
+
+    Args:
+        config: A shipped configuration.
+        seed: The seed.
+        options: Keys to set.
+        checkpoint: `best.ckpt` or `last.ckpt`.
+
+    Returns:
+        Metrics named ``test/…`` and ``val/…``, those of a class too, and ``train_seconds``.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch) / "run"
         os.environ.setdefault("LIGHTNING_CLF_CACHE", str(Path(scratch) / "cache"))
@@ -168,13 +183,13 @@ def _run(corpus: str, seed: int, options: Mapping[str, object], checkpoint: str)
         words += [f"--model.init_args.encoder={encoder()}", f"--seed_everything={seed}"]
         words += [f"--trainer.default_root_dir={run}", "--trainer.enable_progress_bar=false"]
         started = time.perf_counter()
-        _succeed(["fit", "--config", CONFIGS[corpus], *words])
+        _succeed(["fit", "--config", config, *words])
         seconds = time.perf_counter() - started
         metrics: dict[str, float] = {"train_seconds": seconds}
         for command, stage in (("validate", "val"), ("test", "test")):
             _succeed([command, f"--ckpt_path={run / checkpoint}"])
             written = json.loads((run / f"{stage}_metrics.json").read_text(encoding="utf-8"))
-            metrics |= {name: value for name, value in written.items() if name.count("/") == 1}
+            metrics |= written
         return metrics
 
 

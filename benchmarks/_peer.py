@@ -2,12 +2,14 @@
 
 import importlib.util
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -93,11 +95,18 @@ def score(
     if corpus.kind == "multi":
         truth = np.array([[label in labels for label in corpus.labels] for labels in gold])
         above = logits > 0  # a probability over 0.5
-        return {f"f1_{a}": float(f1_score(truth, above, average=a, zero_division=0)) for a in ("micro", "macro")}
+        averages = {f"f1_{a}": float(f1_score(truth, above, average=a, zero_division=0)) for a in ("micro", "macro")}
+        each = f1_score(truth, above, average=None, zero_division=0)
+        return averages | {f"f1/{label}": float(value) for label, value in zip(corpus.labels, each, strict=True)}
     names = [labels[0] for labels in gold]
     best_names = [corpus.labels[i] for i in logits.argmax(-1)]
     macro = f1_score(names, best_names, labels=corpus.labels, average="macro", zero_division=0)
-    return {"accuracy": float(accuracy_score(names, best_names)), "f1_macro": float(macro)}
+    each = f1_score(names, best_names, labels=corpus.labels, average=None, zero_division=0)
+    return {
+        "accuracy": float(accuracy_score(names, best_names)),
+        "f1_macro": float(macro),
+        **{f"f1/{label}": float(value) for label, value in zip(corpus.labels, each, strict=True)},
+    }
 
 
 def load_model(corpus: Corpus) -> PreTrainedModel:
@@ -151,16 +160,31 @@ def run(corpus: str, seed: int) -> dict[str, float]:
     Raises:
         MissingError: The data, the encoder or a package that only the peer needs is not installed.
     """
+    metrics = fit_and_score(load(corpus), RECIPES[corpus], seed)
+    return {name: value for name, value in metrics.items() if name.count("/") <= 1}
+
+
+def fit_and_score(
+    data: Corpus, recipe: Recipe, seed: int, loss: Callable[..., Tensor] | None = None
+) -> dict[str, float]:
+    """Fine-tunes the encoder on the rows of a corpus by a recipe; arguments and results are otherwise `run`'s.
+
+    Args:
+        data: The rows.
+        recipe: The recipe.
+        seed: The seed.
+        loss: What the Trainer minimises in place of the model's own loss.
+    """
     missing = [package for module, package in NEEDS.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise MissingError(f"the peer needs packages that are not installed: {', '.join(missing)}")
-    recipe, data = RECIPES[corpus], load(corpus)
     tokenizer = AutoTokenizer.from_pretrained(encoder())
     collator = DataCollatorForTokenClassification if data.kind in ("tags", "words") else DataCollatorWithPadding
     set_seed(seed)  # before the head is drawn
     with tempfile.TemporaryDirectory() as scratch:
         trainer = Trainer(
             model=load_model(data),
+            compute_loss_func=loss,
             args=arguments(recipe, seed, scratch),
             data_collator=collator(tokenizer),
             train_dataset=encode(data, data.splits["train"], tokenizer, recipe.max_length),
