@@ -188,3 +188,16 @@ def test_a_suffix_that_tells_no_format(complaint, trained, rows):
     file = rows('{"text": "a"}\n', "rows.json")
     message = complaint("predict", "--model", trained("single") / "best", "--input", file)
     says(message, "rows.json has a suffix that tells no format", "jsonl", "txt for plain text")
+
+
+def test_a_prediction_that_is_stopped_leaves_nothing_half_written(command, trained, rows, tmp_path, monkeypatch):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lightning_clf.inference.classifier.answer", stop)
+    out = tmp_path / "answers.jsonl"
+    code, _, err = command("predict", "--model", trained("single") / "best", "--input", rows, "--output", out)
+    assert code == 130
+    assert err.splitlines()[-1] == "stopped by Ctrl-C"
+    assert "Traceback" not in err
+    assert [path.name for path in tmp_path.iterdir() if "answers" in path.name] == []

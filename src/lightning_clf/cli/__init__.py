@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -59,6 +60,11 @@ def main(args: Sequence[str] | None = None) -> int:
         if not isinstance(error, SharedError):
             print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        if show_traceback:
+            traceback.print_exc()
+        print("stopped by Ctrl-C", file=sys.stderr)
+        return 128 + signal.SIGINT
     except BrokenPipeError:
         # the reader of our output went away, as `head` does: not an error, and nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
