@@ -195,9 +195,9 @@ def test_a_prediction_that_is_stopped_leaves_nothing_half_written(command, train
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lightning_clf.inference.classifier.answer", stop)
-    out = tmp_path / "answers.jsonl"
-    code, _, err = command("predict", "--model", trained("single") / "best", "--input", rows, "--output", out)
+    out, texts = tmp_path / "answers.jsonl", rows("a\nb\n", "texts.txt")
+    code, _, err = command("predict", "--model", trained("single") / "best", "--input", texts, "--output", out)
     assert code == 130
     assert err.splitlines()[-1] == "stopped by Ctrl-C"
     assert "Traceback" not in err
-    assert [path.name for path in tmp_path.iterdir() if "answers" in path.name] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
