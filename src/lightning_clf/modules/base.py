@@ -121,21 +121,23 @@ class ClassifierModule(BuiltModule):
     # ------------------------------------------------------------------ the step
 
     def take_shape(self, stage: str) -> None:
-        """Build what is not built yet, and freeze or adapt what is to be fitted."""
+        """Build what is not built yet, freeze or adapt what is to be fitted, and tell it what to know of train."""
         super().take_shape(stage)
-        if stage == "fit" and self.finetuning is not None:
+        if stage != "fit":
+            return
+        if self.finetuning is not None:
             check_finetuning(self.trainer, self.finetuning)
             self.finetuning.prepare(self.network.encoder)
+        if self.datamodule is not None and self.loss is not None:
+            self.loss.fit_counts(self.datamodule.class_counts)
 
     def setup(self, stage: str) -> None:
-        """Build what is not built yet, and give what is to be fitted what it needs to know of train."""
+        """Build what is not built yet, and say what is to be trained."""
         super().setup(stage)
         if stage == "fit" and self.finetuning is not None:
             rank_zero_info(self.finetuning.describe(self, self.network.encoder, self.learning_rate))
         if self.compiles:
             self.network.encoder.compile()
-        if stage == "fit" and self.datamodule is not None and self.loss is not None:
-            self.loss.fit_counts(self.datamodule.class_counts)
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""

@@ -79,13 +79,19 @@ class BuiltModule(Component, ScoredModule):
 
     def configure_callbacks(self) -> list[Callback]:
         """None to add: what builds the module must stand before the Trainer's own, and is put there."""
-        if not any(isinstance(callback, BuildFirst) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
+        if not self._builds_first:
             self.trainer.callbacks.insert(0, BuildFirst())  # type: ignore[attr-defined]
         return []
 
+    @property
+    def _builds_first(self) -> bool:
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        return any(isinstance(callback, BuildFirst) for callback in callbacks)
+
     def setup(self, stage: str) -> None:
         """Build what is not built yet."""
-        self.take_shape(stage)
+        if not self._builds_first:
+            self.take_shape(stage)
 
     def take_shape(self, stage: str) -> None:
         """Take labels and window from the datamodule, and build what is not built yet. May be called again."""

@@ -1,10 +1,11 @@
-"""The network is there before any callback is set up."""
+"""What Lightning's callbacks for averaged weights need of a module: to be there when they copy it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
 
 if TYPE_CHECKING:
     from lightning_clf.modules.built import BuiltModule
@@ -19,4 +20,8 @@ class BuildFirst(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Build the module; its own setup finds it built."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAveraging):
+                # an average of buffers rounds those that are whole numbers, such as positions; they are copied instead
+                callback._use_buffers = False
         cast("BuiltModule", pl_module).take_shape(stage)
