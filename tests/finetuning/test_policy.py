@@ -22,9 +22,8 @@ def sizes(architecture: str, vocabulary: int) -> list[int]:
     head = LINEAR + (H * C + C)
     wide = 3072  # DistilBERT calls its inner size otherwise, and the tiny one is left with the default
     distilbert_layer = 4 * LINEAR + (H * wide + wide) + (wide * H + H) + 2 * NORM
-    modernbert_layer = (
-        3 * H * H + H * H + H + H * 2 * INNER + INNER * H
-    )  # no biases, and the first has no norm for attention
+    # without biases, and the first layer has no norm before attention
+    modernbert_layer = 3 * H * H + H * H + H + H * 2 * INNER + INNER * H
     buckets = 2 * 8
     return {
         "bert": [(vocabulary + POSITIONS + 2) * H + NORM, bert_layer, bert_layer, head],

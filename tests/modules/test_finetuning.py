@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import pytest
 import torch
@@ -138,17 +139,14 @@ def test_adapters_are_exported_and_read_as_plain_weights(lora_run, encoders, tmp
     live = scores(module.network, data)
     stored = torch.load(folder / "best.ckpt", weights_only=True)["state_dict"]
     assert sum("lora_" in name for name in stored) == 8
-    monkeypatch.setitem(__import__("sys").modules, "peft", None)  # from here on it is not installed
+    monkeypatch.setitem(sys.modules, "peft", None)  # from here on it is not installed
     loaded = SingleLabelClassifier.load_from_checkpoint(str(folder / "best.ckpt"))
     start = make_module("single", encoders("bert"), labels=module.labels.to_dict())
     start.build()
     name = "bert.encoder.layer.0.attention.self.query.weight"
     assert not torch.equal(loaded.network.encoder.state_dict()[name], start.network.encoder.state_dict()[name])
-    for network in (
-        loaded.network,
-        load_artefact(folder / "best.ckpt").network,
-        load_artefact(folder / "best").network,
-    ):
+    read = [load_artefact(folder / name).network for name in ("best.ckpt", "best")]
+    for network in (loaded.network, *read):
         assert network.state_dict().keys() == start.network.state_dict().keys()
         torch.testing.assert_close(scores(network, data), live, atol=1e-5, rtol=0)
     # a Trainer that is given the checkpoint reads it so too
@@ -195,10 +193,9 @@ def test_a_fit_does_not_go_on_with_another_policy(lora_run, encoders, tmp_path):
         lambda: make_trainer(tmp_path, max_epochs=3).fit(module, make_data("single"), ckpt_path=folder / "last.ckpt")
     )
     assert message == (
-        "model.finetuning is FineTuning(freeze='nothing', freeze_layers=1, head_learning_rate=None, layer_decay=1.0, "
-        "unfreeze_over=0.0), but the checkpoint was trained with LoRA(alpha=16.0, dropout=0.0, freeze='nothing', "
-        "freeze_layers=0, head_learning_rate=None, layer_decay=1.0, rank=2, target_modules=['query', 'value'], "
-        "unfreeze_over=0.0): set it to that, or train anew"
+        "model.finetuning is FineTuning(freeze='nothing', freeze_layers=1, layer_decay=1.0, head_learning_rate=None, "
+        "unfreeze_over=0.0), but the checkpoint was trained with LoRA(rank=2, alpha=16.0, dropout=0.0, "
+        "target_modules=['query', 'value'], head_learning_rate=None): set it to that, or train anew"
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 
 
 def checkpoints_differ(trainer: Trainer) -> bool:
@@ -27,3 +29,16 @@ def ends_with_mean(trainer: Trainer) -> bool:
         and trainer.current_epoch > callback.swa_end
         for callback in trainer.callbacks  # type: ignore[attr-defined]
     )
+
+
+def warn_of_going_on(trainer: Trainer) -> None:
+    """Say that a fit that goes on from a checkpoint will not take the rates and the mean it would have had.
+
+    Lightning puts the schedule of `StochasticWeightAveraging` back at another place than where it stood.
+    """
+    has_swa = any(isinstance(callback, StochasticWeightAveraging) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+    if has_swa and trainer.state.fn == TrainerFn.FITTING:
+        rank_zero_warn(
+            "StochasticWeightAveraging does not go on as if the run had not stopped: learning rates and mean will be "
+            "others. Train anew for the exact ones, or use EMAWeightAveraging"
+        )

@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from lightning_clf.artefact import load_artefact, read_checkpoint
-from lightning_clf.callbacks.averaging import checkpoints_differ, ends_with_mean
+from lightning_clf.callbacks.averaging import checkpoints_differ, ends_with_mean, warn_of_going_on
 from lightning_clf.callbacks.folder import run_files
 from lightning_clf.callbacks.monitor import watched
 from lightning_clf.callbacks.whole_files import WholeFileIO
@@ -71,6 +71,11 @@ class BestCheckpoint(ModelCheckpoint):
         """Take up where a run was left, wherever its folder is now."""
         super().load_state_dict(self._at_home(state_dict))
         self._exported_score = self.best_model_score
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Warn where what goes on will not be what it would have been."""
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        warn_of_going_on(trainer)
 
     def _at_home(self, state: dict[str, Any]) -> dict[str, Any]:
         """The state with the paths of this run folder: Lightning forgets the best where they differ."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from math import isfinite
 from typing import Any
 
@@ -97,7 +98,9 @@ def _settings(finetuning: FineTuning | None) -> str:
     """A policy as a message shows it, with its defaults."""
     if finetuning is None:
         return "None"
-    values = {name: value for name, value in sorted(vars(finetuning).items()) if not name.startswith("_")}
+    parameters = inspect.signature(type(finetuning).__init__).parameters.values()
+    defaults = {item.name: item.default for item in parameters if item.default is not item.empty}
+    values = {**defaults, **finetuning.spec()["init_args"]}
     return f"{type(finetuning).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
