@@ -126,7 +126,9 @@ def test_nothing_is_computed_backward_below_the_lowest_that_moves(architecture):
 
 def test_what_is_frozen_for_good_draws_no_dropout_and_what_waits_does():
     model, _ = build("bert")
-    FineTuning(freeze_layers=1, unfreeze_over=0.5).prepare(model)
+    policy = FineTuning(freeze_layers=1, unfreeze_over=0.5)
+    policy.prepare(model)
+    policy.settle(model)
     body = model.base_model
     assert not any(part.training for one in (body.embeddings, body.encoder.layer[0]) for part in one.modules())
     assert all(part.training for part in body.encoder.layer[1].modules())

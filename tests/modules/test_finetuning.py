@@ -25,9 +25,11 @@ class Moved(Callback):
     """Which parts changed at all in each step."""
 
     def __init__(self):
-        self.steps = []
+        self.steps, self.modes = [], set()
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        bert = pl_module.network.encoder.bert
+        self.modes.add(tuple(one.training for one in (bert.embeddings.dropout, *bert.encoder.layer)))
         self.before = {name: one.detach().clone() for name, one in pl_module.named_parameters()}
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
@@ -40,19 +42,20 @@ def moved(encoders, folder, finetuning, **options):
     callback = Moved()
     module = make_module("single", encoders("bert"), finetuning=finetuning, weight_decay=0.1, warmup_ratio=0.0)
     make_trainer(folder, callbacks=[callback], **options).fit(module, make_data("single", batch_size=2))
-    return callback.steps, module
+    return callback.steps, module, callback.modes
 
 
 def test_what_is_unfrozen_moves_and_nothing_else_does(encoders, tmp_path):
     # 8 steps; the first 6 over 3 depths; the last step's rate is not 0
-    steps, _ = moved(encoders, tmp_path, FineTuning(unfreeze_over=0.75), max_epochs=2)
+    steps, _, modes = moved(encoders, tmp_path, FineTuning(unfreeze_over=0.75), max_epochs=2)
+    assert modes == {(True, True, True)}
     head = {"pooler", "classifier"}
     expected = [head, {"layer.1"} | head, {"layer.0", "layer.1"} | head, set(LAYERS)]
     assert steps == [expected[min(3, step // 2)] for step in range(8)]
 
 
 def test_unfreezing_counts_steps_of_the_optimiser(encoders, tmp_path):
-    steps, module = moved(encoders, tmp_path, FineTuning(unfreeze_over=1.0), max_epochs=3, accumulate_grad_batches=4)
+    steps, module, _ = moved(encoders, tmp_path, FineTuning(unfreeze_over=1.0), max_epochs=3, accumulate_grad_batches=4)
     assert module._total_steps == 3
     taken = [step for step in steps if step]  # the first of the batches that are accumulated move nothing
     assert [len(step) for step in taken] == [2, 3, 4]
@@ -68,7 +71,8 @@ def test_unfreezing_counts_steps_of_the_optimiser(encoders, tmp_path):
     ],
 )
 def test_what_is_frozen_never_moves(finetuning, still, encoders, tmp_path):
-    steps, _ = moved(encoders, tmp_path, finetuning, max_epochs=2)
+    steps, _, modes = moved(encoders, tmp_path, finetuning, max_epochs=2)
+    assert modes == {tuple(part not in still for part in LAYERS[:3])}  # after each validation too
     assert steps == [set(LAYERS) - still] * 8
 
 

@@ -88,9 +88,20 @@ class FineTuning(Component):
         for depth, modules in enumerate(parts):
             for module in modules:
                 if depth < lowest:
-                    module.requires_grad_(False).eval()
+                    module.requires_grad_(False)
                 elif self.unfreezes:
                     module.requires_grad_(True)  # else DDP would never sum its gradients
+
+    def settle(self, encoder: PreTrainedModel) -> None:
+        """Put what never moves into evaluation mode. Called where training starts, which takes it as it finds it.
+
+        Args:
+            encoder: The encoder that is to be trained.
+        """
+        parts = parts_by_depth(encoder)
+        for modules in parts[: self._lowest(len(parts) - 1)]:
+            for module in modules:
+                module.eval()
 
     def advance(self, encoder: PreTrainedModel, step: int, steps: int) -> None:
         """Let what is due at a step move, and nothing else.

@@ -156,7 +156,9 @@ class ClassifierModule(BuiltModule):
         return terms
 
     def on_train_start(self) -> None:
-        """Go on with the random numbers of the checkpoint that the Trainer goes on from."""
+        """Go on with the random numbers of the checkpoint that the Trainer goes on from, and settle what is frozen."""
+        if self.finetuning is not None:
+            self.finetuning.settle(self.network.encoder)
         if self.device.type == "cpu":
             keep_freed_memory()
         set_random_state(self.trainer, self._random_states)
