@@ -187,9 +187,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def merge_stored(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """The weights a checkpoint holds, with the adapters it was trained with added in, if there are any."""
+    """The weights a checkpoint holds, with the adapters it was trained with added in, if there are any.
+
+    Raises:
+        InputError: If adapters are incomplete.
+    """
     weights: dict[str, Tensor] = checkpoint["state_dict"]
-    return merged(weights, checkpoint[SECTION]["artefact"].get("adapter_scaling"))
+    with damage_named("the checkpoint", _OTHER_CHECKPOINT):
+        return merged(weights, checkpoint[SECTION]["artefact"].get("adapter_scaling"))
 
 
 def _load_checkpoint(path: Path) -> Artefact:

@@ -97,3 +97,10 @@ def test_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     message = complaint(lambda: adapted("bert"))
     assert message == "model.finetuning LoRA needs the package peft: pip install 'lightning-clf[lora]'"
+
+
+def test_adapters_move_where_activations_are_computed_twice():
+    _, model = adapted("bert")
+    model.gradient_checkpointing_enable()
+    model.train()(input_ids=torch.tensor([[5, 6, 7]])).logits.sum().backward()
+    assert all((one.grad is not None) == one.requires_grad for one in model.parameters())

@@ -77,6 +77,7 @@ def test_what_is_frozen_never_moves(finetuning, still, encoders, tmp_path):
 
 
 def test_no_policy_is_a_policy_that_does_nothing(encoders, tmp_path):
+    encoders("bert")  # whose making draws random numbers
     one, other = (fit(encoders, tmp_path / name, model=model) for name, model in (
         ("without", {}), ("with", {"finetuning": FineTuning()})
     ))  # fmt: skip
@@ -215,3 +216,22 @@ def test_unfreezing_under_plain_ddp(encoders, tmp_path):
     check_finetuning(trainer, FineTuning(freeze_layers=1))
     check_finetuning(make_trainer(tmp_path, strategy="ddp_find_unused_parameters_true"), FineTuning(unfreeze_over=0.1))
     check_finetuning(make_trainer(tmp_path), FineTuning(unfreeze_over=0.1))
+
+
+def test_adapters_that_are_not_whole(lora_run, tmp_path):
+    folder, _ = lora_run
+    checkpoint = torch.load(folder / "best.ckpt", weights_only=True)
+    del checkpoint["state_dict"]["network.encoder.bert.encoder.layer.0.attention.self.query.lora_B.default.weight"]
+    torch.save(checkpoint, tmp_path / "best.ckpt")
+    for read in (load_artefact, SingleLabelClassifier.load_from_checkpoint):
+        message = complaint(lambda read=read: read(str(tmp_path / "best.ckpt")))
+        assert message.startswith("the checkpoint is damaged (KeyError")
+
+
+def test_a_trainer_is_used_again_for_a_module_of_somebody_elses(encoders, tmp_path):
+    from lightning.pytorch.demos.boring_classes import BoringModel
+
+    trainer = make_trainer(tmp_path)
+    trainer.validate(make_module("single", encoders("bert")), make_data("single"), verbose=False)
+    trainer.datamodule = None  # which Lightning keeps
+    assert trainer.validate(BoringModel(), verbose=False)

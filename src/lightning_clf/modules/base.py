@@ -221,7 +221,7 @@ class ClassifierModule(BuiltModule):
             InputError: If another program wrote it, a module that is built has other labels, or a fit is to go on with
                 another `finetuning`.
         """
+        super().on_load_checkpoint(checkpoint)
         if self._trainer is not None and self._trainer.state.fn == "fit":
             check_same_finetuning(checkpoint, self.finetuning)
-        super().on_load_checkpoint(checkpoint)
         self._random_states = checkpoint[SECTION].get("random", [])

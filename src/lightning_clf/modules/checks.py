@@ -84,8 +84,7 @@ def check_same_finetuning(checkpoint: dict[str, Any], finetuning: FineTuning | N
     Raises:
         InputError: If other parameters would move, or at other rates.
     """
-    arguments = checkpoint.get(SECTION, {}).get("module", {}).get("init_args", {})
-    stored = arguments.get("finetuning")
+    stored = checkpoint[SECTION]["module"]["init_args"].get("finetuning")
     before = from_spec(stored["__component__"], FineTuning) if stored else None
     if _settings(before) != _settings(finetuning):
         raise InputError(

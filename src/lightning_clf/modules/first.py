@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
-
-if TYPE_CHECKING:
-    from lightning_clf.modules.built import BuiltModule
 
 
 class BuildFirst(Callback):
@@ -24,4 +19,5 @@ class BuildFirst(Callback):
             if isinstance(callback, WeightAveraging):
                 # an average of buffers rounds those that are whole numbers, such as positions; they are copied instead
                 callback._use_buffers = False
-        cast("BuiltModule", pl_module).take_shape(stage)
+        if take_shape := getattr(pl_module, "take_shape", None):  # a Trainer may be used again, with another's module
+            take_shape(stage)
