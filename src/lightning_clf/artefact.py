@@ -28,6 +28,7 @@ from lightning_clf.encoding.tokenizer import (
     tokenizer_to_bytes,
 )
 from lightning_clf.errors import InputError, reason
+from lightning_clf.finetuning.adapters import adapter_scaling, merged
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.network import Network, made_up, model_options, quiet_transformers
@@ -68,6 +69,7 @@ class Artefact:
         return {
             "config": json.loads(self.network.config.to_json_string(use_diff=False)),
             "tokenizer": tokenizer_to_bytes(self.tokenizer),
+            "adapter_scaling": adapter_scaling(self.network),
             **self._own_part(),
         }
 
@@ -125,8 +127,11 @@ class Artefact:
 
     def _write(self, folder: Path) -> None:
         head_state = {name: tensor.contiguous() for name, tensor in self.network.head.state_dict().items()}
+        encoder = self.network.encoder
+        scaling = adapter_scaling(encoder)
+        state = None if scaling is None else merged(encoder.state_dict(), scaling)
         with quiet_transformers():
-            self.network.encoder.save_pretrained(folder)
+            encoder.save_pretrained(folder, state_dict=state)
         if head_state:
             save_file(head_state, folder / _HEAD_WEIGHTS)
         _save_tokenizer(self.tokenizer, folder)
@@ -181,12 +186,23 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
+def merge_stored(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights a checkpoint holds, with the adapters it was trained with added in, if there are any.
+
+    Raises:
+        InputError: If adapters are incomplete.
+    """
+    weights: dict[str, Tensor] = checkpoint["state_dict"]
+    with damage_named("the checkpoint", _OTHER_CHECKPOINT):
+        return merged(weights, checkpoint[SECTION]["artefact"].get("adapter_scaling"))
+
+
 def _load_checkpoint(path: Path) -> Artefact:
     checkpoint = read_checkpoint(path)
     artefact = Artefact.from_description(checkpoint[SECTION]["artefact"], f"checkpoint {path}")
     weights = {
         name.removeprefix("network."): tensor
-        for name, tensor in checkpoint["state_dict"].items()
+        for name, tensor in merge_stored(checkpoint).items()
         if name.startswith("network.")
     }
     load_weights(artefact.network, weights, path)

@@ -57,7 +57,7 @@ def check_number(key: str, value: N, *, least: float = -inf, above: float = -inf
     if least <= value <= most and above < value < inf:
         return value
     if above > -inf:
-        remedy = f"a number above {_plain(above)}"
+        remedy = f"a number above {_plain(above)}" + ("" if most == inf else f" and at most {_plain(most)}")
     else:
         remedy = f"{_plain(least)} or more" if most == inf else f"a number from {_plain(least)} to {_plain(most)}"
     raise InputError(f"{key} is {_plain(value)}: give {remedy}")

@@ -24,13 +24,13 @@ class Batches(Callback):
             trainer.save_checkpoint(self.folder / f"step{trainer.global_step}.ckpt")
 
 
-def fit(encoders, folder, checkpoint=None, save=False, kind="single", seed=0, data=None, **options):
+def fit(encoders, folder, checkpoint=None, save=False, kind="single", seed=0, data=None, model=None, **options):
     """A fit with dropout; the weights and the metrics it ends with, and the batches it saw."""
     seed_everything(seed, verbose=False)
     batches, best = Batches(folder if save else None), BestCheckpoint(export=False)
     options = {"max_epochs": EPOCHS, **options}
     trainer = make_trainer(folder, enable_checkpointing=True, callbacks=[best, batches], **options)
-    module = make_module(kind, encoders("bert"), learning_rate=1e-3)
+    module = make_module(kind, encoders("bert"), learning_rate=1e-3, **(model or {}))
     trainer.fit(module, make_data(kind, ROWS[kind] * 2, **(data or {})), ckpt_path=checkpoint)
     metrics = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
     last = torch.load(folder / "last.ckpt", weights_only=True)

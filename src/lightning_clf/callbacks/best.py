@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -13,7 +14,8 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from lightning_clf.artefact import read_checkpoint
+from lightning_clf.artefact import load_artefact, read_checkpoint
+from lightning_clf.callbacks.averaging import checkpoints_differ, ends_with_mean, warn_of_going_on
 from lightning_clf.callbacks.folder import run_files
 from lightning_clf.callbacks.monitor import watched
 from lightning_clf.callbacks.whole_files import WholeFileIO
@@ -25,7 +27,9 @@ from lightning_clf.modules.base import ClassifierModule
 class BestCheckpoint(ModelCheckpoint):
     """Keeps `best.ckpt` by the module's `monitor`, exports `best/` each time it changes, and ends the fit with it.
 
-    Both stand in the run folder, beside `last.ckpt`, from which a fit goes on.
+    Both stand in the run folder, beside `last.ckpt`, from which a fit goes on. With Lightning's `WeightAveraging` or
+    `EMAWeightAveraging` they hold the averaged weights, which are those that are validated. A fit that
+    `StochasticWeightAveraging` ran through ends with its mean, which stands in `averaged.ckpt` and `averaged/`.
 
     Args:
         mode: Whether more is better: `max` for every metric a module is judged by, `min` for a loss.
@@ -67,6 +71,11 @@ class BestCheckpoint(ModelCheckpoint):
         """Take up where a run was left, wherever its folder is now."""
         super().load_state_dict(self._at_home(state_dict))
         self._exported_score = self.best_model_score
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Warn where what goes on will not be what it would have been."""
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        warn_of_going_on(trainer)
 
     def _at_home(self, state: dict[str, Any]) -> dict[str, Any]:
         """The state with the paths of this run folder: Lightning forgets the best where they differ."""
@@ -145,8 +154,14 @@ class BestCheckpoint(ModelCheckpoint):
 
     def _export(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._has_exported = True
-        if self.export and trainer.is_global_zero:
-            cast(ClassifierModule, pl_module).artefact.save(self.export_folder)
+        if not self.export or not trainer.is_global_zero:
+            return
+        if checkpoints_differ(trainer):
+            with torch.random.fork_rng(devices=[]):  # weights are random before they are loaded
+                artefact = load_artefact(self.best_model_path)
+        else:
+            artefact = cast(ClassifierModule, pl_module).artefact
+        artefact.save(self.export_folder)
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         try:
@@ -173,6 +188,9 @@ class BestCheckpoint(ModelCheckpoint):
                 "and let trainer.limit_val_batches and trainer.check_val_every_n_epoch reach it"
             )
             return
+        if ends_with_mean(trainer):
+            self._keep_mean(trainer, cast(ClassifierModule, pl_module))
+            return
         checkpoint = read_checkpoint(self.best_model_path)
         pl_module.load_state_dict(checkpoint["state_dict"])
         if not self._has_exported:  # the best is of an earlier part of the run, which may have died before its export
@@ -186,6 +204,18 @@ class BestCheckpoint(ModelCheckpoint):
             rank_zero_info(
                 f"lightning-clf reads this export; plain transformers would read it without its {type(head).__name__}"
             )
+
+    def _keep_mean(self, trainer: Trainer, module: ClassifierModule) -> None:
+        """Save and export the mean of the weights, which the module keeps: it is what the run was for."""
+        path = Path(str(self.dirpath)) / "averaged.ckpt"
+        self._save_checkpoint(trainer, str(path))
+        if self.export and trainer.is_global_zero:
+            module.artefact.save(path.with_suffix(""))
+        rank_zero_info(
+            f"averaged weights, which no epoch has validated: kept in {path}"
+            + (f" and exported to {path.with_suffix('')}" if self.export else "")
+            + f"; best single epoch: {self.monitor} {self.best_model_score:.4f}, in {self.best_model_path}"
+        )
 
     @property
     def export_folder(self) -> Path:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
 from torch.optim import AdamW
 
 
-def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    module: nn.Module | Iterable[nn.Parameter], weight_decay: float, **options: Any
+) -> list[dict[str, Any]]:
     """Two groups for AdamW: matrices decay, vectors (every bias, every norm's scale) do not.
 
     Args:
-        module: The module whose trainable parameters are grouped.
+        module: The module whose trainable parameters are grouped, or parameters.
         weight_decay: The decay of the first group, relative to the learning rate.
+        **options: What both groups have besides, such as `lr`.
     """
-    trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    parameters = module.parameters() if isinstance(module, nn.Module) else module
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    matrices = [parameter for parameter in trainable if parameter.ndim >= 2]
+    vectors = [parameter for parameter in trainable if parameter.ndim < 2]
     return [
-        {"params": [parameter for parameter in trainable if parameter.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [parameter for parameter in trainable if parameter.ndim < 2], "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": weight_decay, **options},
+        {"params": vectors, "weight_decay": 0.0, **options},
     ]
 
 
-def adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:
+def adamw(
+    module: nn.Module, learning_rate: float, weight_decay: float, groups: list[dict[str, Any]] | None = None
+) -> AdamW:
     """AdamW (Loshchilov and Hutter 2019) with decay on matrices only.
 
     A step goes through the weights once, rather than once an operation with a copy each. On a CPU that saves the most,
@@ -32,8 +41,10 @@ def adamw(module: nn.Module, learning_rate: float, weight_decay: float) -> AdamW
         module: The module whose trainable parameters move.
         learning_rate: The learning rate.
         weight_decay: The decay of matrices, relative to the learning rate.
+        groups: The groups of the module's parameters; `None` makes the two of `parameter_groups`.
     """
-    optimizer = AdamW(parameter_groups(module, weight_decay), lr=learning_rate, fused=True)
+    groups = parameter_groups(module, weight_decay) if groups is None else groups
+    optimizer = AdamW(groups, lr=learning_rate, fused=True)
     # a fused step could take scaled gradients, but what clips them has to see them unscaled; Lightning asks this name
     optimizer._step_supports_amp_scaling = False
     return optimizer

@@ -6,6 +6,7 @@ import contextlib
 from typing import Any, ClassVar
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
@@ -15,13 +16,13 @@ from lightning_clf.artefact import SECTION
 from lightning_clf.batch import Batch
 from lightning_clf.dropout import cheap_dropout
 from lightning_clf.errors import InputError, check_number
-from lightning_clf.finetuning import LinearSchedule, Schedule, adamw
+from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.memory import keep_freed_memory
 from lightning_clf.modules.built import BuiltModule
-from lightning_clf.modules.checks import check_own_loss, check_steps
+from lightning_clf.modules.checks import check_finetuning, check_own_loss, check_same_finetuning, check_steps
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.r_drop import agreeing
 from lightning_clf.modules.randomness import States, random_states, set_random_state
@@ -46,6 +47,8 @@ class ClassifierModule(BuiltModule):
         weight_decay: AdamW's decay on matrices; biases and norms never decay. 0.01 is BERT's.
         warmup_ratio: Share of all steps over which the learning rate rises from 0; 0.1 is BERT's.
         schedule: The way from the peak; `None` goes down in a straight line to 0.
+        finetuning: What of the network moves and how fast, such as `FineTuning` or `LoRA`; `None` moves all of it at
+            `learning_rate`.
         monitor: The metric that decides which epoch is best, such as `val/accuracy`; `None` takes the task's own.
         encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob: 0.0`.
         attn_implementation: How `transformers` computes attention in training: `eager`, `sdpa`, `flash_attention_2`
@@ -73,6 +76,7 @@ class ClassifierModule(BuiltModule):
         weight_decay: float = 0.01,
         warmup_ratio: float = 0.1,
         schedule: Schedule | None = None,
+        finetuning: FineTuning | None = None,
         monitor: str | None = None,
         encoder_options: dict[str, Any] | None = None,
         attn_implementation: str | None = None,
@@ -98,6 +102,7 @@ class ClassifierModule(BuiltModule):
         self.weight_decay = check_number("model.weight_decay", weight_decay, least=0)
         self.warmup_ratio = check_number("model.warmup_ratio", warmup_ratio, least=0, most=1)
         self.schedule = schedule or LinearSchedule()
+        self.finetuning = finetuning
         self.monitor = monitor or self.default_monitor
         self._gradient_mean = GradientMean()
         self._random_states: States = []
@@ -124,13 +129,24 @@ class ClassifierModule(BuiltModule):
 
     # ------------------------------------------------------------------ the step
 
+    def take_shape(self, stage: str) -> None:
+        """Build what is not built yet, freeze or adapt what is to be fitted, and tell it what to know of train."""
+        super().take_shape(stage)
+        if stage != "fit":
+            return
+        if self.finetuning is not None:
+            check_finetuning(self.trainer, self.finetuning)
+            self.finetuning.prepare(self.network.encoder)
+        if self.datamodule is not None and self.loss is not None:
+            self.loss.fit_counts(self.datamodule.class_counts)
+
     def setup(self, stage: str) -> None:
-        """Build what is not built yet, and give what is to be fitted what it needs to know of train."""
+        """Build what is not built yet, and say what is to be trained."""
         super().setup(stage)
+        if stage == "fit" and self.finetuning is not None:
+            rank_zero_info(self.finetuning.describe(self, self.network.encoder, self.learning_rate))
         if self.compiles:
             self.network.encoder.compile()
-        if stage == "fit" and self.datamodule is not None and self.loss is not None:
-            self.loss.fit_counts(self.datamodule.class_counts)
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""
@@ -151,11 +167,18 @@ class ClassifierModule(BuiltModule):
         return terms
 
     def on_train_start(self) -> None:
-        """Go on with the random numbers of the checkpoint that the Trainer goes on from."""
+        """Go on with the random numbers of the checkpoint that the Trainer goes on from, and settle what is frozen."""
+        if self.finetuning is not None:
+            self.finetuning.settle(self.network.encoder)
         if self.device.type == "cpu":
             keep_freed_memory()
         set_random_state(self.trainer, self._random_states)
         self._random_states = []
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Unfreeze what is due."""
+        if self.finetuning is not None:
+            self.finetuning.advance(self.network.encoder, self.trainer.global_step, self._total_steps)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """One forward pass; returns the sum of the losses, which `on_before_optimizer_step` turns into a mean."""
@@ -186,7 +209,9 @@ class ClassifierModule(BuiltModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with decay on matrices only, and the schedule over all steps of the run."""
-        optimizer = adamw(self, self.learning_rate, self.weight_decay)
+        peak, decay, policy = self.learning_rate, self.weight_decay, self.finetuning
+        groups = None if policy is None else policy.groups(self, self.network.encoder, peak, decay)
+        optimizer = adamw(self, peak, decay, groups)
         self._total_steps = total = check_steps(self.trainer.estimated_stepping_batches)
         warmup = round(self.warmup_ratio * total)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, warmup, total))
@@ -204,7 +229,10 @@ class ClassifierModule(BuiltModule):
         """Build from the checkpoint alone, or go on from it if built.
 
         Raises:
-            InputError: If another program wrote it, or a module that is built has other labels.
+            InputError: If another program wrote it, a module that is built has other labels, or a fit is to go on with
+                another `finetuning`.
         """
         super().on_load_checkpoint(checkpoint)
+        if self._trainer is not None and self._trainer.state.fn == "fit":
+            check_same_finetuning(checkpoint, self.finetuning)
         self._random_states = checkpoint[SECTION].get("random", [])

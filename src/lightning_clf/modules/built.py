@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any, ClassVar, Self
 
 import torch
+from lightning.pytorch import Callback
 
-from lightning_clf.artefact import FORMAT, SECTION, Artefact
+from lightning_clf.artefact import FORMAT, SECTION, Artefact, merge_stored
 from lightning_clf.component import Component, from_spec
 from lightning_clf.data import BaseDataModule
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
+from lightning_clf.finetuning import adapter_scaling
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import Loss
 from lightning_clf.modules.checks import check_kind, check_labels, check_pairing, check_trainer, check_window
+from lightning_clf.modules.first import BuildFirst
 from lightning_clf.modules.loading import check_checkpoint, load_module
 from lightning_clf.modules.stage import ScoredModule
 from lightning_clf.network import Network
@@ -74,8 +77,24 @@ class BuiltModule(Component, ScoredModule):
         datamodule = getattr(self.trainer, "datamodule", None)
         return datamodule if isinstance(datamodule, BaseDataModule) else None
 
+    def configure_callbacks(self) -> list[Callback]:
+        """None to add: what builds the module must stand before the Trainer's own, and is put there."""
+        if not self._builds_first:
+            self.trainer.callbacks.insert(0, BuildFirst())  # type: ignore[attr-defined]
+        return []
+
+    @property
+    def _builds_first(self) -> bool:
+        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
+        return any(isinstance(callback, BuildFirst) for callback in callbacks)
+
     def setup(self, stage: str) -> None:
-        """Take labels and window from the datamodule, and build what is not built yet."""
+        """Build what is not built yet."""
+        if not self._builds_first:
+            self.take_shape(stage)
+
+    def take_shape(self, stage: str) -> None:
+        """Take labels and window from the datamodule, and build what is not built yet. May be called again."""
         check_trainer(self.trainer, self.kind)
         if (data := self.datamodule) is not None:
             check_kind(type(self).__name__, self.kind, data.labels)
@@ -142,10 +161,12 @@ class BuiltModule(Component, ScoredModule):
         """
         if hasattr(self, "network"):
             check_checkpoint(self, checkpoint)
-            return
-        artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
-        self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
-        self._adopt(artefact.network)
+        else:
+            artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
+            self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
+            self._adopt(artefact.network)
+        if adapter_scaling(self.network) is None:  # which only a fit puts in
+            checkpoint["state_dict"] = merge_stored(checkpoint)
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # what else Lightning takes, a checkpoint brings itself

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from math import isfinite
+from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.strategies import DeepSpeedStrategy
+from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
 
+from lightning_clf.artefact import SECTION
+from lightning_clf.component import from_spec
 from lightning_clf.errors import InputError, check_number
+from lightning_clf.finetuning import FineTuning
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, Loss
@@ -55,6 +60,47 @@ def check_trainer(trainer: Trainer, kind: Kind) -> None:
         )
     if isinstance(trainer.strategy, DeepSpeedStrategy):
         raise InputError("trainer.strategy deepspeed keeps gradients where a loss cannot be averaged right: use ddp")
+
+
+def check_finetuning(trainer: Trainer, finetuning: FineTuning) -> None:
+    """Refuse a strategy that waits for gradients which a policy holds back.
+
+    Raises:
+        InputError: If parameters are unfrozen on the way, and the strategy is not told to look for unused ones.
+    """
+    strategy = trainer.strategy
+    if not finetuning.unfreezes or not isinstance(strategy, DDPStrategy):
+        return
+    if not strategy._ddp_kwargs.get("find_unused_parameters"):
+        raise InputError(
+            "model.finetuning.unfreeze_over leaves parameters without gradients, which trainer.strategy ddp waits for: "
+            "use ddp_find_unused_parameters_true"
+        )
+
+
+def check_same_finetuning(checkpoint: dict[str, Any], finetuning: FineTuning | None) -> None:
+    """Hold how a checkpoint was trained against how a fit is to go on from it.
+
+    Raises:
+        InputError: If other parameters would move, or at other rates.
+    """
+    stored = checkpoint[SECTION]["module"]["init_args"].get("finetuning")
+    before = from_spec(stored["__component__"], FineTuning) if stored else None
+    if _settings(before) != _settings(finetuning):
+        raise InputError(
+            f"model.finetuning is {_settings(finetuning)}, but the checkpoint was trained with {_settings(before)}: "
+            "set it to that, or train anew"
+        )
+
+
+def _settings(finetuning: FineTuning | None) -> str:
+    """A policy as a message shows it, with its defaults."""
+    if finetuning is None:
+        return "None"
+    parameters = inspect.signature(type(finetuning).__init__).parameters.values()
+    defaults = {item.name: item.default for item in parameters if item.default is not item.empty}
+    values = {**defaults, **finetuning.spec()["init_args"]}
+    return f"{type(finetuning).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
 
 
 def check_steps(steps: float) -> int:
