@@ -65,3 +65,4 @@ def test_the_python_example_trains_the_same_parts(folder: Path, encoders):
     exec(code, names)
     assert names["model"].trainer.state.finished
     assert type(names["model"].network.head).__name__ == "FirstTwoHead"
+    assert Path(names["best"].dirpath, "best", "config.json").is_file()

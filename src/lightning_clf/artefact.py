@@ -162,6 +162,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             one, wrote it.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"checkpoint {path} is a folder, which only predict reads: give a .ckpt file that `fit` wrote")
     if not path.is_file():
         raise InputError(f"checkpoint {path} does not exist: give a .ckpt file that `fit` wrote, or an export folder")
     try:

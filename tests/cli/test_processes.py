@@ -72,7 +72,7 @@ def test_a_run_that_a_scheduler_stops_goes_on_as_if_it_had_not(command, fit_word
         time.sleep(0.05)  # a step was logged
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=120) == 143
-    assert "stopped by SIGTERM; to go on: fit --ckpt_path" in process.stderr.read()
+    assert "stopped by SIGTERM; to go on: lightning-clf fit --ckpt_path" in process.stderr.read()
     stopped = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
     assert 0 < stopped["global_step"] < 1600
     again = command(*fit_words("single", source, **long), "--ckpt_path", tmp_path / "run" / "last.ckpt")

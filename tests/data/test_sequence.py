@@ -108,8 +108,14 @@ class TestSingle:
     @pytest.mark.parametrize(
         ("row", "message"),
         [
-            ({"text": "a"}, "dev[0] has no column 'label' (columns: text): set data.label_column to the one to use"),
-            ({"label": "bad"}, "dev[0] has no column 'text' (columns: label): set data.text_column to the one to use"),
+            (
+                {"text": "a"},
+                "dev[0] has no column 'label' (columns: text): correct the row, or set data.label_column if all",
+            ),
+            (
+                {"label": "bad"},
+                "dev[0] has no column 'text' (columns: label): correct the row, or set data.text_column if all",
+            ),
             ({"text": "a", "label": None}, "dev[0] has no label (column 'label' is empty)"),
             ({"text": "a", "label": " "}, "dev[0] has no label (column 'label' is empty)"),
             ({"text": "a", "label": float("nan")}, "dev[0] has no label (column 'label' is empty)"),
@@ -188,7 +194,7 @@ class TestMulti:
         assert "column 'y' of dev[0] is 2: columns of data.label_columns hold 0 or 1" in fault(
             [{"text": "a", "x": 1, "y": 2}], train, kind="multi", label_columns=["x", "y"]
         )
-        assert "dev[0] has no column 'y' (columns: text, x): set data.label_columns" in fault(
+        assert "dev[0] has no column 'y' (columns: text, x): correct the row, or set data.label_columns" in fault(
             [{"text": "a", "x": 1}], train, kind="multi", label_columns=["x", "y"]
         )
 
@@ -285,3 +291,15 @@ def test_numbers_are_positions_only_where_no_label_is_a_number() -> None:
     data = {"train": rows("0", "1", "2"), "dev": rows("1", "2"), "test": rows("1")}
     assert "'0' (train[0]) is not" in complaint(lambda: ready(SequenceDataModule(data, labels=["1", "2", "3"])))
     assert targets(ready(SequenceDataModule(data, labels=["a", "b", "c"])), "train") == [0, 1, 2]
+
+
+def test_scores_are_of_pairs_where_there_are_some() -> None:
+    hub = [{"sentence1": "a b", "sentence2": "c", "score": 0.5}, {"sentence1": "d", "sentence2": "e", "score": 1.0}]
+    own = [{"text": "a b", "text_pair": "c", "score": 0.5}, {"text": "d", "text_pair": "e", "score": 1.0}]
+    single = [{"text": "a b", "score": 0.5}]
+    read = [SequenceDataModule(rows, kind="score", score_range=(0.0, 1.0)).input_columns for rows in (hub, own, single)]
+    assert read == [
+        {"text": "sentence1", "text_pair": "sentence2"},
+        {"text": "text", "text_pair": "text_pair"},
+        {"text": "text"},
+    ]

@@ -53,7 +53,8 @@ def default_to_run(words: list[str]) -> list[str]:
     if checkpoint is None or checkpoint == LAST:
         return words
     if not Path(checkpoint).is_file():
-        raise InputError(f"checkpoint {checkpoint} does not exist: give a .ckpt file that `fit` wrote")
+        what = "is a folder, which only predict reads" if Path(checkpoint).is_dir() else "does not exist"
+        raise InputError(f"checkpoint {checkpoint} {what}: give a .ckpt file that `fit` wrote")
     if {word.partition("=")[0] for word in words} & {*_OPTIONS, "--model", "--data"}:
         return words
     config = Path(checkpoint).parent / "config.yaml"

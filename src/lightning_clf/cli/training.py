@@ -193,6 +193,8 @@ class TrainingCLI(LightningCLI):
             discard_unused(self.folder)
             raise
         except SystemExit as stop:
+            if not self.trainer.global_step:
+                discard_unused(self.folder)
             if isinstance(stop, SIGTERMException):
                 self._say_stopped("SIGTERM")
                 raise SystemExit(_TERMINATED) from stop
@@ -211,7 +213,8 @@ class TrainingCLI(LightningCLI):
 
     def _say_stopped(self, by: str) -> None:
         last = self.folder / "last.ckpt"
-        rank_zero_info(f"stopped by {by}" + (f"; to go on: fit --ckpt_path {last}" if last.is_file() else ""))
+        how = f"to go on: lightning-clf fit --ckpt_path {last}" if last.is_file() else "there is nothing to go on from"
+        rank_zero_info(f"stopped by {by}; {how}")
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
         kwargs = super()._prepare_subcommand_kwargs(subcommand)

@@ -89,13 +89,22 @@ def pick_column(key: str, given: str | None, candidates: Sequence[str], row: Row
     for column in candidates:
         if column in row:
             return column
-    raise missing_column(split.name, " or ".join(repr(column) for column in candidates), row, key)
+    wanted = " or ".join(repr(column) for column in candidates)
+    raise InputError(
+        f"{split.name} has no column {wanted} (columns: {_columns(row)}): set data.{key} to the one to use"
+    )
 
 
 def missing_column(where: str, column: str, row: Row, key: str) -> InputError:
-    """The error for a row without a column."""
-    columns = ", ".join(row) or "none"
-    return InputError(f"{where} has no column {column} (columns: {columns}): set data.{key} to the one to use")
+    """The error for a row without a column that the first row has, or that was named."""
+    return InputError(
+        f"{where} has no column {column} (columns: {_columns(row)}): correct the row, or set data.{key} if all rows "
+        "have another"
+    )
+
+
+def _columns(row: Row) -> str:
+    return ", ".join(row) or "none"
 
 
 class UnknownLabelError(InputError):

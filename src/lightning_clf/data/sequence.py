@@ -13,6 +13,7 @@ from lightning_clf.data.text_rows import TextKind, TextRows
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace, sort_names, whole_number
 
+_PAIRED_TEXTS = ("premise", "sentence1", "sentence_A")  # what the other text of a pair is called
 _PAIR_COLUMNS = ("text_pair", "hypothesis", "sentence2", "sentence_B")
 _LABEL_COLUMNS: dict[TextKind, tuple[str, ...]] = {
     "single": ("label",),
@@ -34,8 +35,10 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         source: A folder holding `train`, `dev` (or `validation`, `valid`, `val`) and `test` as `.jsonl`, `.csv`,
             `.tsv` or `.parquet`; a hub id; a mapping of splits to files, or in Python to data sets or lists of rows.
         kind: `single`, `multi` or `score`. `None` is `single`, for classes that know their task the kind of it.
-        text_column: The column of texts. `None` is `text`, or `sentence`, as the hub has it.
-        text_pair_column: The column of second texts. `None` reads single texts, and says so where there is a second.
+        text_column: The column of texts. `None` is `text`, or `sentence`, as the hub has it; in pairs also `sentence1`,
+            `sentence_A` or `premise`.
+        text_pair_column: The column of second texts. `None` reads single texts, and says so where there is a second;
+            but for `score`, which takes pairs where there are some: `text_pair`, `sentence2`, `sentence_B`.
         label_column: The column of labels. `None` is `label`, for `multi` `labels`, for `score` `score`.
         label_columns: For `multi`, one column a label holding 0 or 1, as tables have them. `None` reads `label_column`.
         label_separator: For `multi`, what stands between labels in a cell of a CSV file, such as `|`.
@@ -106,15 +109,19 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         if not self.label_columns:
             label = pick_column("label_column", self.label_column, _LABEL_COLUMNS[self.kind], row, split)
         pair = None
+        found = next((column for column in _PAIR_COLUMNS if column in row), None)
         if self.text_pair_column is not None or self.pair_columns:
             pair = pick_column("text_pair_column", self.text_pair_column, self.pair_columns, row, split)
-        elif unread := next((column for column in _PAIR_COLUMNS if column in row), None):
+        elif self.kind == "score":
+            pair = found  # a score is most often of a pair
+        elif found is not None:
             rank_zero_warn(
-                f"{split.name} has a column {unread!r} that is not read: set data.text_pair_column to read pairs"
+                f"{split.name} has a column {found!r} that is not read: set data.text_pair_column to read pairs"
             )
+        texts = (*self.text_columns, *(_PAIRED_TEXTS if pair else ()))
         return TextRows(
             kind=self.kind,
-            text_column=pick_column("text_column", self.text_column, self.text_columns, row, split),
+            text_column=pick_column("text_column", self.text_column, texts, row, split),
             text_pair_column=pair,
             label_column=label,
             label_columns=self.label_columns,
