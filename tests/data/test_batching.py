@@ -1,5 +1,7 @@
 """Evaluation sees every row once over all processes; training every row, in an order that follows from the seed."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from datasets import Dataset
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DistributedSampler
 
 from lightning_clf.data.batching import BatchRows, EvalBatches, Room, TrainBatches, length_tops, token_lengths
+from lightning_clf.data.drawing import Drawing, Quotas
 from lightning_clf.data.position import Position
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=60).map(np.array)
@@ -153,3 +156,75 @@ def test_a_run_that_goes_on_takes_the_rest_of_its_epoch_and_the_whole_of_the_nex
     for sampler in (whole, rest):
         sampler.set_epoch(3)
     assert list(rest) == list(whole)
+
+
+FACTORS = st.lists(st.floats(0.1, 3), min_size=2, max_size=2).map(np.array)
+
+
+def drawn_batches(lengths, room, ranks, factors, position, grouped=True):
+    """What each rank is given where rows are drawn, and the drawing."""
+    quotas = Quotas(factors, np.arange(len(lengths)) % 2)
+    by_tokens = room.tokens is not None
+    drawing = Drawing(quotas, position.order, length_tops(lengths) if by_tokens else None)
+    some = lengths if grouped else None
+    return [TrainBatches(len(lengths), room, ranks, rank, position, some, drawing) for rank in range(ranks)], drawing
+
+
+@given(LENGTHS, SIZES, RANKS, FACTORS, st.booleans(), st.integers(0, 5))
+def test_ranks_share_the_rows_that_are_drawn(lengths, size, ranks, factors, grouped, epoch):
+    parts, drawing = drawn_batches(lengths, Room(size), ranks, factors, Position(0, epoch), grouped)
+    check_partition(parts, drawing, epoch)
+    assert all(1 <= len(batch) <= size for part in parts for batch in part)
+    assert len(parts[0]) == -(-len(drawing) // (size * ranks))
+
+
+@given(LENGTHS, TOKENS, RANKS, FACTORS, st.integers(0, 5))
+def test_drawn_rows_by_tokens_make_the_same_number_of_batches_every_epoch(lengths, tokens, ranks, factors, epoch):
+    parts, drawing = drawn_batches(lengths, Room(1, tokens), ranks, factors, Position(0, epoch))
+    check_partition(parts, drawing, epoch)
+    assert all(0 < padded(lengths, [batch]) <= tokens for part in parts for batch in part)
+    assert len(parts[0]) == len(drawn_batches(lengths, Room(1, tokens), ranks, factors, Position(0))[0][0])
+
+
+def check_partition(parts, drawing, epoch):
+    """Every process takes as many steps of as many rows, and together they have what was drawn."""
+    steps = [list(part) for part in parts]
+    assert {len(part) for part in parts} == {len(step) for step in steps}
+    assert all(len({len(batch) for batch in step}) == 1 for step in zip(*steps, strict=True))
+    seen = Counter(row for part in steps for batch in part for row in batch)
+    wanted = Counter(drawing.rows(epoch).tolist())
+    assert not wanted - seen
+    assert (seen - wanted).total() < len(parts)  # repeated, so that the processes come out even
+    assert set(seen) == set(wanted)
+
+
+def test_few_batches_by_tokens_are_halved():
+    lengths = np.random.default_rng(0).geometric(0.05, 6000).clip(max=128)
+    for epoch in range(3):
+        (part,), _ = drawn_batches(lengths, Room(1, 1024), 1, np.array([0.2, 1.3]), Position(0, epoch))
+        areas = np.array([padded(lengths, [batch]) for batch in part])
+        assert len(part) == len(areas)
+        assert areas.mean() > 0.82 * 1024
+
+
+@pytest.mark.parametrize(("grouped", "tokens"), [(False, None), (True, None), (True, 24)])
+def test_a_run_that_goes_on_draws_the_rest_of_its_epoch(grouped, tokens):
+    lengths, factors = np.arange(50) % 7, np.array([0.3, 1.6])
+
+    def begin(position):
+        return drawn_batches(lengths, Room(4, tokens), 1, factors, position, grouped)[0][0]
+
+    whole, rest = begin(Position(3)), begin(Position(3, epoch=2, batches=5))
+    whole.set_epoch(2)
+    assert list(rest) == list(whole)[5:]
+    assert len(rest) == len(whole) == len(list(whole))
+    for sampler in (whole, rest):
+        sampler.set_epoch(3)
+    assert list(rest) == list(whole)
+
+
+def test_rows_in_their_own_order_are_those_drawn():
+    rows = Dataset.from_dict({"target": [7, 8, 9]})
+    batches = BatchRows(rows, 2, np.array([0, 1, 1, 1, 2]))
+    assert [[row["target"] for row in batches[batch]] for batch in range(len(batches))] == [[7, 8], [8, 8], [9]]
+    assert [row["target"] for row in batches[[2, 0]]] == [9, 7]

@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Callback, seed_everything
 
 from lightning_clf.callbacks import BestCheckpoint
+from lightning_clf.data import OverSampling, UnderSampling
 from tests.training import ROWS, make_data, make_module, make_trainer
 
 EPOCHS = 3
@@ -49,6 +50,8 @@ def assert_same(one, other):
         ("tags", "32-true", {}),
         ("single", "bf16-mixed", {}),
         ("single", "32-true", {"batch_tokens": 48}),
+        ("single", "32-true", {"sampling": UnderSampling(factors={"bad": 0.5})}),
+        ("tags", "32-true", {"sampling": OverSampling(factors={"LOC": 1.5}), "batch_tokens": 48}),
     ],
 )
 def test_from_every_step(kind, precision, data, encoders, tmp_path):

@@ -4,6 +4,7 @@ from lightning_clf.data.base import BaseDataModule
 from lightning_clf.data.conll2003 import CoNLL2003DataModule
 from lightning_clf.data.multi_label import MultiLabelDataModule
 from lightning_clf.data.nli import NLIDataModule
+from lightning_clf.data.sampling import OverSampling, Sampling, UnderSampling
 from lightning_clf.data.sequence import SequenceDataModule
 from lightning_clf.data.sst2 import SST2DataModule
 from lightning_clf.data.token import TokenDataModule
@@ -13,7 +14,10 @@ __all__ = [
     "CoNLL2003DataModule",
     "MultiLabelDataModule",
     "NLIDataModule",
+    "OverSampling",
     "SST2DataModule",
+    "Sampling",
     "SequenceDataModule",
     "TokenDataModule",
+    "UnderSampling",
 ]

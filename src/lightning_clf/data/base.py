@@ -21,6 +21,7 @@ from lightning_clf.data.position import Position
 from lightning_clf.data.prepared import PreparedSplits
 from lightning_clf.data.readers import Format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError
+from lightning_clf.data.sampling import Sampling
 from lightning_clf.data.shared import is_shared, raise_shared
 from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
 from lightning_clf.data.split import Split
@@ -73,6 +74,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         val_fraction: How much of train becomes the dev split where there is none.
         seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
         drop_duplicates: Whether rows of train that repeat an earlier one, input and label, are left out.
+        sampling: Which rows an epoch of training sees, and how often: `OverSampling` repeats those of rare labels,
+            `UnderSampling` leaves out some of frequent ones. `None` is every row once.
         cache_dir: Where encoded splits are kept. `None` is $LIGHTNING_CLF_CACHE, else ~/.cache/lightning_clf.
 
     Raises:
@@ -106,15 +109,15 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         val_fraction: float = 0.1,
         seed: int = 0,
         drop_duplicates: bool = False,
+        sampling: Sampling | None = None,
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
         self._max_length = (
             None if max_length is None else check_number("data.max_length", max_length, least=1, most=10**6)
         )
-        self.loading = Loading(
-            batch_size, eval_batch_size, batch_tokens, group_by_length, pad_to_multiple_of, num_workers, seed
-        )
+        lengths = (batch_tokens, group_by_length, pad_to_multiple_of)
+        self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling)
         self.val_fraction = check_fraction("val_fraction", val_fraction)
         self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
         self.drop_duplicates = drop_duplicates
@@ -177,15 +180,6 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         """The label names that the configuration or the corpus declares, without looking into the data."""
         return self._declared if self._declared is not None else list(self.known_labels or ()) or None
 
-    def _survey_split(self) -> Split:
-        """The split that tells which labels there are."""
-        if "train" not in self.splits:
-            raise InputError(
-                f"data.source has no train split to find the labels in ({', '.join(self.splits)} only): "
-                "set data.labels, or add train"
-            )
-        return self.splits["train"]
-
     def _module(self) -> LightningModule | None:
         return self.trainer.lightning_module if self.trainer is not None else None
 
@@ -219,6 +213,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def _prepare(self) -> None:
         encodings = self._encodings()
+        self.loading.check_labels(self.labels)
         for name, split in self.splits.items():
             try:
                 rows, summary = cache.prepare(split, encodings[name], self.cache_dir)
@@ -250,6 +245,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             prepared.hold_out(self.val_fraction, self.seed)
         self._prepared = prepared
         prepared.report_truncated()
+        if stage == "fit" and "train" in self.splits:
+            prepared.report_imbalance(self.class_counts, self.num_train)
 
     def state_dict(self) -> dict[str, Any]:
         """Where training stands."""
@@ -267,8 +264,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     @property
     def num_train(self) -> int:
-        """How many examples an epoch of training has, over all processes. Known after `setup`."""
-        return len(self._rows_of("train"))
+        """How many examples an epoch of training has, over all processes and repeats included. Known after `setup`."""
+        return self.loading.epoch_size(self._rows_of("train"), self.labels)
 
     @property
     def class_counts(self) -> ClassCounts:

@@ -14,13 +14,11 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 from datasets import Dataset
-from numpy.typing import NDArray
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import DistributedSampler
 
+from lightning_clf.data.drawing import Drawing, Numbers
 from lightning_clf.data.position import Position
-
-Numbers = NDArray[np.int64]
 
 _POOL = 50  # batches that are sorted together: enough that little is padded, few enough that batches stay varied
 _READ = 10_000  # rows whose lengths are read at a time
@@ -79,27 +77,34 @@ class BatchRows(TorchDataset[Any]):
         rows: The encoded rows.
         batch_size: Rows a batch, where a batch is asked for by its place in the rows' own order: Lightning puts that
             order in place of our samplers for `overfit_batches`.
+        drawn: The rows of that order, where it is not every row once.
     """
 
-    def __init__(self, rows: Dataset, batch_size: int) -> None:
+    def __init__(self, rows: Dataset, batch_size: int, drawn: Numbers | None = None) -> None:
         self.rows = rows
         self.batch_size = batch_size
+        self.drawn = drawn
 
     def __len__(self) -> int:
         """How many batches there are in the rows' own order."""
-        return -(-len(self.rows) // self.batch_size)
+        return -(-self._count // self.batch_size)
 
     def __getitem__(self, batch: list[int] | int) -> list[dict[str, Any]]:
         """The rows with these numbers, or those of the batch at this place."""
         if isinstance(batch, int):
             start = batch * self.batch_size
-            batch = list(range(start, min(start + self.batch_size, len(self.rows))))
+            batch = list(range(start, min(start + self.batch_size, self._count)))
+            batch = batch if self.drawn is None else self.drawn[batch].tolist()
         rows: list[dict[str, Any]] = self.rows.__getitems__(batch)
         return rows
 
+    @property
+    def _count(self) -> int:
+        return len(self.rows if self.drawn is None else self.drawn)
+
 
 class TrainBatches(DistributedSampler[Any]):
-    """Every row once an epoch, in batches and an order that follow from the seed and the epoch.
+    """Every row once an epoch, or as often as drawn, in batches and an order that follow from the seed and the epoch.
 
     Processes take turns through each batch's rows and are all given the same number of them, so that they take the same
     number of steps of about the same cost: where rows do not come out even, up to `num_replicas - 1` are repeated.
@@ -113,6 +118,9 @@ class TrainBatches(DistributedSampler[Any]):
         lengths: How long each row is, where rows of about the same length are to share a batch. By rows, they are
             shuffled, sorted within pools of 50 batches, and the batches shuffled again. By tokens, all rows are sorted,
             those of about one length in random order, so that every epoch has as many batches as any other.
+        drawing: Says which rows an epoch sees, where it is not every row once. By tokens, batches are then as many as
+            the longest rows an epoch may draw would need, and in other epochs the largest of them are halved: `Drawing`
+            spreads lengths over epochs, so that few are.
 
     Raises:
         ValueError: If room is by tokens and there are no lengths.
@@ -126,17 +134,24 @@ class TrainBatches(DistributedSampler[Any]):
         rank: int,
         position: Position,
         lengths: Numbers | None = None,
+        drawing: Drawing | None = None,
     ) -> None:
-        super().__init__(range(count), num_replicas, rank, seed=position.order)  # type: ignore[arg-type]
+        drawn = count if drawing is None else len(drawing)
+        super().__init__(range(drawn), num_replicas, rank, seed=position.order)  # type: ignore[arg-type]
         if room.tokens is not None and lengths is None:
             raise ValueError("room by tokens needs the lengths of the rows")
-        self.count = count
+        self.count = drawn
         self.room = room
         self.position = position
         self.lengths = lengths
+        self.drawing = drawing
         # a schedule wants to know the number before the first epoch
-        by_rows = -(-self.num_samples // room.rows)
-        self._steps = by_rows if room.tokens is None else len(self._cut(np.arange(count)))
+        if room.tokens is None:
+            self._steps = -(-self.num_samples // room.rows)
+        elif drawing is None:
+            self._steps = len(self._cut(np.arange(count)))
+        else:
+            self._steps = len(room.cut(np.arange(drawn), drawing.longest(), num_replicas))
         # Lightning says which epoch it is only after a loader's workers have asked for their first batches
         self.set_epoch(position.epoch)
 
@@ -149,7 +164,8 @@ class TrainBatches(DistributedSampler[Any]):
 
     def _batches(self) -> list[Numbers]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        batches = self._cut(torch.randperm(self.count, generator=generator).numpy())
+        order = torch.randperm(self.count, generator=generator).numpy()
+        batches = self._cut(order if self.drawing is None else self.drawing.rows(self.epoch)[order])
         if self.lengths is None:
             return batches
         return [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]
@@ -160,7 +176,8 @@ class TrainBatches(DistributedSampler[Any]):
             tops = length_tops(self.lengths)
             order = order[np.argsort(-tops[order], kind="stable")]
             *batches, last = self.room.cut(order, tops, self.num_replicas)
-            return [*batches, np.resize(last, -(-len(last) // self.num_replicas) * self.num_replicas)]
+            batches.append(np.resize(last, -(-len(last) // self.num_replicas) * self.num_replicas))
+            return batches if self.drawing is None else _halve(batches, self._steps, self.num_replicas)
         # total_size is the count, made a multiple of the processes by repeating the first rows
         order = np.resize(order, self.total_size)
         if self.lengths is not None:
@@ -204,3 +221,16 @@ class EvalBatches(DistributedSampler[Any]):
 
 def _cut(rows: Numbers, size: int) -> list[Numbers]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _halve(batches: list[Numbers], wanted: int, processes: int) -> list[Numbers]:
+    """Halve the largest batches until there are as many as wanted; processes still share each evenly."""
+    while len(batches) < wanted:
+        batches = sorted(batches, key=len, reverse=True)
+        # those of the size of the largest first, since halves of it may be larger than the others
+        alike = sum(len(batch) == len(batches[0]) for batch in batches)
+        several = min(alike, wanted - len(batches))
+        middle = -(-len(batches[0]) // processes // 2) * processes
+        halves = [part for batch in batches[:several] for part in (batch[:middle], batch[middle:])]
+        batches = halves + batches[several:]
+    return batches

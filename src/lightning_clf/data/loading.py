@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 from datasets import Dataset
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from lightning_clf.batch import Batch
-from lightning_clf.data.batching import BatchRows, EvalBatches, Numbers, Room, TrainBatches, token_lengths
+from lightning_clf.data.batching import BatchRows, EvalBatches, Room, TrainBatches, length_tops, token_lengths
+from lightning_clf.data.drawing import Drawing, Numbers
 from lightning_clf.data.position import Position
+from lightning_clf.data.sampling import Sampling
 from lightning_clf.encoding import Collator, Tokenizer
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import LabelSpace
@@ -56,6 +59,7 @@ class Loading:
     pad_to_multiple_of: int | None
     num_workers: int
     seed: int
+    sampling: Sampling | None = None
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -68,6 +72,19 @@ class Loading:
                 "data.batch_tokens makes batches of texts of about one length, but data.group_by_length is false: "
                 "leave it out, or count examples with data.batch_size"
             )
+
+    def check_labels(self, labels: LabelSpace) -> None:
+        """Hold what is asked of labels against them.
+
+        Raises:
+            InputError: If `sampling` does not fit them.
+        """
+        if self.sampling is not None:
+            self.sampling.check(labels)
+
+    def epoch_size(self, rows: Dataset, labels: LabelSpace) -> int:
+        """How many rows of these an epoch of training sees, over all processes, repeats included."""
+        return len(rows) if self.sampling is None else len(self.sampling.quotas(rows, labels))
 
     def check_window(self, max_length: int) -> None:
         """Hold the window against the room of a batch.
@@ -96,8 +113,12 @@ class Loading:
         """
         lengths = self._lengths(rows, place) if self.group_by_length else None
         room = Room(self.batch_size, self.batch_tokens)
-        batches = TrainBatches(len(rows), room, place.processes, place.rank, position, lengths)
-        return self._loader(rows, batches, self._collator(tokenizer, labels, max_length, place))
+        drawing = None
+        if self.sampling is not None:
+            tops = length_tops(lengths) if lengths is not None and room.tokens is not None else None
+            drawing = Drawing(self.sampling.quotas(rows, labels), position.order, tops)
+        batches = TrainBatches(len(rows), room, place.processes, place.rank, position, lengths, drawing)
+        return self._loader(rows, batches, self._collator(tokenizer, labels, max_length, place), drawing)
 
     def evaluate(
         self, rows: Dataset, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place
@@ -120,9 +141,16 @@ class Loading:
     def _collator(self, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place) -> Collator:
         return Collator(tokenizer, labels, self._multiple(place), max_length)
 
-    def _loader(self, rows: Dataset, batches: TrainBatches | EvalBatches, collate: Collator) -> BatchLoader:
+    def _loader(
+        self,
+        rows: Dataset,
+        batches: TrainBatches | EvalBatches,
+        collate: Collator,
+        drawing: Drawing | None = None,
+    ) -> BatchLoader:
+        drawn = None if drawing is None else np.sort(drawing.rows(0))  # what overfitting goes by
         return DataLoader(
-            BatchRows(rows, batches.room.rows),
+            BatchRows(rows, batches.room.rows, drawn),
             batch_size=None,  # the sampler yields whole batches
             sampler=batches,
             collate_fn=collate,

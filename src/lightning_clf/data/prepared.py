@@ -8,10 +8,12 @@ from pathlib import Path
 from datasets import Dataset
 from lightning.pytorch.utilities import rank_zero_info
 
+from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
 from lightning_clf.data.checks import column, sum_column
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.holdout import hold_out
+from lightning_clf.data.imbalance import report
 from lightning_clf.data.split import Split
 from lightning_clf.errors import InputError
 
@@ -74,6 +76,19 @@ class PreparedSplits:
         cut = ", ".join(f"{count} of {name}" for name, count in self.truncated_counts.items() if count)
         if cut:
             rank_zero_info(f"max_length={encoding.max_length} cuts {unit}: {cut}")
+
+    def report_imbalance(self, counts: ClassCounts, epoch_size: int) -> None:
+        """Say in a few lines how unevenly train has its labels, if it does, and how many rows an epoch has.
+
+        Args:
+            counts: How often train has each label.
+            epoch_size: How many rows an epoch of training sees.
+        """
+        rows = len(self._rows["train"])
+        for line in report(counts, rows):
+            rank_zero_info(line)
+        if epoch_size != rows:
+            rank_zero_info(f"data.sampling: an epoch has {epoch_size} rows in place of the {rows} of train")
 
     @property
     def truncated_counts(self) -> dict[str, int]:

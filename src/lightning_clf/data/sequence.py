@@ -8,7 +8,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_clf.data.base import BaseDataModule
 from lightning_clf.data.rows import first_row, pick_column
-from lightning_clf.data.sources import Source
+from lightning_clf.data.sources import Source, survey_split
 from lightning_clf.data.text_rows import TextKind, TextRows
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace, sort_names, whole_number
@@ -139,7 +139,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
     def _names(self) -> list[str]:
         if self.declared is not None:
             return self.declared
-        split, rows = self._survey_split(), self.row_format
+        split, rows = survey_split(self.splits), self.row_format
         named = split.class_names(rows.label_column or "")
         if named is not None:
             return named

@@ -209,3 +209,17 @@ def _from_hub(hub_id: str, options: SourceOptions) -> dict[str, Split]:
     if not splits:
         raise InputError(f"{hub_id} has no split called train ({', '.join(loaded)}): name its splits in data.splits")
     return splits
+
+
+def survey_split(splits: Mapping[str, Split]) -> Split:
+    """The split that tells which labels there are.
+
+    Raises:
+        InputError: If there is no train split.
+    """
+    if "train" not in splits:
+        raise InputError(
+            f"data.source has no train split to find the labels in ({', '.join(splits)} only): "
+            "set data.labels, or add train"
+        )
+    return splits["train"]

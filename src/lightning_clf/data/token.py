@@ -6,7 +6,7 @@ import re
 from typing import Any, Literal
 
 from lightning_clf.data.base import BaseDataModule
-from lightning_clf.data.sources import Source
+from lightning_clf.data.sources import Source, survey_split
 from lightning_clf.data.token_rows import TokenRows, resolve_columns, survey_tags
 from lightning_clf.errors import InputError
 from lightning_clf.labels import Kind, LabelSpace, sort_names
@@ -73,7 +73,7 @@ class TokenDataModule(BaseDataModule[TokenRows]):
                     "take those of train"
                 )
             return declared
-        split = self._survey_split()
+        split = survey_split(self.splits)
         named = split.class_names(rows.tags_column)
         if named is not None:
             return named if rows.scheme == "none" else list(entity_types(named, rows.scheme))

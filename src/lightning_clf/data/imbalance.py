@@ -1,0 +1,116 @@
+"""How unevenly train has its labels, in a few lines, and what is usually done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+
+from lightning_clf.counts import ClassCounts
+from lightning_clf.data.classes import Classes
+from lightning_clf.labels import Kind
+
+WORTH_SAYING = 3
+"""From which ratio on the report is made; labels absent from train are always worth it."""
+
+_FEW = 5  # rarest classes that are listed
+_MANY = 12  # absent ones that are listed
+
+_ONE_OF_MANY: frozenset[Kind] = frozenset({"single", "tags"})
+_ANY_OF_MANY: frozenset[Kind] = frozenset({"multi"})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is recommended for some train splits.
+
+    Attributes:
+        kinds: The kinds of label.
+        ratio: The lowest ratio of the most frequent class to the rarest.
+        advice: What to do, in keys of the configuration. Empty where nothing is needed.
+        least: The fewest rows.
+        below: The number of rows from which the rule no longer holds.
+    """
+
+    kinds: frozenset[Kind]
+    ratio: float
+    advice: str
+    least: float = 0
+    below: float = inf
+
+
+# a rule of thumb. The first rule that holds is taken, so that those of high ratios come first
+RULES = (
+    Rule(_ANY_OF_MANY, 5, "model.loss: AsymmetricLoss with data.sampling: OverSampling"),
+    Rule(_ANY_OF_MANY, 0, ""),
+    Rule(_ONE_OF_MANY, 100, "model.loss: FocalLoss"),
+    Rule(_ONE_OF_MANY, 20, "model.class_weights: inverse, or data.sampling: OverSampling", below=10_000),
+    Rule(_ONE_OF_MANY, 20, "model.class_weights: inverse, or data.sampling: UnderSampling", least=100_000),
+    Rule(_ONE_OF_MANY, 20, "model.class_weights: inverse"),
+    Rule(_ONE_OF_MANY, 5, "model.class_weights: sqrt_inverse"),
+    Rule(_ONE_OF_MANY, 0, ""),
+)
+
+
+def recommend(kind: Kind, ratio: float, rows: int) -> str:
+    """What the rules recommend, empty where nothing is needed.
+
+    Args:
+        kind: The kind of label.
+        ratio: How often the most frequent class occurs for each time the rarest does.
+        rows: How many rows train has.
+    """
+    fitting = (rule for rule in RULES if kind in rule.kinds and ratio >= rule.ratio and rule.least <= rows < rule.below)
+    return next((rule.advice for rule in fitting), "")
+
+
+def report(counts: ClassCounts, rows: int) -> list[str]:
+    """The imbalance of train in plain words.
+
+    Args:
+        counts: How often train has each label.
+        rows: How many rows it has.
+
+    Returns:
+        A few lines; none for scores, and where labels are about as frequent as each other and none is absent.
+    """
+    kind = counts.labels.kind
+    if kind == "score":
+        return []
+    classes = Classes.of(counts)
+    most, least = (classes.counts[classes.present[end]] if classes.present else 1 for end in (0, -1))
+    if most < WORTH_SAYING * least and not classes.absent:
+        return []
+    return list(_lines(classes, recommend(kind, most / least, rows), rows))
+
+
+def _lines(classes: Classes, advice: str, rows: int) -> Iterator[str]:
+    present, size = classes.present, f"train has {rows} {classes.unit}"
+    if not present:
+        yield f"{size} and none of the {len(classes.names)} {classes.noun}"
+    elif len(present) == 1:
+        yield f"{size} and one of the {len(classes.names)} {classes.noun}: {_counted(classes, present)}"
+    else:
+        ratio = _ratio(classes.counts[present[0]], classes.counts[present[-1]])
+        yield (
+            f"{size} and {len(present)} {classes.noun}: most frequent {_counted(classes, present[:1])}, least frequent "
+            f"{_counted(classes, present[-1:])}, which is {ratio}"
+        )
+        if len(present) > 2:
+            yield f"rarest {classes.noun}: {_counted(classes, present[::-1][:_FEW])}"
+    if classes.absent:
+        shown = ", ".join(classes.absent[:_MANY]) + (" …" if len(classes.absent) > _MANY else "")
+        yield f"{classes.noun} without an example in train, which cannot be learned: {shown}"
+    if len(present) > 1:
+        yield f"usual for {ratio}: {advice}" if advice else f"usual for {ratio}: nothing needs to be done"
+
+
+def _counted(classes: Classes, places: list[int]) -> str:
+    return ", ".join(f"{classes.names[place]} {classes.counts[place]}" for place in places)
+
+
+def _ratio(most: int, least: int) -> str:
+    """`53:1`; below ten with one decimal, never rounded up to what it does not reach."""
+    tenths = most * 10 // least
+    whole, rest = divmod(tenths, 10)
+    return f"{whole}.{rest}:1" if whole < 10 and rest else f"{whole}:1"
