@@ -1,12 +1,12 @@
 """Texts with labels: what a row may hold, what it becomes, and what is said of the rows that cannot be used."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from datasets import Dataset
 
-from lightning_clf.data import MultiLabelDataModule, NLIDataModule, SequenceDataModule, SST2DataModule
+from lightning_clf.data import MultiLabelDataModule, SequenceDataModule, SST2DataModule
 from lightning_clf.data.base import BaseDataModule
 
 from .conftest import complaint, make_tokenizer, write
@@ -260,31 +260,6 @@ def test_arguments(options: dict[str, Any], message: str) -> None:
 def test_corpora_know_their_kind() -> None:
     assert "SST2DataModule has no kind 'multi': use single" in complaint(lambda: SST2DataModule(GOOD, kind="multi"))
     assert "MultiLabelDataModule has no kind 'single'" in complaint(lambda: MultiLabelDataModule(GOOD, kind="single"))
-
-
-class TestNLI:
-    ROW: ClassVar = {"text": "a", "text_pair": "b"}
-
-    def test_case_of_labels(self) -> None:
-        train = [{**self.ROW, "label": name} for name in ("NEUTRAL", "Entailment", "contradiction")]
-        datamodule = ready(NLIDataModule({"train": train, "dev": train}))
-        assert datamodule.labels.names == ("entailment", "neutral", "contradiction")
-        assert targets(datamodule) == [1, 0, 2]
-        assert datamodule.input_columns == {"text": "text", "text_pair": "text_pair"}
-
-    def test_a_pair_is_required(self) -> None:
-        train = [{"text": "a", "label": "neutral"}]
-        message = complaint(lambda: NLIDataModule({"train": train}).row_format)
-        assert "train has no column 'text_pair' or 'hypothesis' or" in message
-        assert "set data.text_pair_column to the one to use" in message
-
-    def test_truncation_is_counted_and_said(self, caplog: pytest.LogCaptureFixture) -> None:
-        train = [{"text": "a " * 9, "text_pair": "b", "label": name} for name in ("neutral", "entailment")]
-        dev = [{**self.ROW, "label": "neutral"}]
-        with caplog.at_level("INFO"):
-            datamodule = ready(NLIDataModule({"train": train, "dev": dev}, max_length=8))
-        assert datamodule.truncated_counts == {"train": 2, "val": 0}
-        assert "max_length=8 cuts texts: 2 of train" in caplog.messages
 
 
 def test_numbers_are_positions_only_where_no_label_is_a_number() -> None:

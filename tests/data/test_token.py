@@ -132,7 +132,7 @@ def test_words_beyond_the_window_are_counted() -> None:
     ("row", "message"),
     [
         ({"tags": ["O"]}, "dev[0] has no column 'tokens' (columns: tags): set data.tokens_column"),
-        ({"tokens": ["a"]}, "dev[0] has no column 'tags' (columns: tokens): set data.tags_column"),
+        ({"tokens": ["a"]}, "dev[0] has no column 'tags' (columns: tokens): correct the row, or set data.tags_column"),
         ({"tokens": ["a", "b"], "tags": ["O"]}, "dev[0] has 2 words and 1 tags: give every word one tag"),
         ({"tokens": [], "tags": []}, "dev[0] has no words: remove the row"),
         ({"tokens": "a b", "tags": ["O", "O"]}, "column 'tokens' of dev[0] is a str, not a list"),
