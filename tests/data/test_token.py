@@ -131,7 +131,7 @@ def test_words_beyond_the_window_are_counted() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"tags": ["O"]}, "dev[0] has no column 'tokens' (columns: tags): set data.tokens_column"),
+        ({"tags": ["O"]}, "dev[0] has no column 'tokens' (columns: tags): correct the row, or set data.tokens_column"),
         ({"tokens": ["a"]}, "dev[0] has no column 'tags' (columns: tokens): correct the row, or set data.tags_column"),
         ({"tokens": ["a", "b"], "tags": ["O"]}, "dev[0] has 2 words and 1 tags: give every word one tag"),
         ({"tokens": [], "tags": []}, "dev[0] has no words: remove the row"),
