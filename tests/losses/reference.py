@@ -76,3 +76,94 @@ def asymmetric(
             shifted = max(p - margin, 0.0)
             total -= (1 - p) ** positive * math.log(p) if answer else shifted**negative * math.log(1 - shifted)
     return total, float(sum(len(row) for row in rows))
+
+
+def smoothed(rows: Sequence[Sequence[float]], targets: Sequence[Sequence[int]], positive: float, share: float) -> Terms:
+    """−[v q log p + (1−q) log(1−p)] with q = (1−ε) y + ε/2."""
+    total = 0.0
+    for row, answers in zip(rows, targets, strict=True):
+        for logit, answer in zip(row, answers, strict=True):
+            q = (1 - share) * answer + share / 2
+            total -= positive * q * log_sigmoid(logit) + (1 - q) * log_sigmoid(-logit)
+    return total, float(sum(len(row) for row in rows))
+
+
+def logit_adjusted(
+    rows: Sequence[Sequence[float]],
+    targets: Sequence[int],
+    weights: Sequence[float],
+    counts: Sequence[int],
+    tau: float,
+    smoothing: float = 0.0,
+) -> Terms:
+    """Cross-entropy of z + τ log π (Menon et al. 2021, equation 10), a class that does not occur counting once."""
+    seen = [max(count, 1) for count in counts]
+    prior = [math.log(count / sum(seen)) for count in seen]
+    moved = [[z + tau * log_pi for z, log_pi in zip(row, prior, strict=True)] for row in rows]
+    return cross_entropy(moved, targets, weights, smoothing)
+
+
+def ldam(
+    rows: Sequence[Sequence[float]],
+    targets: Sequence[int],
+    margins: Sequence[float],
+    scale: float,
+    weights: Sequence[float],
+) -> Terms:
+    """−w_y log [e^s(z_y−Δ_y) / (e^s(z_y−Δ_y) + Σ_{j≠y} e^{s z_j})] (Cao et al. 2019, equation 13)."""
+    total = weight = 0.0
+    for row, target in zip(rows, targets, strict=True):
+        if target != IGNORE:
+            moved = [scale * (z - margins[target] * (index == target)) for index, z in enumerate(row)]
+            total -= weights[target] * log_softmax(moved)[target]
+            weight += weights[target]
+    return total, weight
+
+
+def distribution_balanced(
+    rows: Sequence[Sequence[float]],
+    targets: Sequence[Sequence[int]],
+    counts: Sequence[int],
+    places: int,
+    *,
+    alpha: float = 0.1,
+    beta: float = 10.0,
+    mu: float = 0.9,
+    scale: float = 2.0,
+    kappa: float = 0.05,
+    gamma: float = 2.0,
+) -> Terms:
+    """r̂ [y log(1+e^−(z−ν)) + (1−y)/λ log(1+e^λ(z−ν))] (Wu et al. 2020, equations 2 to 8), each times (1−p)^γ."""
+    total = 0.0
+    for row, answers in zip(rows, targets, strict=True):
+        drawn = sum(answer / max(count, 1) for answer, count in zip(answers, counts, strict=True))
+        for z, answer, count in zip(row, answers, counts, strict=True):
+            present, absent = max(count, 1), max(places - count, 1)
+            weight = alpha + (1 / (1 + math.exp(-beta * (1 / present / drawn - mu))) if drawn else 1.0)
+            b = -math.log(1 / (present / (present + absent)) - 1)
+            nu = -kappa * b
+            cost = math.log1p(math.exp(-(z - nu))) if answer else math.log1p(math.exp(scale * (z - nu)))
+            total += weight * (1 - math.exp(-cost)) ** gamma * cost / (1.0 if answer else scale)
+    return total, float(sum(len(row) for row in rows))
+
+
+def dice(rows: Sequence[Sequence[float]], targets: Sequence[int], alpha: float, gamma: float) -> Terms:
+    """Σ_c 1 − (2 (1−p)^α p y + γ) / ((1−p)^α p + y + γ) (Li et al. 2020, table 2, DSC)."""
+    total = weight = 0.0
+    for row, target in zip(rows, targets, strict=True):
+        if target != IGNORE:
+            for index, log_p in enumerate(log_softmax(row)):
+                p, y = math.exp(log_p), float(index == target)
+                total += 1 - (2 * (1 - p) ** alpha * p * y + gamma) / ((1 - p) ** alpha * p + y + gamma)
+            weight += 1
+    return total, weight
+
+
+def generalized(rows: Sequence[Sequence[float]], targets: Sequence[int], weights: Sequence[float], q: float) -> Terms:
+    """w_y (1 − p_y^q) / q (Zhang & Sabuncu 2018, equation 6)."""
+    total = weight = 0.0
+    for row, target in zip(rows, targets, strict=True):
+        if target != IGNORE:
+            total += weights[target] * (1 - math.exp(log_softmax(row)[target]) ** q) / q
+            weight += weights[target]
+    return total, weight

@@ -10,16 +10,23 @@ import torch
 from torch.nn import functional
 
 from lightning_clf.batch import IGNORE
+from lightning_clf.counts import ClassCounts
 from lightning_clf.labels import LabelSpace
 from lightning_clf.losses import (
     AsymmetricLoss,
     BCELoss,
     BinaryFocalLoss,
     CrossEntropyLoss,
+    DiceLoss,
+    DistributionBalancedLoss,
     FocalLoss,
+    GeneralizedCrossEntropyLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
     Loss,
     LossTerms,
     MSELoss,
+    WeightedSum,
 )
 from tests.losses import reference
 
@@ -27,6 +34,10 @@ SINGLE, MULTI = LabelSpace.of("abcd", "single"), LabelSpace.of("abcd", "multi")
 WEIGHTS = [0.5, 2.0, 0.0, 1.25]
 POSITIVE = [1.0, 3.0, 0.5, 7.0]
 ONES = [1.0] * 4
+COUNTS = (160, 10, 0, 30)  # of 200 places, where one label of each is right
+MARGINS = [0.25, 0.5, 0.5, 0.5 * 3**-0.25]  # (10/160)^¼ is ½
+EFFECTIVE = [3 * value / (1 / 1.6 + 10 + 10 / 3) for value in (1 / 1.6, 10, 0, 10 / 3)]  # β = 1 weighs by 1/n
+KEYS = {"alpha": 0.3, "beta": 3.0, "mu": 0.2, "scale": 5.0, "kappa": 0.5, "gamma": 0.0}
 
 Case = tuple[Loss, Callable[[Any, Any], reference.Terms]]
 ONE_OF_MANY: dict[str, Case] = {
@@ -37,6 +48,36 @@ ONE_OF_MANY: dict[str, Case] = {
     "focal": (FocalLoss(), lambda s, t: reference.focal(s, t, ONES, 2.0)),
     "focal, weights": (FocalLoss(0.5, WEIGHTS), lambda s, t: reference.focal(s, t, WEIGHTS, 0.5)),
     "focal, γ = 0": (FocalLoss(0.0, WEIGHTS), lambda s, t: reference.cross_entropy(s, t, WEIGHTS)),
+    "adjusted": (LogitAdjustedLoss(), lambda s, t: reference.logit_adjusted(s, t, ONES, COUNTS, 1.0)),
+    "adjusted, all": (
+        LogitAdjustedLoss(1.5, WEIGHTS, 0.1),
+        lambda s, t: reference.logit_adjusted(s, t, WEIGHTS, COUNTS, 1.5, 0.1),
+    ),
+    "adjusted, τ = 0": (LogitAdjustedLoss(0.0, WEIGHTS), lambda s, t: reference.cross_entropy(s, t, WEIGHTS)),
+    "margins": (LDAMLoss(), lambda s, t: reference.ldam(s, t, MARGINS, 1.0, ONES)),
+    "margins, weights": (
+        LDAMLoss(2.0, 3.0, 0.0, 1.0),
+        lambda s, t: reference.ldam(s, t, [4 * margin for margin in MARGINS], 3.0, EFFECTIVE),
+    ),
+    "no margins": (LDAMLoss(0.0), lambda s, t: reference.cross_entropy(s, t, ONES)),
+    "dice": (DiceLoss(), lambda s, t: reference.dice(s, t, 0.01, 1.0)),
+    "dice, α = 0": (DiceLoss(0.0, 0.5), lambda s, t: reference.dice(s, t, 0.0, 0.5)),
+    "dice, α = 1": (DiceLoss(1.0, 0.1), lambda s, t: reference.dice(s, t, 1.0, 0.1)),
+    "generalized": (GeneralizedCrossEntropyLoss(), lambda s, t: reference.generalized(s, t, ONES, 0.7)),
+    "generalized, weights": (
+        GeneralizedCrossEntropyLoss(0.2, WEIGHTS),
+        lambda s, t: reference.generalized(s, t, WEIGHTS, 0.2),
+    ),
+    "absolute error": (GeneralizedCrossEntropyLoss(1.0), lambda s, t: reference.generalized(s, t, ONES, 1.0)),
+    "generalized, q = 0": (GeneralizedCrossEntropyLoss(0.0), lambda s, t: reference.cross_entropy(s, t, ONES)),
+    "generalized, q → 0": (GeneralizedCrossEntropyLoss(1e-20), lambda s, t: reference.cross_entropy(s, t, ONES)),
+    "sum": (
+        WeightedSum([CrossEntropyLoss(WEIGHTS), DiceLoss(), FocalLoss()], [0.25, 2, 0]),
+        lambda s, t: (
+            reference.cross_entropy(s, t, WEIGHTS)[0] / 4 + 2 * reference.dice(s, t, 0.01, 1.0)[0],
+            float(sum(target != IGNORE for target in t)),
+        ),
+    ),
 }
 ANY_OF_MANY: dict[str, Case] = {
     "plain": (BCELoss(), lambda s, t: reference.binary(s, t, ONES)),
@@ -51,6 +92,23 @@ ANY_OF_MANY: dict[str, Case] = {
     "no margin": (AsymmetricLoss(2.0, 0.0, 0.0), lambda s, t: reference.asymmetric(s, t, 2, 0, 0)),
     "wide margin": (AsymmetricLoss(1.0, 2.0, 0.4), lambda s, t: reference.asymmetric(s, t, 1, 2, 0.4)),
     "asymmetric, γ = 0": (AsymmetricLoss(0.0, 0.0, 0.0), lambda s, t: reference.binary(s, t, ONES)),
+    "smoothing": (BCELoss(None, 3.0, 0.1), lambda s, t: reference.smoothed(s, t, 3.0, 0.1)),
+    "balanced": (DistributionBalancedLoss(), lambda s, t: reference.distribution_balanced(s, t, COUNTS, 200)),
+    "balanced, all": (
+        DistributionBalancedLoss(0.3, 3.0, 0.2, 5.0, 0.5, 0.0),
+        lambda s, t: reference.distribution_balanced(s, t, COUNTS, 200, **KEYS),
+    ),
+    "balanced, nothing": (
+        DistributionBalancedLoss(0.5, 0.0, 0.9, 1.0, 0.0, 0.0),  # β = 0 makes every weight ½ and α
+        lambda s, t: reference.binary(s, t, ONES),
+    ),
+    "sum": (
+        WeightedSum([BCELoss(WEIGHTS), AsymmetricLoss()], [1, 0.5]),
+        lambda s, t: (
+            reference.binary(s, t, WEIGHTS)[0] + reference.asymmetric(s, t, 4, 1, 0.05)[0] / 2,
+            4.0 * len(s),
+        ),
+    ),
 }
 one_of_many = pytest.mark.parametrize(("loss", "expected"), ONE_OF_MANY.values(), ids=ONE_OF_MANY)
 any_of_many = pytest.mark.parametrize(("loss", "expected"), ANY_OF_MANY.values(), ids=ANY_OF_MANY)
@@ -58,10 +116,11 @@ any_of_many = pytest.mark.parametrize(("loss", "expected"), ANY_OF_MANY.values()
 
 @pytest.fixture(autouse=True)
 def _built() -> None:
-    for loss, _ in ONE_OF_MANY.values():
-        loss.float().build(SINGLE)
-    for loss, _ in ANY_OF_MANY.values():
-        loss.float().build(MULTI)
+    for labels, cases in ((SINGLE, ONE_OF_MANY), (MULTI, ANY_OF_MANY)):
+        for loss, _ in cases.values():
+            loss.float().build(labels)
+            loss.fit_counts(ClassCounts(labels, COUNTS, 200))
+            loss.advance(0.0)
 
 
 def single(dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -102,6 +161,23 @@ def test_any_of_many(loss: Loss, expected: Any, dtype: torch.dtype, tolerance: f
     scores, targets = multi(dtype)
     check(loss(scores, targets), expected(scores.tolist(), targets.tolist()), tolerance)
     check(loss(scores, targets.long()), expected(scores.tolist(), targets.tolist()), tolerance)
+
+
+@one_of_many
+def test_batches_of_words_add_up(loss: Loss, expected: Any) -> None:
+    scores, targets = single()
+    check_sum(loss(scores, targets), [loss(scores[:1], targets[:1]), loss(scores[1:], targets[1:])])
+
+
+@any_of_many
+def test_batches_of_examples_add_up(loss: Loss, expected: Any) -> None:
+    scores, targets = multi()
+    check_sum(loss(scores, targets), [loss(scores[:1], targets[:1]), loss(scores[1:], targets[1:])])
+
+
+def check_sum(whole: LossTerms, parts: list[LossTerms]) -> None:
+    assert sum(part.total.item() for part in parts) == pytest.approx(whole.total.item(), rel=1e-12)
+    assert sum(part.weight.item() for part in parts) == pytest.approx(whole.weight.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -9,7 +9,19 @@ from torch.utils.data import DataLoader
 from lightning_clf import LabelSpace, MultiLabelClassifier, SimilarityRegressor, SingleLabelClassifier, TokenClassifier
 from lightning_clf.encoding import Collator
 from lightning_clf.heads import LinearHead
-from lightning_clf.losses import AsymmetricLoss, BCELoss, BinaryFocalLoss, CrossEntropyLoss, FocalLoss, MSELoss
+from lightning_clf.losses import (
+    AsymmetricLoss,
+    BCELoss,
+    BinaryFocalLoss,
+    CrossEntropyLoss,
+    DiceLoss,
+    DistributionBalancedLoss,
+    FocalLoss,
+    GeneralizedCrossEntropyLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
+    MSELoss,
+)
 from tests.tiny import ARCHITECTURES, POSITIONS
 from tests.training import MODULES, ROWS, complaint, make_data, make_module, make_trainer
 
@@ -151,6 +163,15 @@ def test_a_number_out_of_bounds(options, said):
         (lambda: FocalLoss(gamma=-1.0), "gamma is -1: give 0 or more"),
         (lambda: BinaryFocalLoss(alpha=1.5), "alpha is 1.5: give a number from 0 to 1"),
         (lambda: AsymmetricLoss(margin=-0.1), "margin is -0.1: give a number from 0 to 1"),
+        (lambda: BCELoss(label_smoothing=-0.1), "label_smoothing is -0.1: give a number from 0 to 1"),
+        (lambda: LogitAdjustedLoss(tau=-1.0), "tau is -1: give 0 or more"),
+        (lambda: LDAMLoss(max_margin=-0.5), "max_margin is -0.5: give 0 or more"),
+        (lambda: LDAMLoss(scale=0.0), "scale is 0: give a number above 0"),
+        (lambda: LDAMLoss(reweight_from=80.0), "reweight_from is 80: give a number from 0 to 1"),
+        (lambda: DistributionBalancedLoss(negative_scale=0.0), "negative_scale is 0: give a number above 0"),
+        (lambda: DistributionBalancedLoss(kappa=-1.0), "kappa is -1: give 0 or more"),
+        (lambda: DiceLoss(gamma=0.0), "gamma is 0: give a number above 0"),
+        (lambda: GeneralizedCrossEntropyLoss(q=1.5), "q is 1.5: give a number from 0 to 1"),
         (
             lambda: CrossEntropyLoss({1: 2.0}),
             "class_weights has the key 1, which is no text: put names of labels in",

@@ -4,8 +4,14 @@ from lightning_clf.loss_terms import LossTerms
 from lightning_clf.losses.asymmetric import AsymmetricLoss
 from lightning_clf.losses.base import Loss
 from lightning_clf.losses.cross_entropy import BCELoss, CrossEntropyLoss
+from lightning_clf.losses.dice import DiceLoss
+from lightning_clf.losses.distribution_balanced import DistributionBalancedLoss
 from lightning_clf.losses.focal import BinaryFocalLoss, FocalLoss
+from lightning_clf.losses.generalized_cross_entropy import GeneralizedCrossEntropyLoss
+from lightning_clf.losses.ldam import LDAMLoss
+from lightning_clf.losses.logit_adjusted import LogitAdjustedLoss
 from lightning_clf.losses.mse import MSELoss
+from lightning_clf.losses.weighted_sum import WeightedSum
 from lightning_clf.losses.weights import ClassWeights, class_weights
 
 __all__ = [
@@ -14,9 +20,15 @@ __all__ = [
     "BinaryFocalLoss",
     "ClassWeights",
     "CrossEntropyLoss",
+    "DiceLoss",
+    "DistributionBalancedLoss",
     "FocalLoss",
+    "GeneralizedCrossEntropyLoss",
+    "LDAMLoss",
+    "LogitAdjustedLoss",
     "Loss",
     "LossTerms",
     "MSELoss",
+    "WeightedSum",
     "class_weights",
 ]

@@ -13,7 +13,14 @@ from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.loss_terms import LossTerms
 from lightning_clf.losses.base import Loss, answers, valid_places
-from lightning_clf.losses.weights import ClassWeights, check_strategy, class_weights, declared_weights
+from lightning_clf.losses.weights import (
+    BETA,
+    ClassWeights,
+    check_beta,
+    check_strategy,
+    class_weights,
+    declared_weights,
+)
 
 
 class WeightedLoss(Loss):
@@ -22,17 +29,24 @@ class WeightedLoss(Loss):
     Args:
         weights: A strategy (`inverse`, `sqrt_inverse`, `effective`), one number a class, or a mapping by label name;
             `None` weighs all alike.
+        beta: β of `effective` (Cui et al. 2019), from 0, which weighs all alike, to 1, which weighs by 1/n. The paper
+            takes 0.9 to 0.9999, the latter for large sets; small ones hardly differ from 1/n with it.
+
+    Raises:
+        InputError: If there is no such strategy, β is out of bounds, or given to other weights than `effective`.
     """
 
     class_weights: Tensor
 
-    def __init__(self, weights: ClassWeights | None = None) -> None:
+    def __init__(self, weights: ClassWeights | None = None, beta: float = BETA) -> None:
         super().__init__()
         check_strategy(weights)
         self._declared = weights
+        self.beta = check_beta(beta, weights)
 
     def build(self, labels: LabelSpace) -> None:
         """Make the buffer of weights `[C]`; a strategy fills it once the counts are known."""
+        super().build(labels)
         declared = self._declared
         if declared is None or isinstance(declared, str):
             weights = torch.ones(len(labels))
@@ -42,8 +56,9 @@ class WeightedLoss(Loss):
 
     def fit_counts(self, counts: ClassCounts) -> None:
         """Compute the weights, if they are to come from the counts."""
+        super().fit_counts(counts)
         if isinstance(self._declared, str):
-            self.class_weights.copy_(class_weights(self._declared, counts.counts))
+            self.class_weights.copy_(class_weights(self._declared, counts.counts, self.beta))
 
 
 class CrossEntropyLoss(WeightedLoss):
@@ -52,12 +67,15 @@ class CrossEntropyLoss(WeightedLoss):
     Args:
         class_weights: As for `WeightedLoss`. The mean divides by the sum of the weights, as in PyTorch.
         label_smoothing: Share of the target spread evenly over all classes (Szegedy et al. 2016); 0 is none.
+        beta: As for `WeightedLoss`.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"single", "tags"})
 
-    def __init__(self, class_weights: ClassWeights | None = None, label_smoothing: float = 0.0) -> None:
-        super().__init__(class_weights)
+    def __init__(
+        self, class_weights: ClassWeights | None = None, label_smoothing: float = 0.0, beta: float = BETA
+    ) -> None:
+        super().__init__(class_weights, beta)
         self.label_smoothing = check_number("label_smoothing", label_smoothing, least=0, most=1)
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
@@ -73,10 +91,15 @@ class CrossEntropyLoss(WeightedLoss):
 class BCELoss(WeightedLoss):
     """Sigmoid binary cross-entropy, for any of C labels.
 
+    −w [v q log p + (1−q) log(1−p)], where q is the answer y smoothed: q = (1−ε) y + ε/2.
+
     Args:
         class_weights: As for `WeightedLoss`, on both answers of a label. The mean divides by the number of answers.
         pos_weight: How much more a label's presence weighs than its absence: one number, one a label, or a mapping
-            by name.
+            by name; v in the formula.
+        label_smoothing: ε, the share of each answer spread evenly over the two there are, as Szegedy et al. 2016
+            spread it over all classes; 0 is none.
+        beta: As for `WeightedLoss`.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"multi"})
@@ -86,9 +109,12 @@ class BCELoss(WeightedLoss):
         self,
         class_weights: ClassWeights | None = None,
         pos_weight: float | list[float] | dict[str, float] = 1.0,
+        label_smoothing: float = 0.0,
+        beta: float = BETA,
     ) -> None:
-        super().__init__(class_weights)
+        super().__init__(class_weights, beta)
         self._pos_weight = pos_weight
+        self.label_smoothing = check_number("label_smoothing", label_smoothing, least=0, most=1)
 
     def build(self, labels: LabelSpace) -> None:
         """Make the buffers of weights, both `[C]`."""
@@ -100,6 +126,7 @@ class BCELoss(WeightedLoss):
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
         """Logits `[B,C]` against 0/1 `[B,C]`."""
         scores, targets, count = answers(scores, targets)
+        targets = (1 - self.label_smoothing) * targets + self.label_smoothing / 2
         weights, pos_weight = self.class_weights.to(scores.dtype), self.pos_weight.to(scores.dtype)
         total = functional.binary_cross_entropy_with_logits(
             scores, targets, weights, reduction="sum", pos_weight=pos_weight

@@ -13,7 +13,7 @@ from lightning_clf.labels import Kind
 from lightning_clf.loss_terms import LossTerms
 from lightning_clf.losses.base import answers, valid_places
 from lightning_clf.losses.cross_entropy import WeightedLoss
-from lightning_clf.losses.weights import ClassWeights
+from lightning_clf.losses.weights import BETA, ClassWeights
 
 
 class FocalLoss(WeightedLoss):
@@ -22,12 +22,13 @@ class FocalLoss(WeightedLoss):
     Args:
         gamma: γ, how strongly the easy is turned down; 2 is the paper's choice, 0 is cross-entropy.
         class_weights: As for `WeightedLoss`; the paper's α. The mean divides by their sum.
+        beta: As for `WeightedLoss`.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"single", "tags"})
 
-    def __init__(self, gamma: float = 2.0, class_weights: ClassWeights | None = None) -> None:
-        super().__init__(class_weights)
+    def __init__(self, gamma: float = 2.0, class_weights: ClassWeights | None = None, beta: float = BETA) -> None:
+        super().__init__(class_weights, beta)
         self.gamma = check_number("gamma", gamma, least=0)
 
     def forward(self, scores: Tensor, targets: Tensor) -> LossTerms:
@@ -46,14 +47,19 @@ class BinaryFocalLoss(WeightedLoss):
         alpha: Weight of a label's presence, 1 − α that of its absence; 0.25 is the paper's with γ = 2. `None` weighs
             both 1.
         class_weights: As for `WeightedLoss`, on both answers of a label. The mean divides by the number of answers.
+        beta: As for `WeightedLoss`.
     """
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({"multi"})
 
     def __init__(
-        self, gamma: float = 2.0, alpha: float | None = None, class_weights: ClassWeights | None = None
+        self,
+        gamma: float = 2.0,
+        alpha: float | None = None,
+        class_weights: ClassWeights | None = None,
+        beta: float = BETA,
     ) -> None:
-        super().__init__(class_weights)
+        super().__init__(class_weights, beta)
         self.gamma = check_number("gamma", gamma, least=0)
         self.alpha = None if alpha is None else check_number("alpha", alpha, least=0, most=1)
 

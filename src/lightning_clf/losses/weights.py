@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
+from math import inf, log
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import LabelSpace
 
 Strategy = Literal["inverse", "sqrt_inverse", "effective"]
 ClassWeights = Strategy | list[float] | dict[str, float]
 
-_BETA = 0.9999  # Cui et al. 2019 find it best on large, long-tailed sets
+BETA = 0.9999
+"""β of the strategy `effective` where none is given: Cui et al. 2019 find it best on large, long-tailed sets."""
 
 
-def class_weights(strategy: Strategy, counts: Sequence[int]) -> Tensor:
+def class_weights(strategy: Strategy, counts: Sequence[int], beta: float = BETA) -> Tensor:
     """Weights for classes by their frequency.
 
     `inverse` is n/(C·nᵢ), scikit-learn's "balanced"; `sqrt_inverse` is 1/√nᵢ scaled to a mean of 1; `effective` is
-    (1−β)/(1−β^nᵢ) scaled to a mean of 1 (Cui et al. 2019, "Class-Balanced Loss Based on Effective Number of Samples",
-    β = 0.9999).
+    (1−β)/(1−β^nᵢ) scaled to a mean of 1 (Cui et al. 2019, "Class-Balanced Loss Based on Effective Number of Samples").
 
     Args:
         strategy: The name of the formula.
         counts: nᵢ, how often each of the C classes occurs in train. A class that does not occur gets weight 0, and
             counts for C but not for the mean.
+        beta: β of `effective`, from 0 to 1: 0 weighs all alike, and 1 stands for the limit, which is 1/nᵢ.
 
     Returns:
         Weights `[C]`, float32.
@@ -41,11 +42,39 @@ def class_weights(strategy: Strategy, counts: Sequence[int]) -> Tensor:
     present = count > 0
     safe = count.clamp(min=1)
     if strategy == "inverse":
-        weights = count.sum() / (len(count) * safe)
+        weights = count.sum() / (len(count) * safe) * present
+    elif strategy == "sqrt_inverse":
+        weights = to_mean_of_one(safe.rsqrt(), present)
     else:
-        raw = safe.rsqrt() if strategy == "sqrt_inverse" else (1 - _BETA) / (1 - _BETA**safe)
-        weights = raw / raw[present].mean() if present.any() else raw
-    return (weights * present).float()
+        weights = effective_weights(count, beta)
+    return weights.float()
+
+
+def effective_weights(counts: Tensor, beta: float) -> Tensor:
+    """(1−β)/(1−β^nᵢ) scaled to a mean of 1 over the classes that occur, in the precision of the counts.
+
+    Args:
+        counts: nᵢ `[C]`, of a float type; a class that does not occur gets weight 0.
+        beta: β, from 0 to 1.
+
+    Returns:
+        Weights `[C]`.
+    """
+    safe = counts.clamp(min=1)
+    if beta == 1:
+        raw = 1 / safe
+    elif beta == 0:
+        raw = torch.ones_like(safe)
+    else:
+        raw = (1 - beta) / -torch.expm1(safe * log(beta))  # exact too where β is so close to 1 that 1−β^n cancels
+    return to_mean_of_one(raw, counts > 0)
+
+
+def to_mean_of_one(weights: Tensor, present: Tensor) -> Tensor:
+    """Weights `[C]` scaled to a mean of 1 over the classes that are present, bool `[C]`, and 0 for the others."""
+    weights = weights * present
+    total = weights.sum()
+    return torch.where(total > 0, weights * (present.sum() / total), weights)
 
 
 def declared_weights(weights: Sequence[float] | Mapping[str, float], labels: LabelSpace, key: str) -> Tensor:
@@ -78,6 +107,18 @@ def declared_weights(weights: Sequence[float] | Mapping[str, float], labels: Lab
     if not tensor.any():
         raise InputError(f"{key} is 0 for every label, so that nothing would be learned: give one a weight")
     return tensor
+
+
+def check_beta(beta: float, weights: object) -> float:
+    """Hold β against its bounds, and against the strategy that alone reads it.
+
+    Raises:
+        InputError: If it is out of bounds, or given to weights that have no β.
+    """
+    check_number("beta", beta, least=0, most=1)
+    if beta != BETA and weights != "effective":
+        raise InputError(f"beta is {beta:g}, but only class_weights: effective reads it: set that, or leave beta out")
+    return beta
 
 
 def check_strategy(weights: object) -> None:
