@@ -16,7 +16,6 @@ from lightning_clf.batch import IGNORE, Batch
 from lightning_clf.errors import InputError
 from lightning_clf.heads import CRFHead
 from lightning_clf.labels import LabelSpace
-from lightning_clf.modules import TokenClassifier
 from lightning_clf.schemes import check_tags
 from tests.heads.batches import SCHEMES, attached, check_legal, word_batch
 from tests.texts import repeatable
@@ -156,7 +155,7 @@ def test_what_cannot_be_legal_is_left_open(
         if all(tag is None or not mark or labels.names[path[word]] == tag
                for word, (tag, mark) in enumerate(zip(kept, seen, strict=True)))
     ]  # fmt: skip
-    assert 0 < len(right)
+    assert right
     expected = logsumexp(list(every.values())) - logsumexp(right)
     assert terms.total.item() == pytest.approx(expected, abs=1e-5, rel=1e-5)
     assert terms.weight.item() == sum(tag is not None and mark for tag, mark in zip(kept, seen, strict=True))
@@ -291,8 +290,3 @@ def test_tags_that_no_sequence_can_have_are_left_out() -> None:
 def test_spans_without_a_tag_for_other_words_are_refused() -> None:
     message = complaint(lambda: attached(CRFHead(), LabelSpace(("B-X", "I-X"), "tags", "IOB2")))
     assert message == "CRFHead needs the tag O for words outside of entities: add it to the labels"
-
-
-def test_continuations_are_refused() -> None:
-    message = complaint(lambda: TokenClassifier("encoder", head=CRFHead(), train_continuations=True))
-    assert message.startswith("model.train_continuations trains subwords, but the loss that model.head brings is one")

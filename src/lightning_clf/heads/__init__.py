@@ -3,7 +3,19 @@
 from lightning_clf.heads.architecture import ArchitectureHead
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.crf import CRFHead
+from lightning_clf.heads.label_attention import LabelAttentionHead
 from lightning_clf.heads.linear import LinearHead, MLPHead
 from lightning_clf.heads.pooling import SequencePooling, WordPooling
+from lightning_clf.heads.span import SpanHead
 
-__all__ = ["ArchitectureHead", "CRFHead", "Head", "LinearHead", "MLPHead", "SequencePooling", "WordPooling"]
+__all__ = [
+    "ArchitectureHead",
+    "CRFHead",
+    "Head",
+    "LabelAttentionHead",
+    "LinearHead",
+    "MLPHead",
+    "SequencePooling",
+    "SpanHead",
+    "WordPooling",
+]

@@ -41,17 +41,19 @@ class CRFHead(LinearHead):
     wherever an illegal sequence must never come out.
 
     `p(y|x) = exp(s(x,y)) / Σ_y′ exp(s(x,y′))`, `s(x,y) = start[y₁] + Σ emissions[t,yₜ] + Σ pairs[yₜ₋₁,yₜ] + end[y_W]`
-    (Lafferty et al. 2001), over words and in float32 whatever the precision. What the tag scheme forbids is forbidden in
-    training and decoding alike: it is masked, and never learned. What it allows starts at 0, a softmax a word over legal
-    sequences. These scores are few and new, and `FineTuning(head_learning_rate=1e-3)` moves them faster than an encoder.
+    (Lafferty et al. 2001), over words, in float32 whatever the precision. What the tag scheme forbids is forbidden in
+    training and decoding alike: it is masked, and never learned. What it allows starts at 0: a softmax a word, over
+    legal sequences. These scores are few and new; `FineTuning(head_learning_rate=1e-3)` moves them faster than an
+    encoder.
 
     A word no subword speaks for is `O` in every sequence; with scheme `none`, which has no `O`, its neighbours stand
-    next to each other. Predictions are the likeliest sequence (Viterbi), probabilities each word's marginals.
+    next to each other. Predictions are the likeliest sequence (Viterbi), probabilities each word's marginals, which sum
+    over all sequences: the tag chosen is not always the one of the largest.
 
     The loss is the negative log-likelihood, summed over sentences, over the number of words that have a tag. By the
-    chain rule a sentence's is the sum of its words' (`−Σ log p(yₜ|y₁…yₜ₋₁,x)`), so that this mean is of the size of
-    cross-entropy's and of its gradients, however long sentences are; a mean over sentences would be many times that, and
-    gradients clipped at 1 would count long sentences less.
+    chain rule a sentence's is the sum of its words' (`−Σ log p(yₜ|y₁…yₜ₋₁,x)`), so that this mean and its gradients are
+    of the size of cross-entropy's however long sentences are. A mean over sentences would be as many times larger as
+    they have words, and would change with the corpus what a learning rate or a clipped norm means.
 
     A window may cut an entity such that no legal sequence has its tags, and so may a loader of the user's own. The two
     words of each forbidden pair are then left open: the likelihood is that of all legal sequences with the other tags

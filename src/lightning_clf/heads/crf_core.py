@@ -65,7 +65,8 @@ def log_marginals(emissions: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
     )
     before, behind = torch.stack(messages, dim=2)
     # both have the word's own emission; the softmax divides by the partition function
-    return (before + behind.gather(1, mirror) - emissions).log_softmax(-1)
+    scores: Tensor = before + behind.gather(1, mirror) - emissions
+    return scores.log_softmax(-1)
 
 
 def viterbi(emissions: Tensor, lengths: Tensor, chain: Chain) -> Tensor:
