@@ -19,8 +19,8 @@ from tests.training import NO_DROPOUT, ROWS, complaint, make_data, make_module, 
 HEADS = {
     "crf": ("tags", lambda: CRFHead(dropout=0.0), {}),
     "crf of BIOES": ("tags", lambda: CRFHead("mean", dropout=0.0), {"model_scheme": "BIOES"}),
-    "span": ("tags", lambda: SpanHead(dropout=0.0, features=20, max_width=3), {}),
-    "span of BIOES": ("tags", lambda: SpanHead("max", 0.0, 20), {"model_scheme": "BIOES"}),
+    "span": ("tags", lambda: SpanHead(dropout=0.0, max_width=3), {}),
+    "span of BIOES": ("tags", lambda: SpanHead("max", 0.0), {"model_scheme": "BIOES"}),
     "label attention": ("multi", lambda: LabelAttentionHead(dropout=0.0), {}),
     "label attention for one": ("single", lambda: LabelAttentionHead(dropout=0.0), {}),
 }
@@ -33,8 +33,8 @@ def fitted(request, encoders, tmp_path_factory):
     kind, head, options = HEADS[request.param]
     folder = tmp_path_factory.mktemp("heads")
     torch.manual_seed(1)
-    module = make_module(kind, encoders("bert"), head=head(), encoder_options=NO_DROPOUT, learning_rate=2e-2)
-    trainer = make_trainer(folder, max_epochs=25, limit_val_batches=0)
+    module = make_module(kind, encoders("bert"), head=head(), encoder_options=NO_DROPOUT, learning_rate=1e-2)
+    trainer = make_trainer(folder, max_epochs=50, limit_val_batches=0)
     trainer.fit(module, make_data(kind, **options))
     trainer.save_checkpoint(folder / "head.ckpt")
     return module, trainer, folder / "head.ckpt"
