@@ -14,7 +14,19 @@ LONGEST = 300
 
 # the floor of each room and of each file outside of one; rooms that share a floor do not know each other
 FLOORS = {
-    0: ("errors", "schemes", "labels", "batch", "prediction", "component", "files", "memory", "counts", "loss_terms"),
+    0: (
+        "errors",
+        "schemes",
+        "span_grid",
+        "labels",
+        "batch",
+        "prediction",
+        "component",
+        "files",
+        "memory",
+        "counts",
+        "loss_terms",
+    ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token"),
     2: ("network", "dropout", "stored"),
     3: ("artefact",),
@@ -27,7 +39,7 @@ FLOORS = {
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # what is on one floor and knows another all the same, from the lower to the upper
 STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("component", "errors"),
-          ("files", "errors"), ("counts", "labels")}  # fmt: skip
+          ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 

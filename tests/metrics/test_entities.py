@@ -15,8 +15,8 @@ from torch import Tensor
 from lightning_clf.batch import IGNORE
 from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics import EntityF1
-from lightning_clf.metrics.spans import TagTables, find_spans
 from lightning_clf.schemes import Scheme, Span, spans
+from lightning_clf.span_grid import TagTables, find_spans
 
 SPAN_SCHEMES: list[Scheme] = ["IOB1", "IOB2", "BIOES"]
 SEQEVAL_SCHEMES = {"IOB1": IOB1, "IOB2": IOB2, "BIOES": IOBES}

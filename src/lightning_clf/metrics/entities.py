@@ -9,7 +9,7 @@ from lightning_clf.batch import IGNORE
 from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics.base import Scores, Summary
 from lightning_clf.metrics.counts import Tally, count_pairs, ratio
-from lightning_clf.metrics.spans import TagTables, find_spans
+from lightning_clf.span_grid import TagTables, find_spans
 
 
 def entity_confusion(preds: Tensor, targets: Tensor, tables: TagTables, types: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_clf.batch import IGNORE, Batch
+from lightning_clf.errors import InputError
 from lightning_clf.heads.pooling import gather_words
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, CrossEntropyLoss, Loss, LossTerms
@@ -28,6 +29,9 @@ class TokenClassifier(ClassifierModule):
             own (`I-PER` after `B-PER`). Off, as in BERT's paper. Scores and predictions are by word either way.
         **options: What `ClassifierModule` takes; `monitor=None` takes `val/entity_f1`, or `val/accuracy` for scheme
             `none`.
+
+    Raises:
+        InputError: If continuations are to be trained under a head that brings its loss, which is one of words.
     """
 
     kind: ClassVar[Kind] = "tags"
@@ -36,6 +40,11 @@ class TokenClassifier(ClassifierModule):
 
     def __init__(self, encoder: str, *, train_continuations: bool = False, **options: Any) -> None:
         super().__init__(encoder, **options)
+        if train_continuations and self.loss is None:
+            raise InputError(
+                "model.train_continuations trains subwords, but the loss that model.head brings is one of words: leave "
+                "one of them out"
+            )
         self.train_continuations = train_continuations
 
     @classmethod
