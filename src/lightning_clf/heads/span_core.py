@@ -83,7 +83,7 @@ def flat_spans(scores: Tensor, mask: Tensor) -> Marks:
     best, kinds = scores[..., 1:].max(-1)
     # how far an entity type is above none: what all classes of a span have in common, training leaves undetermined
     odds = best - scores[..., NONE]
-    left = odds.masked_fill(~mask | (odds <= 0), -torch.inf).flatten(1)
+    left = odds.masked_fill(~mask, -torch.inf).flatten(1)
     kinds = kinds.flatten(1)
     place = torch.arange(words, device=mask.device)
     start = place[:, None].expand(words, width).flatten()
