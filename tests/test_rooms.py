@@ -26,6 +26,7 @@ FLOORS = {
         "memory",
         "counts",
         "loss_terms",
+        "precision",
     ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token"),
     2: ("network", "dropout", "stored"),

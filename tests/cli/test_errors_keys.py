@@ -81,8 +81,8 @@ def test_unknown_key_is_named_with_the_one_that_was_meant(refused, old, new, sai
         (
             "LinearHead",
             "BCELoss",
-            f"line 6: model.head.class_path 'BCELoss' {NO_CLASS} use one of ArchitectureHead, LinearHead, MLPHead, "
-            "OrdinalHead, or the dotted path of a class of your own",
+            f"line 6: model.head.class_path 'BCELoss' {NO_CLASS} use one of ArchitectureHead, CRFHead, "
+            "LabelAttentionHead, LinearHead, MLPHead, OrdinalHead, SpanHead, or the dotted path of a class of your own",
         ),
         (
             "LinearHead",

@@ -13,9 +13,9 @@ from lightning_clf.errors import InputError
 from lightning_clf.heads.crf_core import FORBIDDEN, Chain, log_marginals, log_partition, viterbi
 from lightning_clf.heads.linear import LinearHead
 from lightning_clf.heads.pooling import WordPooling
-from lightning_clf.heads.precision import full_precision
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.loss_terms import LossTerms
+from lightning_clf.precision import full_precision
 from lightning_clf.prediction import Prediction
 from lightning_clf.schemes import follows
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from lightning_clf.batch import Batch
 from lightning_clf.errors import check_number
 from lightning_clf.heads.base import Head
-from lightning_clf.heads.precision import full_precision
 from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.precision import full_precision
 
 
 class LabelAttentionHead(Head):

@@ -15,6 +15,7 @@ from lightning_clf.batch import Batch
 from lightning_clf.heads.linear import LinearHead
 from lightning_clf.labels import Kind
 from lightning_clf.loss_terms import LossTerms
+from lightning_clf.precision import full_precision
 from lightning_clf.prediction import Prediction
 
 
@@ -71,7 +72,7 @@ def corn_loss(scores: Tensor, targets: Tensor) -> LossTerms:
     Returns:
         Terms whose weight is the number of questions put, Σ_k |{i: yᵢ ≥ k}|, by which the paper divides.
     """
-    scores = scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
+    scores = full_precision(scores)
     questions = torch.arange(scores.shape[-1], device=scores.device)
     put = targets[:, None] >= questions  # IGNORE is below all of them
     beyond = targets[:, None] > questions

@@ -12,10 +12,10 @@ from lightning_clf.batch import IGNORE, Batch
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.pooling import WordPooling, make_pooling
-from lightning_clf.heads.precision import full_precision
 from lightning_clf.heads.span_core import Marks, flat_spans, span_mask, span_targets
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.loss_terms import LossTerms
+from lightning_clf.precision import full_precision
 from lightning_clf.prediction import Prediction
 from lightning_clf.schemes import full_tagset
 from lightning_clf.span_grid import TagTables

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from lightning_clf.batch import IGNORE
@@ -13,6 +12,7 @@ from lightning_clf.component import Component
 from lightning_clf.counts import ClassCounts
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.loss_terms import LossTerms
+from lightning_clf.precision import full_precision
 
 
 class Loss(Component, nn.Module, ABC):
@@ -48,11 +48,6 @@ class Loss(Component, nn.Module, ABC):
             scores: Logits `[…,C]`, or numbers `[B]` for the kind `score`.
             targets: Class indices `[…]` with `IGNORE` where there is none, 0/1 `[B,C]`, or numbers `[B]`.
         """
-
-
-def full_precision(scores: Tensor) -> Tensor:
-    """Scores in at least float32."""
-    return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
 
 def valid_places(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,8 @@ from lightning_clf.counts import ClassCounts
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import LabelSpace
 from lightning_clf.loss_terms import LossTerms
-from lightning_clf.losses.base import Loss, full_precision
+from lightning_clf.losses.base import Loss
+from lightning_clf.precision import full_precision
 
 
 class WeightedSum(Loss):

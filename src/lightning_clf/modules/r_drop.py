@@ -9,7 +9,7 @@ from torch.nn import functional
 from lightning_clf.batch import IGNORE, Batch
 from lightning_clf.labels import Kind
 from lightning_clf.loss_terms import LossTerms
-from lightning_clf.losses.base import full_precision
+from lightning_clf.precision import full_precision
 
 
 def agreeing(

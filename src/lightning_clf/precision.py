@@ -1,4 +1,4 @@
-"""The least precision heads compute in."""
+"""The least precision that scores are compared and summed in, whatever a model computes in."""
 
 from __future__ import annotations
 
