@@ -36,3 +36,34 @@ def test_command_is_understood(guide, words, capsys):
     for word, value in itertools.pairwise(words):
         if word.startswith("--trainer."):
             assert str(printed["trainer"][word.removeprefix("--trainer.")]) == value
+
+
+def additions() -> list[tuple[str, str]]:
+    """Every block of YAML that names in its first line the configuration it adds to."""
+    text = "\n".join(guide.read_text(encoding="utf-8") for guide in GUIDES)
+    return re.findall(r"```yaml\n# (\w+\.yaml)\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(("base", "block"), additions(), ids=lambda value: "-".join(re.findall(r"\w+", value)[-4:]))
+def test_block_adds_to_its_configuration(base, block, tmp_path, capsys):
+    (tmp_path / "more.yaml").write_text(block)
+    assert main(["fit", "--config", base, "--config", str(tmp_path / "more.yaml"), "--print_config"]) == 0
+    printed = capsys.readouterr().out
+    for name in re.findall(r"class_path: ([\w.]+)", block):
+        assert re.search(rf"class_path: [\w.]*\b{re.escape(name)}$", printed, flags=re.MULTILINE), name
+
+
+def test_guide_names_every_method():
+    from lightning_clf import data, finetuning, heads, losses
+
+    guide = (GUIDES[0].parent / "hard_data.md").read_text(encoding="utf-8")
+    bases = {"Head", "Loss", "Sampling", "Schedule"}
+    for room, base in ((heads, heads.Head), (losses, losses.Loss), (data, data.Sampling)):
+        names = [
+            name for name in room.__all__ if isinstance(found := getattr(room, name), type) and issubclass(found, base)
+        ]
+        assert names
+        for name in set(names) - bases:
+            assert f"`{name}" in guide, name
+    assert "`LoRA`" in guide
+    assert finetuning.FineTuning.__name__ in guide
