@@ -103,6 +103,14 @@ def test_a_run_goes_on_from_every_step(finetuning, encoders, tmp_path):
         assert rest[1] == metrics
 
 
+def test_without_a_policy_all_is_trainable_and_said_to_be(encoders, tmp_path, caplog):
+    module = make_module("single", encoders("bert"))
+    with caplog.at_level("INFO"):
+        make_trainer(tmp_path, max_steps=1).fit(module, make_data("single"))
+    wanted = sum(weight.numel() for weight in module.parameters())
+    assert f"all of {wanted:,} parameters are trainable" in caplog.messages
+
+
 def test_what_is_trainable_is_said_at_the_start(encoders, tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="lightning.pytorch.utilities.rank_zero"):
         moved(encoders, tmp_path, FineTuning(layer_decay=0.5, freeze="embeddings", unfreeze_over=0.5))

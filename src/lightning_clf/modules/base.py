@@ -143,10 +143,15 @@ class ClassifierModule(BuiltModule):
     def setup(self, stage: str) -> None:
         """Build what is not built yet, and say what is to be trained."""
         super().setup(stage)
-        if stage == "fit" and self.finetuning is not None:
-            rank_zero_info(self.finetuning.describe(self, self.network.encoder, self.learning_rate))
+        if stage == "fit":
+            rank_zero_info(self._trainable())
         if self.compiles:
             self.network.encoder.compile()
+
+    def _trainable(self) -> str:
+        if self.finetuning is not None:
+            return self.finetuning.describe(self, self.network.encoder, self.learning_rate)
+        return f"all of {sum(parameter.numel() for parameter in self.parameters()):,} parameters are trainable"
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""
