@@ -164,7 +164,9 @@ def _run(corpus: str, seed: int, options: Mapping[str, object], checkpoint: str)
     return {name: value for name, value in metrics.items() if name.count("/") <= 1}
 
 
-def fit_and_score(config: str, seed: int, options: Mapping[str, object], checkpoint: str) -> dict[str, float]:
+def fit_and_score(
+    config: str, seed: int, options: Mapping[str, object], checkpoint: str, folder: Path | None = None
+) -> dict[str, float]:
     """Fits by a configuration, and scores a checkpoint on dev and test.
 
     Args:
@@ -172,12 +174,13 @@ def fit_and_score(config: str, seed: int, options: Mapping[str, object], checkpo
         seed: The seed.
         options: Keys to set.
         checkpoint: `best.ckpt` or `last.ckpt`.
+        folder: Where the run is kept; `None` keeps nothing of it.
 
     Returns:
         Metrics named ``test/…`` and ``val/…``, those of a class too, and ``train_seconds``.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        run = Path(scratch) / "run"
+        run = folder or Path(scratch) / "run"
         os.environ.setdefault("LIGHTNING_CLF_CACHE", str(Path(scratch) / "cache"))
         words = [f"--{key}={value}" for key, value in options.items()]
         words += [f"--model.init_args.encoder={encoder()}", f"--seed_everything={seed}"]
