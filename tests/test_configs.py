@@ -54,6 +54,7 @@ def _texts(**columns: Any) -> list[dict[str, Any]]:
 
 
 _WORDS = [{"tokens": text.split(), "tags": [TAGS.get(word, "O") for word in text.split()]} for text in CORPUS]
+_SEVERAL = _texts(labels=lambda index: list(EMOTIONS[: index % 4]))
 TASKS_BY_CONFIG = {
     "sst2.yaml": Task(_texts(label=lambda index: index % 2), "text", "label", "f1_macro"),
     "text.yaml": Task(_texts(label=lambda index: "abc"[index % 3]), "text", "label", "f1_macro"),
@@ -69,9 +70,8 @@ TASKS_BY_CONFIG = {
         "score",
         "spearman",
     ),
-    "multilabel.yaml": Task(
-        _texts(labels=lambda index: list(EMOTIONS[: index % 4])), "text", "probabilities", "f1_macro"
-    ),
+    "multilabel.yaml": Task(_SEVERAL, "text", "probabilities", "f1_macro"),
+    "multilabel_imbalanced.yaml": Task(_SEVERAL, "text", "probabilities", "f1_macro"),
     "ner.yaml": Task(_WORDS, "tokens", "entities", "entity_f1"),
     "quickstart.yaml": Task(_WORDS, "tokens", "entities", "entity_f1"),
     "pos.yaml": Task(_WORDS, "tokens", "tags", "accuracy"),
