@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lightning.pytorch import Trainer
 
 from lightning_clf import (
@@ -90,3 +91,13 @@ def complaint(function: Callable[[], Any]) -> str:
         assert "\n" not in message
         return message
     raise AssertionError("no InputError was raised")
+
+
+def assert_same_answers(answers: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
+    """The same answers, numbers to the sixth digit, in which a rounding of the last bit may show."""
+    assert len(answers) == len(wanted)
+    for answer, expected in zip(answers, wanted, strict=True):
+        assert answer.keys() == expected.keys()
+        for key, value in expected.items():
+            numbers = key in ("probability", "probabilities", "score")
+            assert answer[key] == (pytest.approx(value, abs=1.5e-6) if numbers else value), key
