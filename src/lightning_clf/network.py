@@ -154,6 +154,24 @@ class Network(nn.Module):
         positions: int = getattr(self.config, "max_position_embeddings", None) or 0
         return positions if positions > 0 else None  # XLNet, which has no limit, writes -1
 
+    def set_attention(self, name: str) -> None:
+        """Compute attention another way, from now on.
+
+        Args:
+            name: One that `transformers` knows, such as `eager` or `sdpa`.
+
+        Raises:
+            InputError: If the encoder cannot, or it is not installed.
+        """
+        if self.config._attn_implementation == name:
+            return
+        try:
+            self.encoder.set_attn_implementation(name)
+        except Exception as error:  # which depends on what is missing
+            raise InputError(
+                f"model.attn_implementation {name!r} cannot be used ({reason(error)}): use another, or leave it out"
+            ) from error
+
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""
         return self.head.hidden(self.encoder(**batch.inputs, return_dict=True))

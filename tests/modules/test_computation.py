@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import seed_everything
 from torch._dynamo.utils import counters
 
+from lightning_clf import SingleLabelClassifier
 from tests.tiny import CORPUS
 from tests.training import NO_DROPOUT, complaint, make_data, make_module, make_trainer
 
@@ -53,3 +54,14 @@ def test_attention_that_is_not_to_be_had(name, said, encoders, tmp_path):
     message = complaint(lambda: make_trainer(tmp_path).fit(module, make_data("single")))
     assert said in message
     assert "attn_implementation" in message
+
+
+def test_a_fit_that_goes_on_computes_attention_as_it_did(encoders, tmp_path):
+    fitted(encoders("bert"), tmp_path, attn_implementation="eager").trainer.save_checkpoint(tmp_path / "one.ckpt")
+    loaded = SingleLabelClassifier.load_from_checkpoint(tmp_path / "one.ckpt")
+    assert loaded.network.config._attn_implementation == "sdpa"  # as suits the machine it is used on
+    make_trainer(tmp_path, max_epochs=2).fit(loaded, make_data("single", ROWS), ckpt_path=tmp_path / "one.ckpt")
+    assert loaded.network.config._attn_implementation == "eager"
+    other = SingleLabelClassifier.load_from_checkpoint(tmp_path / "one.ckpt", attn_implementation="nonsense")
+    said = complaint(lambda: make_trainer(tmp_path).fit(other, make_data("single", ROWS)))
+    assert "model.attn_implementation 'nonsense' cannot be used" in said

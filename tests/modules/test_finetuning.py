@@ -108,7 +108,7 @@ def test_without_a_policy_all_is_trainable_and_said_to_be(encoders, tmp_path, ca
     with caplog.at_level("INFO"):
         make_trainer(tmp_path, max_steps=1).fit(module, make_data("single"))
     wanted = sum(weight.numel() for weight in module.parameters())
-    assert f"all of {wanted:,} parameters are trainable" in caplog.messages
+    assert f"{wanted:,} of {wanted:,} parameters are trainable" in caplog.messages
 
 
 def test_what_is_trainable_is_said_at_the_start(encoders, tmp_path, caplog):

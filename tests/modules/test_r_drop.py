@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import distributions
 
-from lightning_clf.modules.r_drop import divergence
+from lightning_clf.batch import Batch
+from lightning_clf.loss_terms import LossTerms
+from lightning_clf.modules.r_drop import agreeing, divergence
 from tests.training import NO_DROPOUT, complaint, make_data, make_module, make_trainer
 
 
@@ -44,6 +46,15 @@ def test_extreme_and_imprecise_scores(kind):
     assert torch.isfinite(one.grad).all()
     assert divergence(one, one, kind).item() == 0
     assert divergence(one[:0], one[:0], kind).item() == 0
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 10.0])
+def test_alpha_means_the_same_whatever_classes_weigh(scale):
+    one, other = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    batch = Batch(inputs={}, example_ids=torch.arange(5), window_to_example=torch.arange(5))
+    terms = LossTerms(torch.tensor(3.0 * scale, dtype=torch.float64), torch.tensor(5.0 * scale, dtype=torch.float64))
+    mean = agreeing((one, terms), (other, terms), batch, "single", 2.0).mean
+    assert mean.item() == pytest.approx(3 / 5 + 2 * divergence(one, other, "single").item() / 5, rel=1e-12)
 
 
 def train_loss(folder, encoder, kind, **options):

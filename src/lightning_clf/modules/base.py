@@ -134,6 +134,8 @@ class ClassifierModule(BuiltModule):
         super().take_shape(stage)
         if stage != "fit":
             return
+        if self.attn_implementation is not None:  # what a checkpoint brought was made as this machine does it best
+            self.network.set_attention(self.attn_implementation)
         if self.finetuning is not None:
             check_finetuning(self.trainer, self.finetuning)
             self.finetuning.prepare(self.network.encoder)
@@ -151,7 +153,9 @@ class ClassifierModule(BuiltModule):
     def _trainable(self) -> str:
         if self.finetuning is not None:
             return self.finetuning.describe(self, self.network.encoder, self.learning_rate)
-        return f"all of {sum(parameter.numel() for parameter in self.parameters()):,} parameters are trainable"
+        total = sum(parameter.numel() for parameter in self.parameters())
+        moving = sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+        return f"{moving:,} of {total:,} parameters are trainable"
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""

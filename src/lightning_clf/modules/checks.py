@@ -88,19 +88,23 @@ def check_same_finetuning(checkpoint: dict[str, Any], finetuning: FineTuning | N
     before = from_spec(stored["__component__"], FineTuning) if stored else None
     if _settings(before) != _settings(finetuning):
         raise InputError(
-            f"model.finetuning is {_settings(finetuning)}, but the checkpoint was trained with {_settings(before)}: "
+            f"model.finetuning is {_shown(finetuning)}, but the checkpoint was trained with {_shown(before)}: "
             "set it to that, or train anew"
         )
 
 
-def _settings(finetuning: FineTuning | None) -> str:
-    """A policy as a message shows it, with its defaults."""
+def _settings(finetuning: FineTuning | None) -> tuple[str, dict[str, Any]]:
+    """The class of a policy and its arguments, defaults included."""
     if finetuning is None:
-        return "None"
+        return "None", {}
     parameters = inspect.signature(type(finetuning).__init__).parameters.values()
     defaults = {item.name: item.default for item in parameters if item.default is not item.empty}
-    values = {**defaults, **finetuning.spec()["init_args"]}
-    return f"{type(finetuning).__name__}({', '.join(f'{name}={value!r}' for name, value in values.items())})"
+    return type(finetuning).__name__, {**defaults, **finetuning.spec()["init_args"]}
+
+
+def _shown(finetuning: FineTuning | None) -> str:
+    name, values = _settings(finetuning)
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in values.items())})" if finetuning else name
 
 
 def check_steps(steps: float) -> int:

@@ -33,7 +33,10 @@ def agreeing(
     if kind == "tags":
         seen, _ = batch.words()
         places = batch.word_mask & (seen >= 0) & (batch.require_targets() != IGNORE)
-    apart = divergence(one[places], other[places], kind)
+    one, other = one[places], other[places]
+    answers = one.numel() if kind == "multi" else len(one)
+    # as a mean over what is compared, so that α means the same whatever classes weigh
+    apart = divergence(one, other, kind) / max(1, answers) * terms.weight
     return LossTerms((terms.total + again.total) / 2 + alpha * apart, terms.weight)
 
 
