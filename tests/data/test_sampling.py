@@ -284,3 +284,13 @@ class TestRefusals:
         datamodule = ready(single(a=2, b=2), Nothing())
         with pytest.raises(InputError, match="leaves no row of train"):
             datamodule.train_dataloader()
+
+
+def test_an_epoch_is_gone_on_with_only_as_it_was_drawn() -> None:
+    datamodule = SequenceDataModule({"train": []}, sampling=OverSampling(factors={"a": 2.0}))
+    place = {"order": 0, "epoch": 1, "batches": 3}
+    same, other = ({**place, "sampling": drawn} for drawn in (datamodule.loading.drawn_by, None))
+    datamodule.load_state_dict(same)
+    said = complaint(lambda: datamodule.load_state_dict(other))
+    assert "but the checkpoint was written amid an epoch drawn by None" in said
+    datamodule.load_state_dict({**other, "batches": 0})  # the next epoch may be drawn by another

@@ -250,12 +250,18 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def state_dict(self) -> dict[str, Any]:
         """Where training stands."""
-        return asdict(Position.of(self.trainer, self._position.order)) if self.trainer is not None else {}
+        place = asdict(Position.of(self.trainer, self._position.order)) if self.trainer is not None else {}
+        return {**place, "sampling": drawn} if place and (drawn := self.loading.drawn_by) else place
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Begin training where `state_dict` says."""
+        """Begin training where `state_dict` says.
+
+        Raises:
+            InputError: If that is amid an epoch whose rows another sampling has drawn.
+        """
         if state_dict:
-            self._position = Position(**state_dict)
+            self._position = Position(**{key: value for key, value in state_dict.items() if key != "sampling"})
+            self.loading.check_same_epoch(self._position, state_dict.get("sampling"))
 
     def _rows_of(self, name: str) -> Dataset:
         if self._prepared is None:

@@ -12,6 +12,7 @@ from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
 from lightning_clf.batch import Batch
+from lightning_clf.component import Spec
 from lightning_clf.data.batching import BatchRows, EvalBatches, Room, TrainBatches, length_tops, token_lengths
 from lightning_clf.data.drawing import Drawing, Numbers
 from lightning_clf.data.position import Position
@@ -96,6 +97,23 @@ class Loading:
             raise InputError(
                 f"data.batch_tokens {self.batch_tokens} has no room for one text of data.max_length {max_length}: set "
                 f"it to {max_length} or more, 32 times as much being usual"
+            )
+
+    @property
+    def drawn_by(self) -> Spec | None:
+        """What draws the rows of an epoch, in primitives; `None` where every row is seen once."""
+        return self.sampling.spec() if self.sampling is not None else None
+
+    def check_same_epoch(self, position: Position, drawn_by: Spec | None) -> None:
+        """Hold what draws the rows against what drew those of an epoch that is gone on with.
+
+        Raises:
+            InputError: If it is another, of whose epoch no part was taken.
+        """
+        if position.batches and drawn_by != self.drawn_by:
+            raise InputError(
+                f"data.sampling is {self.drawn_by}, but the checkpoint was written amid an epoch drawn by {drawn_by}: "
+                "set it to that, or go on from a checkpoint of an epoch's end"
             )
 
     def train(
