@@ -27,6 +27,7 @@ FLOORS = {
         "counts",
         "loss_terms",
         "precision",
+        "specs",
     ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token"),
     2: ("network", "dropout", "stored"),
@@ -40,7 +41,8 @@ FLOORS = {
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # what is on one floor and knows another all the same, from the lower to the upper
 STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("component", "errors"),
-          ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes")}  # fmt: skip
+          ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
+          ("specs", "component")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 

@@ -28,6 +28,7 @@ from lightning_clf.encoding.tokenizer import (
     tokenizer_to_bytes,
 )
 from lightning_clf.errors import InputError, reason
+from lightning_clf.files import check_checkpoint_file
 from lightning_clf.finetuning.adapters import adapter_scaling, merged
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
@@ -162,10 +163,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             one, wrote it.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"checkpoint {path} is a folder, which only predict reads: give a .ckpt file that `fit` wrote")
-    if not path.is_file():
-        raise InputError(f"checkpoint {path} does not exist: give a .ckpt file that `fit` wrote, or an export folder")
+    check_checkpoint_file(path)
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

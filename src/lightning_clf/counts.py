@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from lightning_clf.labels import LabelSpace
+
+Strategy = Literal["inverse", "sqrt_inverse", "effective"]
+"""How a class is weighed, or its rows drawn, by its count n: by n, by √n, or by the effective number 1 − β^n."""
+
+BETA = 0.9999
+"""β of the strategy `effective` where none is given: Cui et al. 2019 find it best on large, long-tailed sets."""
 
 
 @dataclass(frozen=True)

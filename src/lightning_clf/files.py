@@ -71,3 +71,14 @@ def write_atomically(path: Path) -> Iterator[TextIO]:
             yield file
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}): choose another place") from error
+
+
+def check_checkpoint_file(path: str | Path) -> None:
+    """Hold a path against what a checkpoint is.
+
+    Raises:
+        InputError: If there is no file of this name.
+    """
+    if not Path(path).is_file():
+        what = "is a folder, which only predict reads" if Path(path).is_dir() else "does not exist"
+        raise InputError(f"checkpoint {path} {what}: give a .ckpt file that `fit` wrote")

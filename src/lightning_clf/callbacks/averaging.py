@@ -7,6 +7,8 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveragi
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
+from lightning_clf.modules.first import callbacks_of
+
 
 def checkpoints_differ(trainer: Trainer) -> bool:
     """Whether checkpoints hold other weights than the module that is trained.
@@ -14,7 +16,7 @@ def checkpoints_differ(trainer: Trainer) -> bool:
     So it is under `WeightAveraging` and `EMAWeightAveraging` (Polyak and Juditsky 1992): what is validated and written
     is the average, and what goes on training is not.
     """
-    return any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+    return any(isinstance(callback, WeightAveraging) for callback in callbacks_of(trainer))
 
 
 def ends_with_mean(trainer: Trainer) -> bool:
@@ -27,7 +29,7 @@ def ends_with_mean(trainer: Trainer) -> bool:
         isinstance(callback, StochasticWeightAveraging)
         and callback.n_averaged is not None
         and trainer.current_epoch > callback.swa_end
-        for callback in trainer.callbacks  # type: ignore[attr-defined]
+        for callback in callbacks_of(trainer)
     )
 
 
@@ -36,7 +38,7 @@ def warn_of_going_on(trainer: Trainer) -> None:
 
     Lightning puts the schedule of `StochasticWeightAveraging` back at another place than where it stood.
     """
-    has_swa = any(isinstance(callback, StochasticWeightAveraging) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+    has_swa = any(isinstance(callback, StochasticWeightAveraging) for callback in callbacks_of(trainer))
     if has_swa and trainer.state.fn == TrainerFn.FITTING:
         rank_zero_warn(
             "StochasticWeightAveraging does not go on as if the run had not stopped: learning rates and mean will be "

@@ -9,6 +9,7 @@ from pathlib import Path
 from lightning_clf.cli.strict_yaml import line_of, read_config, strings
 from lightning_clf.component import is_foreign
 from lightning_clf.errors import InputError
+from lightning_clf.files import check_checkpoint_file
 
 LAST = "last"
 """As `--ckpt_path` of a fit: the run folder's own `last.ckpt` if it is there. One command then begins and goes on."""
@@ -52,9 +53,7 @@ def default_to_run(words: list[str]) -> list[str]:
     checkpoint = value_of(words, "--ckpt_path")
     if checkpoint is None or checkpoint == LAST:
         return words
-    if not Path(checkpoint).is_file():
-        what = "is a folder, which only predict reads" if Path(checkpoint).is_dir() else "does not exist"
-        raise InputError(f"checkpoint {checkpoint} {what}: give a .ckpt file that `fit` wrote")
+    check_checkpoint_file(checkpoint)
     if {word.partition("=")[0] for word in words} & {*_OPTIONS, "--model", "--data"}:
         return words
     config = Path(checkpoint).parent / "config.yaml"

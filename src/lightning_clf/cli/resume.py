@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable
-from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
 from lightning_clf.artefact import SECTION, read_checkpoint
-from lightning_clf.component import Component, Spec, import_class
+from lightning_clf.component import Spec
 from lightning_clf.errors import InputError
 from lightning_clf.modules import ClassifierModule
+from lightning_clf.specs import filled, shown
 
 
 def module_from_checkpoint(path: str, described: ClassifierModule | None, given: Iterable[str]) -> ClassifierModule:
@@ -58,44 +57,10 @@ def _compare(stored: Spec, described: Spec, given: Iterable[str], path: str) -> 
             f"checkpoint {path} is of a {stored['class_path']}, but model.class_path is {described['class_path']}: "
             "leave model out, or give a checkpoint of that class"
         )
-    before, now = _filled(stored)["init_args"], _filled(described)["init_args"]
+    before, now = filled(stored)["init_args"], filled(described)["init_args"]
     for key in given:
         if now[key] != before[key]:
             raise InputError(
-                f"model.{key} is {_shown(now[key])}, but checkpoint {path} was trained with {_shown(before[key])}: "
+                f"model.{key} is {shown(now[key])}, but checkpoint {path} was trained with {shown(before[key])}: "
                 "leave the key out, or leave --config out to take the run's own, or train anew without --ckpt_path"
             )
-
-
-def _filled(spec: Spec) -> Spec:
-    """A specification with its defaults written out, those of the components in it included."""
-    init_args = {**_defaults(spec["class_path"]), **spec["init_args"]}
-    return {**spec, "init_args": {key: _filled_value(value) for key, value in init_args.items()}}
-
-
-def _filled_value(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_filled_value(item) for item in value]
-    if isinstance(value, dict):
-        is_component = set(value) == {"__component__"}
-        return {key: _filled(item) if is_component else _filled_value(item) for key, item in value.items()}
-    return value
-
-
-def _defaults(class_path: str) -> dict[str, Any]:
-    """The defaults of every argument of a class, those it passes on to its bases included."""
-    defaults: dict[str, Any] = {}
-    for base in reversed(import_class(class_path, Component).__mro__):
-        if "__init__" in vars(base) and issubclass(base, Component):
-            parameters = inspect.signature(base.__init__).parameters.values()
-            defaults |= {item.name: item.default for item in parameters if item.default is not item.empty}
-    return defaults
-
-
-def _shown(value: Any) -> str:
-    """A value as a message shows it: a component by its class and arguments."""
-    if isinstance(value, dict) and set(value) == {"__component__"}:
-        spec = value["__component__"]
-        arguments = ", ".join(f"{key}={_shown(item)}" for key, item in spec["init_args"].items())
-        return f"{spec['class_path'].rpartition('.')[2]}({arguments})"
-    return repr(value)

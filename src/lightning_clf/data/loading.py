@@ -20,8 +20,14 @@ from lightning_clf.data.sampling import Sampling
 from lightning_clf.encoding import Collator, Tokenizer
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import LabelSpace
+from lightning_clf.specs import shown
 
 BatchLoader = DataLoader[Batch]
+
+
+def _shown(drawn_by: Spec | None) -> str:
+    return shown({"__component__": drawn_by} if drawn_by else None)
+
 
 _TENSOR_CORES = 8  # what they want lengths to be a multiple of
 
@@ -112,8 +118,8 @@ class Loading:
         """
         if position.batches and drawn_by != self.drawn_by:
             raise InputError(
-                f"data.sampling is {self.drawn_by}, but the checkpoint was written amid an epoch drawn by {drawn_by}: "
-                "set it to that, or go on from a checkpoint of an epoch's end"
+                f"data.sampling is {_shown(self.drawn_by)}, but the checkpoint was written amid an epoch drawn by "
+                f"{_shown(drawn_by)}: set it to that, or go on from a checkpoint of an epoch's end"
             )
 
     def train(

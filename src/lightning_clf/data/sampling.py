@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from datasets import Dataset
 
 from lightning_clf.component import Component
+from lightning_clf.counts import BETA, Strategy
 from lightning_clf.data.checks import count_labels
 from lightning_clf.data.classes import OUTSIDE, Classes, Factors, deciding_classes
 from lightning_clf.data.drawing import Quotas
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import LabelSpace
 
-By = Literal["inverse", "sqrt_inverse", "effective"]
-
 _KEY = "data.sampling"
-_DEFAULT: By = "sqrt_inverse"
-_BETA = 0.9999  # Cui et al. 2019 find it best on large, long-tailed sets
+_DEFAULT: Strategy = "sqrt_inverse"
 
 
 class Sampling(Component, ABC):
@@ -102,14 +100,14 @@ class FrequencySampling(Sampling):
         InputError: If there is no such `by`, both are given, or a factor is out of range.
     """
 
-    def __init__(self, by: By | None = None, factors: dict[str, float] | None = None) -> None:
-        if by is not None and by not in get_args(By):
-            raise InputError(f"{_KEY}.by {by!r} is unknown: use one of {', '.join(get_args(By))}")
+    def __init__(self, by: Strategy | None = None, factors: dict[str, float] | None = None) -> None:
+        if by is not None and by not in get_args(Strategy):
+            raise InputError(f"{_KEY}.by {by!r} is unknown: use one of {', '.join(get_args(Strategy))}")
         if by is not None and factors is not None:
             raise InputError(f"{_KEY} has both by and factors, which contradict each other: keep one of them")
         if factors is not None and not factors:
             raise InputError(f"{_KEY}.factors names no label: name one, such as {{rare: 3.0}}, or leave it out")
-        self.by: By | None = by or (None if factors is not None else _DEFAULT)
+        self.by: Strategy | None = by or (None if factors is not None else _DEFAULT)
         self.factors: Mapping[str, float] = factors or {}
         for name, factor in self.factors.items():
             if not isinstance(name, str):
@@ -148,7 +146,7 @@ class FrequencySampling(Sampling):
     def _frequency(self, count: float) -> float:
         """What a factor is inversely proportional to."""
         if self.by == "effective":
-            return float(-np.expm1(count * np.log(_BETA)))
+            return float(-np.expm1(count * np.log(BETA)))
         return float(count) if self.by == "inverse" else float(count) ** 0.5
 
 
@@ -169,7 +167,7 @@ class OverSampling(FrequencySampling):
         InputError: If an argument is out of range, or `by` and `factors` are both given.
     """
 
-    def __init__(self, by: By | None = None, factors: dict[str, float] | None = None, most: float = 10.0) -> None:
+    def __init__(self, by: Strategy | None = None, factors: dict[str, float] | None = None, most: float = 10.0) -> None:
         self.most = check_number(f"{_KEY}.most", most, least=1)
         super().__init__(by, factors)
 

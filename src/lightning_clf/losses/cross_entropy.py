@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lightning_clf.counts import ClassCounts
+from lightning_clf.counts import BETA, ClassCounts
 from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.loss_terms import LossTerms
 from lightning_clf.losses.base import Loss, answers, valid_places
 from lightning_clf.losses.weights import (
-    BETA,
     ClassWeights,
     check_beta,
     check_strategy,

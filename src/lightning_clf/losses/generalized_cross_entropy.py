@@ -7,12 +7,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from lightning_clf.counts import BETA
 from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind
 from lightning_clf.loss_terms import LossTerms
 from lightning_clf.losses.base import valid_places
 from lightning_clf.losses.cross_entropy import WeightedLoss
-from lightning_clf.losses.weights import BETA, ClassWeights
+from lightning_clf.losses.weights import ClassWeights
 
 _NONE = 1e-30  # a power below which q log p would leave the normal numbers of float32
 

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lightning_clf.counts import BETA
 from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind
 from lightning_clf.loss_terms import LossTerms
 from lightning_clf.losses.base import valid_places
 from lightning_clf.losses.counted import CountedLoss
-from lightning_clf.losses.weights import BETA, effective_weights
+from lightning_clf.losses.weights import effective_weights
 
 
 class LDAMLoss(CountedLoss):

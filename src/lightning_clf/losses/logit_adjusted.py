@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from lightning_clf.counts import BETA
 from lightning_clf.errors import check_number
 from lightning_clf.loss_terms import LossTerms
 from lightning_clf.losses.counted import CountedLoss
 from lightning_clf.losses.cross_entropy import CrossEntropyLoss
-from lightning_clf.losses.weights import BETA, ClassWeights
+from lightning_clf.losses.weights import ClassWeights
 from lightning_clf.precision import full_precision
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf, log
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from lightning_clf.counts import BETA, Strategy
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import LabelSpace
 
-Strategy = Literal["inverse", "sqrt_inverse", "effective"]
 ClassWeights = Strategy | list[float] | dict[str, float]
-
-BETA = 0.9999
-"""β of the strategy `effective` where none is given: Cui et al. 2019 find it best on large, long-tailed sets."""
 
 
 def class_weights(strategy: Strategy, counts: Sequence[int], beta: float = BETA) -> Tensor:

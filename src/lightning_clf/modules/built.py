@@ -17,7 +17,7 @@ from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import Loss
 from lightning_clf.modules.checks import check_kind, check_labels, check_pairing, check_trainer, check_window
-from lightning_clf.modules.first import BuildFirst
+from lightning_clf.modules.first import BuildFirst, callbacks_of
 from lightning_clf.modules.loading import check_checkpoint, load_module
 from lightning_clf.modules.stage import ScoredModule
 from lightning_clf.network import Network
@@ -80,13 +80,12 @@ class BuiltModule(Component, ScoredModule):
     def configure_callbacks(self) -> list[Callback]:
         """None to add: what builds the module must stand before the Trainer's own, and is put there."""
         if not self._builds_first:
-            self.trainer.callbacks.insert(0, BuildFirst())  # type: ignore[attr-defined]
+            callbacks_of(self.trainer).insert(0, BuildFirst())
         return []
 
     @property
     def _builds_first(self) -> bool:
-        callbacks = self.trainer.callbacks  # type: ignore[attr-defined]
-        return any(isinstance(callback, BuildFirst) for callback in callbacks)
+        return any(isinstance(callback, BuildFirst) for callback in callbacks_of(self.trainer))
 
     def setup(self, stage: str) -> None:
         """Build what is not built yet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from math import isfinite
 from typing import Any
 
@@ -10,12 +9,13 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
 
 from lightning_clf.artefact import SECTION
-from lightning_clf.component import from_spec
+from lightning_clf.component import Spec
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.finetuning import FineTuning
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, Loss
+from lightning_clf.specs import filled, shown
 
 
 def check_own_loss(head: Head, loss: Loss | None, class_weights: ClassWeights | None) -> None:
@@ -85,26 +85,17 @@ def check_same_finetuning(checkpoint: dict[str, Any], finetuning: FineTuning | N
         InputError: If other parameters would move, or at other rates.
     """
     stored = checkpoint[SECTION]["module"]["init_args"].get("finetuning")
-    before = from_spec(stored["__component__"], FineTuning) if stored else None
-    if _settings(before) != _settings(finetuning):
+    before = _filled(stored["__component__"]) if stored else None
+    now = _filled(finetuning.spec()) if finetuning is not None else None
+    if before != now:
         raise InputError(
-            f"model.finetuning is {_shown(finetuning)}, but the checkpoint was trained with {_shown(before)}: "
-            "set it to that, or train anew"
+            f"model.finetuning is {shown(now)}, but the checkpoint was trained with {shown(before)}: set it to that, "
+            "or train anew"
         )
 
 
-def _settings(finetuning: FineTuning | None) -> tuple[str, dict[str, Any]]:
-    """The class of a policy and its arguments, defaults included."""
-    if finetuning is None:
-        return "None", {}
-    parameters = inspect.signature(type(finetuning).__init__).parameters.values()
-    defaults = {item.name: item.default for item in parameters if item.default is not item.empty}
-    return type(finetuning).__name__, {**defaults, **finetuning.spec()["init_args"]}
-
-
-def _shown(finetuning: FineTuning | None) -> str:
-    name, values = _settings(finetuning)
-    return f"{name}({', '.join(f'{key}={value!r}' for key, value in values.items())})" if finetuning else name
+def _filled(spec: Spec) -> dict[str, Spec]:
+    return {"__component__": filled(spec)}
 
 
 def check_steps(steps: float) -> int:

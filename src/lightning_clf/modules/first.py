@@ -6,6 +6,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 
 
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """The Trainer's callbacks, of which its class does not say that it has them."""
+    callbacks: list[Callback] = vars(trainer)["callbacks"]
+    return callbacks
+
+
 class BuildFirst(Callback):
     """Builds the module before other callbacks are set up.
 
@@ -15,7 +21,7 @@ class BuildFirst(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Build the module; its own setup finds it built."""
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for callback in callbacks_of(trainer):
             if isinstance(callback, WeightAveraging):
                 # an average of buffers rounds those that are whole numbers, such as positions; they are copied instead
                 callback._use_buffers = False
