@@ -7,9 +7,11 @@ import importlib.metadata
 import json
 import os
 import platform
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).parent / "results"
 LIBRARIES = (
@@ -24,6 +26,20 @@ LIBRARIES = (
     "scikit-learn",
     "numpy",
 )
+
+
+class Measured(NamedTuple):
+    """What a cell came to.
+
+    Attributes:
+        metrics: Metrics named ``stage/metric``, and ``train_seconds``.
+        sizes: How many things each stage's scores count.
+        recipe: What the system was trained with, where that was not its own choice.
+    """
+
+    metrics: dict[str, float]
+    sizes: dict[str, int]
+    recipe: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,21 @@ class Cell:
         draft = self.path.with_suffix(f".{os.getpid()}.tmp")
         draft.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         draft.replace(self.path)
+
+
+def run_missing(wanted: Iterable[tuple[Cell, Callable[[], Measured]]]) -> None:
+    """Measures every cell that was not measured before, and stores it.
+
+    Args:
+        wanted: Each cell with what measures it; the next is asked for once the last is stored.
+    """
+    for cell, measure in wanted:
+        if cell.path.exists():
+            continue
+        print(f"{cell}: running", file=sys.stderr, flush=True)
+        metrics, sizes, recipe = measure()
+        cell.write(metrics, metrics.pop("train_seconds"), sizes, recipe)
+        print(f"{cell}: done", file=sys.stderr, flush=True)
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 import _ours
 import _peer
+from _cells import Measured
 from _corpora import Corpus, Recipe, Row, _rows, bf16_is_native, folder, load
 
 RECIPE = Recipe(epochs=3, learning_rate=1e-4, max_length=64)
@@ -153,14 +155,13 @@ def _capped(rows: Sequence[Row], few: int, more: int) -> list[Row]:
     return _mixed([*common[: TEXTBOOK_ROWS - len(kept)], *kept]) + added
 
 
-def measure(name: str, options: Options | None, seed: int, scratch: Path) -> dict[str, float]:
+def measure(name: str, options: Options | None, seed: int) -> Measured:
     """Trains by one strategy and scores the last epoch's weights.
 
     Args:
         name: Of a setting.
         options: Keys of our command; `None` is the Hugging Face Trainer with weighted loss.
         seed: The seed.
-        scratch: An empty folder.
 
     Returns:
         `test/…` and `val/…` with `accuracy` (of single labels), `f1_macro` and `f1_rare`, the mean F1 of the rare
@@ -171,8 +172,7 @@ def measure(name: str, options: Options | None, seed: int, scratch: Path) -> dic
         metrics = _peer.fit_and_score(made.corpus, _recipe(), seed, _weighted(made.corpus))
     else:
         recipe = _recipe()
-        common = {
-            "data.init_args.source": str(made.write(scratch)),
+        common: Options = {
             "data.init_args.max_length": recipe.max_length,
             "data.init_args.batch_size": recipe.batch_size,
             "model.init_args.learning_rate": recipe.learning_rate,
@@ -183,13 +183,15 @@ def measure(name: str, options: Options | None, seed: int, scratch: Path) -> dic
         if is_multi:
             common["data.init_args.labels"] = json.dumps(made.corpus.labels)
         config = "multilabel.yaml" if is_multi else "text.yaml"
-        metrics = _ours.fit_and_score(config, seed, {**common, **options}, "last.ckpt")
+        with tempfile.TemporaryDirectory() as scratch:
+            common["data.init_args.source"] = str(made.write(Path(scratch)))
+            metrics = _ours.fit_and_score(config, seed, {**common, **options}, "last.ckpt")
     wanted = {"train_seconds": metrics["train_seconds"]}
     for stage in ("val", "test"):
         shown = ("f1_macro", "f1_micro" if made.corpus.kind == "multi" else "accuracy")
         wanted |= {f"{stage}/{key}": metrics[f"{stage}/{key}"] for key in shown}
         wanted[f"{stage}/f1_rare"] = sum(metrics[f"{stage}/f1/{label}"] for label in made.rare) / len(made.rare)
-    return wanted
+    return Measured(wanted, {stage: len(rows) for stage, rows in made.corpus.splits.items()})
 
 
 def _recipe() -> Recipe:

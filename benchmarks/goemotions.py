@@ -6,11 +6,10 @@
 A threshold a label is the probability at which its F1 on dev is highest. Test has no say in it.
 """
 
-import contextlib
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score, precision_recall_curve
 
 import _corpora
-from _cells import Cell
-from lightning_clf.cli import main as command
+import _ours
+from _cells import Cell, Measured, run_missing
 from lightning_clf.inference import load_classifier
 
 STUDY = "goemotions"
@@ -47,43 +46,36 @@ def scores(truth: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> dict[str, flo
     return {f"f1_{how}": float(f1_score(truth, chosen, average=how, zero_division=0)) for how in ("macro", "micro")}
 
 
-def measure(config: str, seed: int, more: Sequence[str] = ()) -> dict[str, float]:
+def measure(config: str, seed: int) -> Measured:
     """Train by a configuration with nothing set but encoder, source and precision, and score its best epoch.
 
     Args:
         config: The configuration.
         seed: The seed.
-        more: Further words of the command.
     """
     corpus = _corpora.load("goemotions")
+    options: dict[str, object] = {
+        "data.init_args.source": str(_corpora.folder("goemotions")),
+        "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+    }
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch, "run")
-        words = ["fit", "--config", config, f"--data.source={_corpora.folder('goemotions')}"]
-        words += [f"--model.encoder={_corpora.encoder()}", f"--trainer.default_root_dir={run}"]
-        words += [f"--trainer.precision={'bf16-mixed' if _corpora.bf16_is_native() else '32-true'}"]
-        words += [f"--seed_everything={seed}", "--trainer.enable_progress_bar=false", *more]
-        started = time.perf_counter()
-        with contextlib.redirect_stdout(None):
-            code = command(words)
-        if code:
-            raise RuntimeError(f"lightning-clf {' '.join(words)} ended with {code}")
-        metrics = {"train_seconds": time.perf_counter() - started}
+        trained = _ours.fit_and_score(config, seed, options, "best.ckpt", run)
         classifier = load_classifier(run / "best")
-        labels = classifier.labels.names
-        truth, probabilities = {}, {}
-        for stage in ("val", "test"):
-            rows = corpus.splits[stage]
-            answers = classifier.predict([{"text": row["text"]} for row in rows], batch_size=64)
-            truth[stage] = np.array([[label in row["labels"] for label in labels] for row in rows])
-            probabilities[stage] = np.array(
-                [[answer["probabilities"][label] for label in labels] for answer in answers]
-            )
+    labels = classifier.labels.names
+    truth, probabilities = {}, {}
+    for stage in ("val", "test"):
+        rows = corpus.splits[stage]
+        answers = classifier.predict([{"text": row["text"]} for row in rows], batch_size=64)
+        truth[stage] = np.array([[label in row["labels"] for label in labels] for row in rows])
+        probabilities[stage] = np.array([[answer["probabilities"][label] for label in labels] for answer in answers])
+    metrics = {"train_seconds": trained["train_seconds"]}
     levels = thresholds(truth["val"], probabilities["val"])
     for stage in ("val", "test"):
         for how, level in (("at_half", 0.5), ("tuned", levels)):
             found = scores(truth[stage], probabilities[stage] >= level)
             metrics |= {f"{stage}/{name}_{how}": value for name, value in found.items()}
-    return metrics
+    return Measured(metrics, {"test": len(truth["test"])})
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -98,22 +90,19 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = _corpora.parser(__doc__)
     parser.add_argument("--print", action="store_true", help="run nothing")
     options = parser.parse_args(args)
-    columns = [f"test/f1_{kind}_{how}" for how in ("tuned", "at_half") for kind in ("macro", "micro")]
-    print("| configuration | macro F1, tuned | micro F1, tuned | macro F1 at 0.5 | micro F1 at 0.5 | minutes |")
-    print("|---|---:|---:|---:|---:|---:|")
+    cells = {config: Cell("goemotions", config.removesuffix(".yaml"), SEED, STUDY) for config in CONFIGS}
     try:
-        for config in CONFIGS:
-            cell = Cell("goemotions", config.removesuffix(".yaml"), SEED, STUDY)
-            if not (cell.path.exists() or options.print):
-                metrics = measure(config, SEED)
-                seconds = metrics.pop("train_seconds")
-                cell.write(metrics, seconds, {"test": len(_corpora.load("goemotions").splits["test"])}, None)
-            if (record := cell.read()) is not None:
-                numbers = [f"{record['metrics'][name]:.4f}" for name in columns]
-                print(f"| {config} | {' | '.join(numbers)} | {record['train_seconds'] / 60:.0f} |", flush=True)
+        run_missing([] if options.print else [(cells[config], partial(measure, config, SEED)) for config in CONFIGS])
     except _corpora.MissingError as error:
         print(f"goemotions.py: {error}", file=sys.stderr)
         return 2
+    columns = [f"test/f1_{kind}_{how}" for how in ("tuned", "at_half") for kind in ("macro", "micro")]
+    print("| configuration | macro F1, tuned | micro F1, tuned | macro F1 at 0.5 | micro F1 at 0.5 | minutes |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for config, cell in cells.items():
+        if (record := cell.read()) is not None:
+            numbers = [f"{record['metrics'][name]:.4f}" for name in columns]
+            print(f"| {config} | {' | '.join(numbers)} | {record['train_seconds'] / 60:.0f} |")
     return 0
 
 

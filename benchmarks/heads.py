@@ -12,12 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
 import _corpora
 import _ours
-from _cells import Cell
+from _cells import Cell, Measured, run_missing
 from lightning_clf import TokenClassifier
 from lightning_clf.inference import Classifier, load_classifier
 from lightning_clf.schemes import follows
@@ -42,14 +43,15 @@ def is_illegal(tags: Sequence[str]) -> bool:
     return not all(follows(before, tag, "IOB2") for before, tag in zip(["O", *tags], [*tags, "O"], strict=True))
 
 
-def measure(options: dict[str, object], seed: int) -> dict[str, float]:
+def measure(options: dict[str, object], seed: int) -> Measured:
     """Train one head, score its best epoch, and time its predictions.
 
     Args:
         options: What to set beside the shipped configuration.
         seed: The seed.
     """
-    sentences = [row["tokens"] for row in _corpora.load("conll2003").splits["test"]]
+    corpus = _corpora.load("conll2003")
+    rows = [{"tokens": row["tokens"]} for row in corpus.splits["test"]]
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch, "run")
         common = {
@@ -62,7 +64,6 @@ def measure(options: dict[str, object], seed: int) -> dict[str, float]:
         plain.build()
         plain.max_length = trained.artefact.max_length
         sides = {"trained": trained, "linear": Classifier(plain.artefact)}
-        rows = [{"tokens": words} for words in sentences]
         seconds: dict[str, list[float]] = {name: [] for name in sides}
         for _ in range(TURNS):
             for name, side in sides.items():
@@ -73,7 +74,8 @@ def measure(options: dict[str, object], seed: int) -> dict[str, float]:
                     illegal = sum(is_illegal(answer["tags"]) for answer in answers)
     wanted = {name: value for name, value in metrics.items() if name.endswith("entity_f1") or name == "train_seconds"}
     ratio = median(seconds["trained"]) / median(seconds["linear"])
-    return {**wanted, "test/illegal": float(illegal), "test/prediction_ratio": ratio}
+    found = {**wanted, "test/illegal": float(illegal), "test/prediction_ratio": ratio}
+    return Measured(found, {"test": corpus.size("test")})
 
 
 def table() -> str:
@@ -108,16 +110,13 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--print", action="store_true", help="run nothing")
     options = parser.parse_args(args)
     try:
-        for seed in () if options.print else SEEDS:
-            for head, keys in HEADS.items():
-                cell = Cell("conll2003", head, seed, STUDY)
-                if cell.path.exists() or options.only not in ("", f"{head}-{seed}"):
-                    continue
-                print(f"{cell}: running", file=sys.stderr, flush=True)
-                metrics = measure(keys, seed)
-                cell.write(
-                    metrics, metrics.pop("train_seconds"), {"test": _corpora.load("conll2003").size("test")}, None
-                )
+        asked = [
+            (Cell("conll2003", head, seed, STUDY), partial(measure, keys, seed))
+            for seed in SEEDS
+            for head, keys in HEADS.items()
+            if options.only in ("", f"{head}-{seed}")
+        ]
+        run_missing([] if options.print else asked)
     except _corpora.MissingError as error:
         print(f"heads.py: {error}", file=sys.stderr)
         return 2

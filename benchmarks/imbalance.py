@@ -14,14 +14,13 @@ scored, so that no strategy is helped by a choice on dev. Dev and test keep the 
 
 import re
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from functools import partial
 from statistics import fmean
 
 import _corpora
-from _cells import Cell
-from _imbalanced import MULTI, RATES, SINGLE, TEXTBOOK, Options, measure, setting
+from _cells import Cell, run_missing
+from _imbalanced import MULTI, RATES, SINGLE, TEXTBOOK, Options, measure
 
 STUDY = "imbalance"
 FIRST = ("trec", "sms-0.5")
@@ -95,15 +94,8 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--print", action="store_true", help="run nothing")
     options = parser.parse_args(args)
     try:
-        for name, strategy, seed, keys in () if options.print else plan():
-            wanted = cell(name, strategy, seed)
-            if wanted.path.exists() or not str(wanted).startswith(options.only):
-                continue
-            print(f"{wanted}: running", file=sys.stderr, flush=True)
-            with tempfile.TemporaryDirectory() as scratch:
-                metrics = measure(name, keys, seed, Path(scratch))
-            sizes = {stage: len(rows) for stage, rows in setting(name).corpus.splits.items()}
-            wanted.write(metrics, metrics.pop("train_seconds"), sizes, None)
+        todo = ((cell(*key), partial(measure, key[0], keys, key[2])) for *key, keys in plan())
+        run_missing(one for one in todo if not options.print and str(one[0]).startswith(options.only))
     except _corpora.MissingError as error:
         print(f"imbalance.py: {error}", file=sys.stderr)
         return 2

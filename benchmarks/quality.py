@@ -15,11 +15,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
+from functools import partial
 from statistics import fmean
 from typing import Any, NamedTuple
 
 import _corpora
-from _cells import Cell
+from _cells import Cell, Measured, run_missing
 
 
 class System(NamedTuple):
@@ -63,8 +64,8 @@ def recipe(cell: Cell) -> dict[str, float] | None:
     return asdict(_corpora.RECIPES[cell.corpus]) if SYSTEMS[cell.system].follows_recipe else None
 
 
-def measure(cell: Cell) -> None:
-    """Runs a cell and stores what it measured.
+def measure(cell: Cell) -> Measured:
+    """Runs a cell.
 
     Raises:
         MissingError: The data, the encoder or a package that the system needs was not found.
@@ -72,8 +73,7 @@ def measure(cell: Cell) -> None:
     system = SYSTEMS[cell.system]
     corpus = _corpora.load(cell.corpus)
     metrics: dict[str, float] = getattr(importlib.import_module(system.module), system.function)(cell.corpus, cell.seed)
-    seconds = metrics.pop("train_seconds")
-    cell.write(metrics, seconds, {stage: corpus.size(stage) for stage in corpus.splits}, recipe(cell))
+    return Measured(metrics, {stage: corpus.size(stage) for stage in corpus.splits}, recipe(cell))
 
 
 def outdated(some: Sequence[Cell]) -> list[str]:
@@ -148,12 +148,7 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"quality.py: measured with another recipe, delete to run again: {' '.join(stale)}", file=sys.stderr)
         return 2
     try:
-        for cell in [] if options.print else asked:
-            if cell.path.exists():
-                continue
-            print(f"{cell}: running", file=sys.stderr, flush=True)
-            measure(cell)
-            print(f"{cell}: done", file=sys.stderr, flush=True)
+        run_missing((cell, partial(measure, cell)) for cell in ([] if options.print else asked))
     except _corpora.MissingError as error:
         print(f"quality.py: {error}", file=sys.stderr)
         return 2

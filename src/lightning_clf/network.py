@@ -108,13 +108,7 @@ class Network(nn.Module):
                 ) from error
             except Exception as error:  # a setting an architecture cannot take makes it raise anything
                 given = {"encoder_options": encoder_options, "attn_implementation": attn_implementation}
-                given = {key: value for key, value in given.items() if value}
-                asked = "".join(f" with {key} {value}" for key, value in given.items())
-                remedy = "".join(f"correct {key}, " for key in given)
-                raise InputError(
-                    f"encoder {name!r} cannot be loaded{asked} under {type(head).__name__} ({reason(error)}): {remedy}"
-                    "save the encoder again with save_pretrained, or choose another"
-                ) from error
+                raise _not_loaded(name, head, {key: value for key, value in given.items() if value}, error) from error
         _refuse_random(encoder, loaded, name)
         return cls(encoder, head, labels)
 
@@ -200,6 +194,15 @@ def _configure(
     config.problem_type = _PROBLEM_TYPES[labels.kind]
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
+
+
+def _not_loaded(name: str, head: Head, given: dict[str, Any], error: Exception) -> InputError:
+    asked = "".join(f" with {key} {value}" for key, value in given.items())
+    remedy = "".join(f"correct {key}, " for key in given)
+    return InputError(
+        f"encoder {name!r} cannot be loaded{asked} under {type(head).__name__} ({reason(error)}): {remedy}save "
+        "the encoder again with save_pretrained, or choose another"
+    )
 
 
 def _check_labels(config: PretrainedConfig, labels: LabelSpace) -> None:

@@ -143,3 +143,15 @@ def test_a_fit_without_checkpoints_or_validation_says_so(command, fit_words, sou
     result = command(*fit_words("single", source, trainer__enable_checkpointing="false"))
     assert result.code == 0
     assert not list((tmp_path / "run-2").glob("*.ckpt"))
+
+
+def test_a_fit_that_is_stopped_before_its_first_step_leaves_no_folder(command, fit_words, tmp_path, monkeypatch, caplog):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lightning_clf.modules.ClassifierModule.on_train_start", stop)
+    words = fit_words("single", write_rows(tmp_path / "data", SINGLE))
+    with caplog.at_level("INFO"):
+        assert command(*words).code == 130
+    assert "stopped by Ctrl-C; there is nothing to go on from" in caplog.messages
+    assert {path.name for path in tmp_path.iterdir()} == {"data"}
