@@ -145,7 +145,7 @@ def test_a_fit_without_checkpoints_or_validation_says_so(command, fit_words, sou
     assert not list((tmp_path / "run-2").glob("*.ckpt"))
 
 
-def test_a_fit_that_is_stopped_before_its_first_step_leaves_no_folder(command, fit_words, tmp_path, monkeypatch, caplog):
+def test_a_fit_stopped_before_its_first_step_leaves_no_folder(command, fit_words, tmp_path, monkeypatch, caplog):
     def stop(*arguments):
         raise KeyboardInterrupt
 
