@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Sequence
 
+from lightning_clf.cli.interrupts import INTERRUPTED, SAID, importing
 from lightning_clf.cli.quiet import plain_warnings
 from lightning_clf.errors import InputError, SharedError
 
@@ -63,8 +63,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if show_traceback:
             traceback.print_exc()
-        print("stopped by Ctrl-C", file=sys.stderr)
-        return 128 + signal.SIGINT
+        print(SAID, file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         # the reader of our output went away, as `head` does: not an error, and nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,7 +89,8 @@ def _without_imports(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _import(module: str) -> None:
     try:
-        importlib.import_module(module)
+        with importing():
+            importlib.import_module(module)
     except ImportError as error:
         raise InputError(
             f"--import {module}: {error}: install the package that defines it, or run the command in its folder"
@@ -108,7 +109,8 @@ def _run(words: list[str], modules: list[str]) -> int:
     for module in modules:
         _import(module)
     if command in _TRAINING:
-        from lightning_clf.cli.training import run_training
+        with importing():
+            from lightning_clf.cli.training import run_training
 
         run_training(command, options)
     elif command == "predict":

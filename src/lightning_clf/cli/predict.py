@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, NoReturn
 
+from lightning_clf.cli.interrupts import importing
 from lightning_clf.errors import InputError
 
 
@@ -21,11 +22,12 @@ def run_predict(words: list[str]) -> None:
     """
     options = _parser().parse_args(words)
 
-    import torch
+    with importing():
+        import torch
 
-    from lightning_clf.artefact import load_artefact
-    from lightning_clf.inference import Classifier, predict_file
-    from lightning_clf.memory import keep_freed_memory
+        from lightning_clf.artefact import load_artefact
+        from lightning_clf.inference import Classifier, predict_file
+        from lightning_clf.memory import keep_freed_memory
 
     if (options.device or "cpu") == "cpu":
         keep_freed_memory()

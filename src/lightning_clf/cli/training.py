@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import pydoc
+import signal
 import traceback
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 # imported whole, so that a short class name in a configuration finds them
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
 from lightning_clf.cli.configs import LAST, default_to_run, resolve_configs, value_of, where
+from lightning_clf.cli.interrupts import INTERRUPTED
 from lightning_clf.cli.messages import classless, explain, one_line, unwrapped
 from lightning_clf.cli.resume import module_from_checkpoint, nothing_left
 from lightning_clf.cli.run_files import RunConfig, run_loggers
@@ -26,8 +28,8 @@ from lightning_clf.data import BaseDataModule
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.modules import ClassifierModule
 
-# what a shell makes of a process that SIGINT or SIGTERM ended
-_INTERRUPTED, _TERMINATED = 128 + 2, 128 + 15
+# what a shell makes of a process that SIGTERM ended
+_TERMINATED = 128 + signal.SIGTERM
 _COMMANDS = ("fit", "validate", "test")
 _SECTIONS: dict[str, type] = {"model": ClassifierModule, "data": BaseDataModule}
 _PARSER = {"exit_on_error": False}
@@ -200,7 +202,7 @@ class TrainingCLI(LightningCLI):
                 raise SystemExit(_TERMINATED) from stop
             if isinstance(stop.__context__, KeyboardInterrupt):
                 self._say_stopped("Ctrl-C")
-                raise SystemExit(_INTERRUPTED) from stop
+                raise SystemExit(INTERRUPTED) from stop
             raise
         except (ValueError, ZeroDivisionError, OverflowError) as error:
             # Lightning looks at some keys only once it has the data
