@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from lightning_clf.metrics.multi_label import MultiLabelScores
 from lightning_clf.metrics.ranking import RankingScores
 from lightning_clf.metrics.single_label import SingleLabelScores
 from lightning_clf.prediction import Prediction
+
+M = TypeVar("M", bound=TaskMetric)
 
 
 def build_metrics(labels: LabelSpace) -> MetricSet:
@@ -50,6 +52,18 @@ class MetricSet(nn.Module):
     def __init__(self, metrics: Iterable[TaskMetric]) -> None:
         super().__init__()
         self.metrics = nn.ModuleList(metrics)
+
+    def include(self, metric: M) -> M:
+        """Add a metric, unless one of its class is there already.
+
+        Returns:
+            The one that is there.
+        """
+        for member in self._members():
+            if isinstance(member, type(metric)):
+                return member
+        self.metrics.append(metric)
+        return metric
 
     def update(self, prediction: Prediction, targets: Tensor) -> None:
         """Take in one batch.
