@@ -30,7 +30,7 @@ FLOORS = {
         "specs",
     ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token"),
-    2: ("network", "dropout", "stored"),
+    2: ("network", "dropout", "stored", "figures"),
     3: ("artefact",),
     4: ("data",),
     5: ("modules",),
@@ -46,7 +46,7 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
-NO_LIGHTNING = {"network", "dropout", "stored", "artefact", *FLOORS[0], *FLOORS[1]}
+NO_LIGHTNING = {"network", "dropout", "stored", "artefact", "figures", *FLOORS[0], *FLOORS[1]}
 NOT_OF = {"data": {"modules", "heads", "losses", "network", "artefact"}, "inference": {"modules", "callbacks"}}
 
 

@@ -95,8 +95,13 @@ def _confusion_table(confusion: Tensor, names: list[str]) -> tuple[list[str], li
     if confusion.ndim == 3:  # many labels: one 2x2 table each
         header = ["label", "true_negative", "false_positive", "false_negative", "true_positive"]
         return header, [[name, *table.flatten().tolist()] for name, table in zip(names, confusion, strict=True)]
-    axis = names if len(confusion) == len(names) else [*names, "none"]  # spans may be missed, or made up
+    axis = confusion_names(confusion, names)
     return ["gold", *axis], [[name, *row.tolist()] for name, row in zip(axis, confusion, strict=True)]
+
+
+def confusion_names(confusion: Tensor, names: list[str]) -> list[str]:
+    """What rows and columns of a confusion are called: spans may be missed too, or made up."""
+    return names if len(confusion) == len(names) else [*names, "none"]
 
 
 def _table(rows: Sequence[ClassRow], numbers: dict[str, float]) -> str:

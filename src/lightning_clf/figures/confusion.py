@@ -37,7 +37,7 @@ def draw_confusion(counts: Tensor, names: Sequence[str]) -> Figure:
     axes.set_xticks(ticks, [short(names[index]) for index in ticks], rotation=90 if size > 4 else 0, fontsize=font)
     axes.set_yticks(ticks, [short(names[index]) for index in ticks], fontsize=font)
     axes.set_xlabel("predicted")
-    axes.set_ylabel("right")
+    axes.set_ylabel("true")
     return figure
 
 
@@ -57,7 +57,7 @@ def draw_label_confusions(counts: Tensor, names: Sequence[str]) -> Figure:
     height = 1.6 + 0.24 * len(rows)
     figure = new_figure(7.5, max(height, 3.0))
     axes = figure.subplots()
-    axes.set_title(f"Labels: {which(len(rows), len(names), 'F1')}")
+    axes.set_title(f"Found and missed, {which(len(rows), len(names))}")
     _heat(figure, axes, table, whole, numbers=True)
     axes.axvline(1.5, color="white", linewidth=4)
     axes.set_xticks(range(4), ["has it,\nfound", "has it,\nmissed", "has it not,\nfound", "has it not,\nleft"])

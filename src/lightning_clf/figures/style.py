@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import ParamSpec
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 P = ParamSpec("P")
-Drawing = Any  # a function that returns a Figure
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK)
@@ -36,11 +35,11 @@ _STYLE = {
 }
 
 
-def styled(draw: Drawing) -> Drawing:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     """A function that draws in this style, whatever the user's own is."""
 
     @wraps(draw)
-    def drawing(*args: Any, **options: Any) -> Figure:
+    def drawing(*args: P.args, **options: P.kwargs) -> Figure:
         with mpl.rc_context(_STYLE):
             return draw(*args, **options)
 
@@ -53,9 +52,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def short(name: str) -> str:
-    """A label's name, cut where it would take the room of what is drawn."""
-    line = " ".join(name.split())
-    return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
+    """A label's name, without its middle where it would take the room of what is drawn: names may differ in an end."""
+    line, half = " ".join(name.split()), _LONGEST_NAME // 2
+    return line if len(line) <= _LONGEST_NAME else f"{line[:half]}…{line[1 - half :]}"
 
 
 def lowest(values: Sequence[float], most: int = MOST_ROWS) -> list[int]:
@@ -64,6 +63,6 @@ def lowest(values: Sequence[float], most: int = MOST_ROWS) -> list[int]:
     return order[:most]
 
 
-def which(shown: int, total: int, what: str) -> str:
+def which(shown: int, total: int) -> str:
     """Which of all rows are shown, for a title."""
-    return f"all {total}, lowest {what} first" if shown == total else f"the {shown} of {total} with the lowest {what}"
+    return f"of all {total}, the lowest F1 first" if shown == total else f"of {total} the {shown} of the lowest F1"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics.agreement import AgreementScores
 from lightning_clf.metrics.base import ClassRow, Scores, TaskMetric
+from lightning_clf.metrics.curves import Histograms, S
 from lightning_clf.metrics.entities import EntityF1
 from lightning_clf.metrics.multi_label import MultiLabelScores
 from lightning_clf.metrics.ranking import RankingScores
@@ -109,6 +110,10 @@ class MetricSet(nn.Module):
     def confusion(self) -> Tensor | None:
         """What was taken for what, of the shape its metric says; `None` for a task whose answers are numbers."""
         return next((metric.confusion() for metric in self._members() if isinstance(metric, Scores)), None)
+
+    def summary_of(self, kind: type[Histograms[S]]) -> S | None:
+        """What the last `compute` left to draw; `None` without a metric of this class, or where it counted nothing."""
+        return next((metric.summary for metric in self._members() if isinstance(metric, kind)), None)
 
     def reset(self) -> None:
         """Forget every batch."""

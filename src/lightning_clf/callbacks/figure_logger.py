@@ -1,0 +1,163 @@
+"""Figures for dashboards: what was taken for what, curves, calibration, classes."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_clf.callbacks.report import confusion_names
+from lightning_clf.errors import InputError, check_number
+from lightning_clf.labels import LabelSpace
+from lightning_clf.metrics import CurveCounts, MetricSet, ScoreCounts
+from lightning_clf.modules.base import ClassifierModule
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FigureName = Literal["confusion", "class_scores", "precision_recall", "reliability", "agreement"]
+Stage = Literal["train", "val", "test"]
+_TAKERS = (TensorBoardLogger, WandbLogger, MLFlowLogger)
+
+
+class FigureLogger(Callback):
+    """Logs figures of an epoch to TensorBoard, Weights & Biases and MLflow, named as `val/confusion`.
+
+    For classes and tags: `confusion`, `class_scores` (F1, precision and recall), `precision_recall` and `reliability`;
+    for scores: `agreement`, predicted beside true ones with the residuals. They are drawn by the first process, of
+    counts that are exact over all of them and whose size does not grow with the data. A figure that has nothing to show
+    is left out, such as the curves of a head that gives no probabilities.
+
+    Args:
+        figures: Which to draw; `None` draws all that the task has.
+        stages: Of which stages.
+        every_n_epochs: After how many epochs of a fit.
+
+    Raises:
+        InputError: If matplotlib is not installed, or an argument is out of bounds.
+    """
+
+    def __init__(
+        self,
+        figures: list[FigureName] | None = None,
+        stages: Sequence[Stage] = ("val", "test"),
+        every_n_epochs: int = 1,
+    ) -> None:
+        if importlib.util.find_spec("matplotlib") is None:
+            raise InputError("FigureLogger needs the package matplotlib: pip install 'lightning-clf[figures]'")
+        for stage in stages:
+            if stage not in get_args(Stage):
+                raise InputError(f"FigureLogger's stages have {stage!r}: use {', '.join(get_args(Stage))}")
+        self.figures = figures
+        self.stages = tuple(stages)
+        self.every_n_epochs = check_number("FigureLogger's every_n_epochs", every_n_epochs, least=1)
+        self._wanted: list[FigureName] = []
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Have the module count what is to be drawn.
+
+        Raises:
+            InputError: If the module is not of this library, or a figure is not one of its task.
+        """
+        if not isinstance(pl_module, ClassifierModule) or pl_module.labels is None:
+            raise InputError(f"{type(pl_module).__name__} is not a ClassifierModule, whose counts FigureLogger draws")
+        wanted = _of_task(self.figures, pl_module.labels)
+        has_taker = any(isinstance(logger, _TAKERS) for logger in trainer.loggers)
+        if trainer.loggers and not has_taker:
+            rank_zero_warn(
+                "FigureLogger draws nothing, since no logger takes figures: use TensorBoardLogger, WandbLogger or "
+                "MLFlowLogger"
+            )
+        self._wanted = wanted if has_taker else []
+        for counted in self.stages if self._wanted else ():
+            metrics = pl_module.stage_scores(counted).metrics
+            if "agreement" in self._wanted:
+                metrics.include(ScoreCounts(pl_module.labels))
+            elif {"precision_recall", "reliability"} & {*self._wanted}:
+                metrics.include(CurveCounts(pl_module.labels))
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the figures of train."""
+        self._log(trainer, pl_module, "train")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the figures of dev."""
+        if not trainer.sanity_checking:
+            self._log(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the figures of test."""
+        self._log(trainer, pl_module, "test")
+
+    def _log(self, trainer: Trainer, pl_module: LightningModule, stage: Stage) -> None:
+        is_due = trainer.state.fn != TrainerFn.FITTING or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if stage not in self.stages or not self._wanted or not is_due:
+            return
+        assert isinstance(pl_module, ClassifierModule)
+        assert pl_module.labels is not None
+        metrics = pl_module.stage_scores(stage).metrics
+        metrics.compute()  # a sum over processes, which all take part in; what the module has computed is kept
+        if not trainer.is_global_zero:
+            return
+        drawings = _drawings(metrics, pl_module.labels)
+        # the step under which Lightning logs the numbers of the same epoch; those of train it logs one step later on
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped - (stage == "train")
+        for name in self._wanted:
+            if name in drawings:
+                _hand_over(trainer.loggers, f"{stage}/{name}", drawings[name](), step)
+
+
+def _of_task(figures: Sequence[FigureName] | None, labels: LabelSpace) -> list[FigureName]:
+    """The figures to draw.
+
+    Raises:
+        InputError: If one of them is not of the task.
+    """
+    known = [name for name in get_args(FigureName) if (name == "agreement") == (labels.kind == "score")]
+    for name in figures or ():
+        if name not in known:
+            raise InputError(
+                f"FigureLogger's figures have {name!r}, which labels of kind {labels.kind} have not: use "
+                f"{', '.join(known)}"
+            )
+    return known if figures is None else list(figures)
+
+
+def _drawings(metrics: MetricSet, labels: LabelSpace) -> dict[str, Callable[[], Figure]]:
+    """What there is to draw, by name."""
+    # matplotlib is an extra, and takes a while to import
+    from lightning_clf import figures
+
+    found: dict[str, Callable[[], Figure]] = {}
+    rows, confusion = metrics.per_class(), metrics.confusion()
+    if confusion is not None:
+        names = [row.label for row in rows]
+        found["class_scores"] = lambda: figures.draw_class_scores(rows)
+        found["confusion"] = lambda: (
+            figures.draw_label_confusions(confusion, names)
+            if confusion.ndim == 3
+            else figures.draw_confusion(confusion, confusion_names(confusion, names))
+        )
+    if (curves := metrics.summary_of(CurveCounts)) is not None:
+        found["precision_recall"] = lambda: figures.draw_precision_recall(curves, labels.names)
+        found["reliability"] = lambda: figures.draw_reliability(curves)
+    if (agreement := metrics.summary_of(ScoreCounts)) is not None:
+        found["agreement"] = lambda: figures.draw_agreement(agreement)
+    return found
+
+
+def _hand_over(loggers: Sequence[Any], name: str, figure: Figure, step: int) -> None:
+    """Give a figure to every logger that takes figures."""
+    for logger in loggers:
+        match logger:
+            case TensorBoardLogger():
+                logger.experiment.add_figure(name, figure, step)
+            case WandbLogger():
+                logger.log_image(name, [figure], step)
+            case MLFlowLogger():
+                logger.experiment.log_figure(logger.run_id, figure, f"figures/{name}/{step:07d}.png")
