@@ -18,7 +18,7 @@ from torch import Tensor, distributed
 
 from lightning_clf.batch import IGNORE
 from lightning_clf.labels import LabelSpace
-from lightning_clf.metrics import MetricSet, build_metrics
+from lightning_clf.metrics import CurveCounts, MetricSet, ScoreCounts, build_metrics
 from lightning_clf.prediction import Prediction
 
 TAGS = LabelSpace.tags(["PER", "LOC", "ORG"], "IOB2")
@@ -62,9 +62,15 @@ def cases() -> list[tuple[LabelSpace, Data, int]]:
 def scored(labels: LabelSpace, data: Data) -> MetricSet:
     """A metric set after some batches."""
     metrics = build_metrics(labels)
+    metrics.include(ScoreCounts(labels) if labels.kind == "score" else CurveCounts(labels))
     for prediction, targets in data:
         metrics.update(prediction, targets)
     return metrics
+
+
+def drawn(metrics: MetricSet) -> list[Tensor]:
+    """What figures are drawn of."""
+    return [*(metrics.summary_of(CurveCounts) or metrics.summary_of(ScoreCounts) or ())]
 
 
 def work(rank: int, folder: Path) -> None:
@@ -74,7 +80,9 @@ def work(rank: int, folder: Path) -> None:
     values = [metrics.compute() for metrics in sets]
     distributed.destroy_process_group()
     # the report is read when the other process may be gone
-    results = [(v, [tuple(row) for row in m.per_class()], m.confusion()) for v, m in zip(values, sets, strict=True)]
+    results = [
+        (v, [tuple(row) for row in m.per_class()], m.confusion(), drawn(m)) for v, m in zip(values, sets, strict=True)
+    ]
     torch.save(results, folder / f"{rank}.pt")
 
 
@@ -101,7 +109,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
 
     for rank in (0, 1):
         results = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        for (labels, data, _), (values, rows, confusion) in zip(cases(), results, strict=True):
+        for (labels, data, _), (values, rows, confusion, counted) in zip(cases(), results, strict=True):
             alone = scored(labels, data)
             expected = {name: value.item() for name, value in alone.compute().items()}
             assert {name: value.item() for name, value in values.items()} == pytest.approx(
@@ -109,6 +117,9 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
             )
             assert rows == [tuple(row) for row in alone.per_class()]
             table = alone.confusion()
+            assert bool(counted) == bool(data and labels is not TAGS)
+            for mine, whole in zip(counted, drawn(alone), strict=True):
+                torch.testing.assert_close(mine, whole, atol=0, rtol=0, equal_nan=True)
             assert confusion is None if table is None else torch.equal(confusion, table)
 
 

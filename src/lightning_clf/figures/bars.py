@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from lightning_clf.figures.style import BLACK, ORANGE, SKY, lowest, new_figure, short, styled, which
+from lightning_clf.figures.style import BLACK, ORANGE, SHARES, SKY, lowest, new_figure, short, styled, which
 from lightning_clf.metrics import ClassRow
 
 
@@ -18,7 +18,7 @@ def draw_class_scores(rows: Sequence[ClassRow]) -> Figure:
         rows: The scores of each class.
     """
     chosen = [rows[index] for index in lowest([row.f1 for row in rows])]
-    figure = new_figure(7.5, 1.5 + 0.24 * len(chosen))
+    figure = new_figure(7.5, 1.8 + 0.24 * len(chosen))
     axes = figure.subplots()
     axes.set_title(f"F1 by class, {which(len(chosen), len(rows))}")
     places = range(len(chosen))
@@ -34,7 +34,7 @@ def draw_class_scores(rows: Sequence[ClassRow]) -> Figure:
             label=name,
         )
     axes.set_yticks(places, [short(row.label) for row in chosen])
-    axes.set(xlim=(-0.01, 1.01), ylim=(len(chosen) - 0.4, -0.6))
+    axes.set(xlim=(-0.01, 1.01), xticks=SHARES, ylim=(len(chosen) - 0.4, -0.6))
     axes.grid(visible=True, axis="x")
     counts = axes.secondary_yaxis("right")
     counts.set_yticks(places, [f"{row.support:,}" for row in chosen])

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from lightning_clf.figures.style import BLACK, COLOURS, DASHES, GREY, ORANGE, SKY, lowest, new_figure, short, styled
+from lightning_clf.figures.style import (
+    BLACK,
+    COLOURS,
+    DASHES,
+    GREY,
+    ORANGE,
+    SHARES,
+    SKY,
+    lowest,
+    new_figure,
+    short,
+    styled,
+)
 from lightning_clf.metrics import Curves
 
 
@@ -32,7 +44,7 @@ def draw_precision_recall(curves: Curves, names: Sequence[str]) -> Figure:
     for index, colour, dash in zip(named, COLOURS, DASHES, strict=False):
         label = f"{short(names[index])}  {areas[index]:.3f}"
         axes.plot(curves.recall[index], curves.precision[index], color=colour, linestyle=dash, label=label)
-    axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xticks=SHARES, yticks=SHARES, xlabel="recall", ylabel="precision")
     axes.grid(visible=True)
     if named:
         axes.legend(title="average precision", loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
@@ -53,7 +65,7 @@ def draw_reliability(curves: Curves) -> Figure:
     axes.bar(left, curves.hit_rate.nan_to_num(0), width, align="edge", color=SKY, edgecolor="white", label="hit rate")
     axes.plot([0, 1], [0, 1], color=BLACK, linestyle="--", linewidth=1, label="as right as confident")
     axes.plot(curves.confidence, curves.hit_rate, "o", color=ORANGE, markeredgecolor="white", label="mean confidence")
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="hit rate")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xticks=SHARES, yticks=SHARES, ylabel="hit rate")
     below.bar(left, curves.sizes, width, align="edge", color=GREY, edgecolor="white")
     below.set(xlabel="confidence", ylabel="count")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)

@@ -16,6 +16,8 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK)
 """The palette of Okabe and Ito (2008), without those of its colours that are pale on white."""
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 GREY = "#BBBBBB"
+SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""The ticks of an axis from 0 to 1."""
 MOST_ROWS = 40
 """So many rows of bars or of a table can be read one by one."""
 
@@ -41,7 +43,10 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @wraps(draw)
     def drawing(*args: P.args, **options: P.kwargs) -> Figure:
         with mpl.rc_context(_STYLE):
-            return draw(*args, **options)
+            figure = draw(*args, **options)
+            figure.draw_without_rendering()  # ticks are made, and places found, only where a figure is drawn
+            figure.set_layout_engine("none")
+            return figure
 
     return drawing
 

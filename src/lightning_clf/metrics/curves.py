@@ -242,7 +242,7 @@ def place(values: Tensor, edges: Tensor) -> Tensor:
         values: Float32, of any shape; what lies beyond the edges is in the outermost bins.
         edges: What `float32_edges` made of the bins' edges.
     """
-    return (torch.bucketize(values, edges, right=True) - 1).clamp(0, len(edges) - 2)
+    return (torch.bucketize(values.contiguous(), edges, right=True) - 1).clamp(0, len(edges) - 2)
 
 
 def float32_edges(edges: Tensor) -> Tensor:
