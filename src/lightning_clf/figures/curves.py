@@ -34,10 +34,10 @@ def draw_precision_recall(curves: Curves, names: Sequence[str]) -> Figure:
     known = [index for index, area in enumerate(areas) if area == area]
     most = len(COLOURS)
     named = known if len(known) <= most else [index for index in lowest(areas, most) if index in known]
-    what = "all" if len(named) == len(known) else f"the {len(named)} lowest of {len(known)} named"
+    what = "" if len(named) == len(known) else f"; the {len(named)} lowest of {len(known)} named"
     figure = new_figure(7.5, 5.0)
     axes = figure.subplots()
-    axes.set_title(f"Precision and recall of each class; {what}")
+    axes.set_title(f"Precision and recall of each class{what}")
     for index in known:
         if index not in named:
             axes.plot(curves.recall[index], curves.precision[index], color=GREY, linewidth=0.6)
