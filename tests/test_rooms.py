@@ -29,7 +29,7 @@ FLOORS = {
         "precision",
         "specs",
     ),
-    1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token"),
+    1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token", "packing"),
     2: ("network", "dropout", "stored", "figures"),
     3: ("artefact",),
     4: ("data",),

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 _BERT_LIKE = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
 
 
-def narrow_last_layer(encoder: PreTrainedModel) -> None:
+def narrow_last_layer(encoder: PreTrainedModel) -> bool:
     """Have an encoder's last layer go on from attention with the first token alone.
 
     Its output is then `[N,1,H]`, and what is read at the first token is what it was, but for rounding. Encoders of
@@ -24,11 +24,16 @@ def narrow_last_layer(encoder: PreTrainedModel) -> None:
 
     Args:
         encoder: A `transformers` model, with a head that reads the first token, or without one.
+
+    Returns:
+        Whether the architecture allows it.
     """
     config = encoder.config
-    if config.model_type in _BERT_LIKE and not config.is_decoder and config.num_hidden_layers:
-        body: Any = encoder.base_model
-        body.encoder.layer[-1].attention.output.register_forward_pre_hook(_first_token)
+    if config.model_type not in _BERT_LIKE or config.is_decoder or not config.num_hidden_layers:
+        return False
+    body: Any = encoder.base_model
+    body.encoder.layer[-1].attention.output.register_forward_pre_hook(_first_token)
+    return True
 
 
 def _first_token(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Tensor, ...]:

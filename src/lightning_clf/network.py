@@ -20,6 +20,7 @@ from lightning_clf.errors import InputError, reason
 from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.packing import ATTENTION, pack
 from lightning_clf.prediction import Prediction
 
 # what stock pipelines read to choose between softmax, sigmoid and neither
@@ -48,8 +49,7 @@ class Network(nn.Module):
         self.encoder = encoder
         self.head = head
         self.labels = labels
-        if head.reads_first_token:
-            narrow_last_layer(encoder)
+        self._is_narrowed = head.reads_first_token and narrow_last_layer(encoder)
         # from_pretrained returns modules in eval mode, and Lightning keeps the mode it finds: dropout would be off
         self.train()
 
@@ -165,6 +165,15 @@ class Network(nn.Module):
             raise InputError(
                 f"model.attn_implementation {name!r} cannot be used ({reason(error)}): use another, or leave it out"
             ) from error
+
+    def pack(self) -> None:
+        """Compute without padding, from now on.
+
+        Raises:
+            InputError: If the architecture is not one that was verified.
+        """
+        if self.config._attn_implementation != ATTENTION:
+            pack(self.encoder, narrowed=self._is_narrowed)
 
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""

@@ -22,7 +22,13 @@ from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.memory import keep_freed_memory
 from lightning_clf.modules.built import BuiltModule
-from lightning_clf.modules.checks import check_finetuning, check_own_loss, check_same_finetuning, check_steps
+from lightning_clf.modules.checks import (
+    check_finetuning,
+    check_own_loss,
+    check_packed,
+    check_same_finetuning,
+    check_steps,
+)
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.r_drop import agreeing
 from lightning_clf.modules.randomness import States, random_states, set_random_state
@@ -55,10 +61,14 @@ class ClassifierModule(BuiltModule):
             (which needs its package and a GPU), or another name it knows; `None` leaves the choice to it.
         compile: Whether `torch.compile` compiles the encoder, which takes minutes at the start. Lengths should then
             fall on few values: set `data.pad_to_multiple_of`.
+        packed: Whether the texts of a batch are computed one after another in one row, without padding between them,
+            where the architecture allows it. What is learned is the same. Neither with `compile`, which wants few
+            lengths, nor with `attn_implementation`.
         labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
 
     Raises:
-        InputError: If loss or head do not fit the task, or both `loss` and `class_weights` are given.
+        InputError: If loss or head do not fit the task, both `loss` and `class_weights` are given, or `packed` stands
+            with what it does not go with.
     """
 
     kind: ClassVar[Kind]
@@ -81,6 +91,7 @@ class ClassifierModule(BuiltModule):
         encoder_options: dict[str, Any] | None = None,
         attn_implementation: str | None = None,
         compile: bool = False,
+        packed: bool = False,
         labels: dict[str, Any] | None = None,
     ) -> None:
         if loss is not None and class_weights is not None:
@@ -92,7 +103,9 @@ class ClassifierModule(BuiltModule):
         if not head.brings_loss:
             loss = loss or self.default_loss(class_weights)
         super().__init__(encoder, head, loss, encoder_options, attn_implementation, labels)
+        check_packed(packed, compile, attn_implementation)
         self.compiles = compile
+        self.packs = packed
         self.r_drop = check_number("model.r_drop", r_drop, least=0)
         if r_drop and head.brings_loss:
             raise InputError(
@@ -136,6 +149,8 @@ class ClassifierModule(BuiltModule):
             return
         if self.attn_implementation is not None:  # what a checkpoint brought was made as this machine does it best
             self.network.set_attention(self.attn_implementation)
+        if self.packs:
+            self.network.pack()
         if self.finetuning is not None:
             check_finetuning(self.trainer, self.finetuning)
             self.finetuning.prepare(self.network.encoder)

@@ -29,6 +29,24 @@ def check_own_loss(head: Head, loss: Loss | None, class_weights: ClassWeights | 
             raise InputError(f"{key} is given, but {type(head).__name__} brings its own loss: leave {key} out")
 
 
+def check_packed(packed: bool, compile: bool, attn_implementation: str | None) -> None:
+    """Refuse what packed batches do not go with.
+
+    Raises:
+        InputError: If the encoder is to be compiled too, or attention to be computed in a way that has a name.
+    """
+    if packed and compile:
+        raise InputError(
+            "model.packed gives every batch a length of its own, for which model.compile would compile anew: leave one "
+            "of them out"
+        )
+    if packed and attn_implementation is not None:
+        raise InputError(
+            f"model.packed has its own attention, and model.attn_implementation is {attn_implementation!r}: leave one "
+            "of them out"
+        )
+
+
 def check_pairing(module: str, kind: Kind, head: Head, loss: Loss | None) -> None:
     """Hold head and loss against the kind of label a module is for.
 
