@@ -16,7 +16,8 @@ GB = 10**9
 
 def cost(available=None, seconds=(), rows=8, **more):
     plan = Plan(20, 100, [[0], [0, 1]], list(range(rows)), [[0]])
-    return Cost(plan, torch.device("cpu"), 2 * GB, [GB // 2, GB], available, list(seconds), **more)
+    half = GB / 2 / 1.7
+    return Cost(plan, torch.device("cpu"), 2 * GB, [half, 2 * half], available, list(seconds), **more)
 
 
 def memory(measured, by_tokens=False):
@@ -54,7 +55,7 @@ def test_a_device_that_ran_out_is_believed():
 
 def test_a_batch_of_one_text_tells_of_itself_alone():
     plan = Plan(1, 10, [[0], [0]], [0], [[0]])
-    assert Cost(plan, torch.device("cpu"), 5, [7, 7], None, []).needed(1) == 12
+    assert Cost(plan, torch.device("cpu"), 5, [10, 10], None, []).needed(1) == 5 + 17
 
 
 def test_time_is_the_mean_of_the_sample_for_each_batch():

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from lightning_clf.cli.quiet import quiet_logs
 from lightning_clf.cli.run_folder import next_folder
 from lightning_clf.cli.training import TrainingCLI
 from lightning_clf.errors import InputError
@@ -20,7 +18,7 @@ def findings_of(words: list[str]) -> list[Finding]:
         words: What would follow `fit`.
     """
     try:
-        with _quiet():
+        with quiet_logs():
             return Examination.of("fit", words).findings
     except InputError as error:
         return [refused(error)]
@@ -52,17 +50,3 @@ class Examination(TrainingCLI):
             if isinstance(stop.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from stop
             raise
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Hold back what a fit says of itself at the beginning: the findings say it."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning_clf")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
