@@ -171,7 +171,7 @@ def test_what_is_doubtful_is_said_and_written(command, tmp_path, rows, doubt):
     config = tmp_path / "config.yaml"
     code, out, _ = command("init", write(tmp_path / "mine.jsonl", rows), "--output", config)
     assert code == 0
-    says(out, "doubtful: ", doubt, ": set ")
+    says(out, "doubtful: ", doubt, "set data.")
     says(config.read_text(), "# Doubtful: ", doubt)
 
 

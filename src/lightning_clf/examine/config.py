@@ -83,7 +83,7 @@ def configuration(name: str, found: Guess, datamodule: BaseDataModule[Any], sour
         *(f"    {key}: {_value(value)}" for key, value in found.keys.items()),
     ]
     kept = [line for line in own_data.splitlines() if line.strip().startswith(_KEPT)]
-    run = Path(name).stem if not isinstance(source, str) else Path(source).name
+    run = Path(source).resolve().name if isinstance(source, str) else Path(source["train"]).stem
     trainer = re.sub(
         r"default_root_dir: runs/.*", f"default_root_dir: runs/{run}  # a second run goes to runs/{run}-2", trainer
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning_clf.data.split import Split
-from lightning_clf.data.token_rows import TAG_COLUMNS, TOKEN_COLUMNS, survey_tags
+from lightning_clf.data.token_rows import TAG_COLUMNS, TOKEN_COLUMNS, resolve_columns, survey_tags
 from lightning_clf.errors import InputError
 from lightning_clf.examine.columns import Column, survey
 from lightning_clf.examine.labels import SEPARATORS, joined_by
@@ -70,8 +70,8 @@ def guess(splits: Mapping[str, Split]) -> Guess:
 def _tags(split: Split, columns: Columns) -> Guess | None:
     """The guess for sentences of words, if these are some."""
     if split.format == "conll":
-        *_, last = columns
-        keys: dict[str, Any] = {"tokens_column": "tokens", "tags_column": last}
+        tokens, last = resolve_columns(split, None, None)
+        keys: dict[str, Any] = {"tokens_column": tokens, "tags_column": last}
         doubts = []
         if len(columns) > 3:  # the words stand in two of them
             doubts.append(f"the last of {last} columns is read: set data.tags_column to the number of another")
