@@ -35,7 +35,7 @@ FLOORS = {
     4: ("data",),
     5: ("modules",),
     6: ("callbacks",),
-    7: ("inference",),
+    7: ("inference", "examine"),
     8: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

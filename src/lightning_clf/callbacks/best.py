@@ -17,7 +17,7 @@ from torch import Tensor
 from lightning_clf.artefact import load_artefact, read_checkpoint
 from lightning_clf.callbacks.averaging import checkpoints_differ, ends_with_mean, warn_of_going_on
 from lightning_clf.callbacks.folder import run_files
-from lightning_clf.callbacks.monitor import watched
+from lightning_clf.callbacks.monitor import check_logged, watched
 from lightning_clf.callbacks.whole_files import WholeFileIO
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.heads import ArchitectureHead
@@ -127,9 +127,8 @@ class BestCheckpoint(ModelCheckpoint):
         Raises:
             InputError: If there is no metric of the name `monitor`; said after the sanity check, before any training.
         """
-        if trainer.state.fn == TrainerFn.FITTING and self.monitor not in trainer.callback_metrics:
-            known = ", ".join(sorted(name for name in trainer.callback_metrics if name.count("/") == 1))
-            raise InputError(f"model.monitor {self.monitor!r} is not a metric of this task: use one of {known}")
+        if trainer.state.fn == TrainerFn.FITTING:
+            check_logged(str(self.monitor), trainer.callback_metrics)
         super().on_validation_end(trainer, pl_module)
         if not self._should_save_on_train_epoch_end(trainer):
             self._after_saving(trainer)

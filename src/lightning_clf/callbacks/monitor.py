@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lightning.pytorch import LightningModule
 
 from lightning_clf.errors import InputError
@@ -30,3 +32,18 @@ def watched(module: LightningModule, mode: str) -> str:
     if mode == "max" and name in _LOWER_IS_BETTER:
         raise InputError(f"model.monitor {module.monitor!r} is the better the lower it is: set {_KEYS} to min")
     return module.monitor
+
+
+def check_logged(monitor: str, logged: Collection[str]) -> None:
+    """Hold the name of what is watched against what was logged.
+
+    Args:
+        monitor: The module's `monitor`.
+        logged: Every name that the fit has logged, a validation's included.
+
+    Raises:
+        InputError: If it is none of them.
+    """
+    if monitor not in logged:
+        known = ", ".join(sorted(name for name in logged if name.count("/") == 1))
+        raise InputError(f"model.monitor {monitor!r} is not a metric of this task: use one of {known}")

@@ -1,4 +1,4 @@
-"""The command line: `lightning-clf fit|validate|test|predict`.
+"""The command line: `lightning-clf init|doctor|fit|validate|test|predict`.
 
 This file imports nothing heavy, so that `--help` and a mistyped command answer at once.
 """
@@ -23,6 +23,8 @@ usage: lightning-clf COMMAND [options]
 Fine-tune a transformer encoder to classify texts, pairs of texts or words, and use the result.
 
 commands:
+  init       write a configuration for your own data: lightning-clf init my.csv
+  doctor     examine a fit before any of its time is spent: lightning-clf doctor --config config.yaml
   fit        train: lightning-clf fit --config ner.yaml
   validate   score a checkpoint on the dev split
   test       score a checkpoint on the test split: lightning-clf test --ckpt_path RUN/best.ckpt
@@ -113,6 +115,14 @@ def _run(words: list[str], modules: list[str]) -> int:
             from lightning_clf.cli.training import run_training
 
         run_training(command, options)
+    elif command == "init":
+        from lightning_clf.cli.init import run_init
+
+        run_init(options)
+    elif command == "doctor":
+        from lightning_clf.cli.doctor import run_doctor
+
+        return run_doctor(options)
     elif command == "predict":
         from lightning_clf.cli.predict import run_predict
 
@@ -122,5 +132,5 @@ def _run(words: list[str], modules: list[str]) -> int:
 
         print(version("lightning-clf"))
     else:
-        raise InputError(f"command {command!r} is unknown: use fit, validate, test or predict")
+        raise InputError(f"command {command!r} is unknown: use init, doctor, fit, validate, test or predict")
     return 0

@@ -36,6 +36,20 @@ def plain_warnings() -> Iterator[None]:
         logger.removeFilter(_is_news)
 
 
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Hold back what Lightning and the datamodules say in passing, but for warnings."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning_clf")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
 def _show(message: Warning | str, *details: Any, **more: Any) -> None:
     print(f"warning: {message}", file=sys.stderr)
 

@@ -48,6 +48,15 @@ def run_folder(root: str, checkpoint: str | None, *, begin_here: bool = False) -
     return folder
 
 
+def next_folder(root: str) -> Path:
+    """The folder a new fit would take, which is not made.
+
+    Args:
+        root: `trainer.default_root_dir`.
+    """
+    return next(folder for folder in counted(Path(root)) if not folder.is_dir() or not any(folder.iterdir()))
+
+
 def discard_unused(folder: Path) -> None:
     """Take away a run folder in which nothing was trained, so that a second try has the first one's name.
 

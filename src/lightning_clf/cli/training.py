@@ -7,7 +7,7 @@ import pydoc
 import signal
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
@@ -48,24 +48,7 @@ def run_training(command: str, options: list[str]) -> None:
     Raises:
         InputError: If the configuration, the data or a checkpoint is not as it should be.
     """
-    words = resolve_configs(default_to_run(options))
-    try:
-        TrainingCLI(
-            ClassifierModule,
-            BaseDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=RunConfig if command == "fit" else None,
-            seed_everything_default=0,
-            trainer_defaults=_TRAINER_DEFAULTS,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            # an abbreviation is a key misspelt, which the next version may take for another
-            parser_kwargs={**_PARSER, "allow_abbrev": False, **{name: dict(_PARSER) for name in _COMMANDS}},
-            args=[command, *words],
-        )
-    except MisconfigurationException as error:
-        raise InputError(one_line(str(error))) from error
+    TrainingCLI.of(command, options)
 
 
 def _is_of_lightning(error: Exception) -> bool:
@@ -76,6 +59,32 @@ def _is_of_lightning(error: Exception) -> bool:
 
 class TrainingCLI(LightningCLI):
     """LightningCLI that takes model and labels from a checkpoint, and reads as little as it must."""
+
+    @classmethod
+    def of(cls, command: str, options: list[str]) -> Self:
+        """Parse the words after a command, make what they name, and run it.
+
+        Raises:
+            InputError: If the configuration, the data or a checkpoint is not as it should be.
+        """
+        words = resolve_configs(default_to_run(options))
+        try:
+            return cls(
+                ClassifierModule,
+                BaseDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=RunConfig if command == "fit" else None,
+                seed_everything_default=0,
+                trainer_defaults=_TRAINER_DEFAULTS,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                # an abbreviation is a key misspelt, which the next version may take for another
+                parser_kwargs={**_PARSER, "allow_abbrev": False, **{name: dict(_PARSER) for name in _COMMANDS}},
+                args=[command, *words],
+            )
+        except MisconfigurationException as error:
+            raise InputError(one_line(str(error))) from error
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -168,7 +177,7 @@ class TrainingCLI(LightningCLI):
         """A Trainer whose files are all in one run folder; fits log to TensorBoard and CSV unless told otherwise."""
         settings = self._get(self.config_init, "trainer")
         command, checkpoint = str(self.subcommand), self._get(self.config_init, "ckpt_path")
-        self.folder = folder = run_folder(settings.default_root_dir, checkpoint, begin_here=self.from_last)
+        self.folder = folder = self._choose_folder(settings.default_root_dir, checkpoint)
         if settings.logger in (None, True):
             # scores of a checkpoint are written by the class report; a CSV logger would replace those of its training
             kwargs["logger"] = run_loggers(folder) if command == "fit" else False
@@ -179,6 +188,9 @@ class TrainingCLI(LightningCLI):
             if isinstance(error, MisconfigurationException):  # which names the key itself
                 raise
             raise InputError(f"trainer: {one_line(str(error))}") from error
+
+    def _choose_folder(self, root: str, checkpoint: str | None) -> Path:
+        return run_folder(root, checkpoint, begin_here=self.from_last)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
         if config.get("enable_checkpointing") is False:

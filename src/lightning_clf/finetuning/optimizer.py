@@ -8,6 +8,8 @@ from typing import Any
 from torch import nn
 from torch.optim import AdamW
 
+from lightning_clf.errors import InputError
+
 
 def parameter_groups(
     module: nn.Module | Iterable[nn.Parameter], weight_decay: float, **options: Any
@@ -42,8 +44,16 @@ def adamw(
         learning_rate: The learning rate.
         weight_decay: The decay of matrices, relative to the learning rate.
         groups: The groups of the module's parameters; `None` makes the two of `parameter_groups`.
+
+    Raises:
+        InputError: If none of the parameters moves.
     """
     groups = parameter_groups(module, weight_decay) if groups is None else groups
+    if not any(group["params"] for group in groups):
+        raise InputError(
+            "nothing is trainable, as every parameter is frozen: freeze less in model.finetuning, or take a head that "
+            "has parameters"
+        )
     optimizer = AdamW(groups, lr=learning_rate, fused=True)
     # a fused step could take scaled gradients, but what clips them has to see them unscaled; Lightning asks this name
     optimizer._step_supports_amp_scaling = False

@@ -161,11 +161,12 @@ class ClassifierModule(BuiltModule):
         """Build what is not built yet, and say what is to be trained."""
         super().setup(stage)
         if stage == "fit":
-            rank_zero_info(self._trainable())
+            rank_zero_info(self.describe_trainable())
         if self.compiles:
             self.network.encoder.compile()
 
-    def _trainable(self) -> str:
+    def describe_trainable(self) -> str:
+        """What is trainable, in a few lines to read."""
         if self.finetuning is not None:
             return self.finetuning.describe(self, self.network.encoder, self.learning_rate)
         total = sum(parameter.numel() for parameter in self.parameters())

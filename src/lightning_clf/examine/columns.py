@@ -1,0 +1,112 @@
+"""What the columns of a file hold, as far as a guess of the task goes by it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning_clf.data.split import Split
+
+_FLAGS = ("0", "1", "false", "true")  # what SequenceDataModule takes in label_columns
+_MOST = 10_000  # different values that are kept apart
+
+
+@dataclass
+class Column:
+    """One column, over all rows of a split.
+
+    Attributes:
+        name: Its name.
+        values: Different values and how often each occurs, the first 10,000; items of lists are counted one by one.
+        cells: How many cells are not empty.
+        empty: How many are: null, no text, or an empty list.
+        words: How many words all texts have.
+        sizes: How long the list in each cell is, where all are lists.
+        is_lists: Whether every cell that is not null holds a list.
+        is_texts: Whether every cell that is not null holds text.
+    """
+
+    name: str
+    values: dict[Hashable, int] = field(default_factory=dict)
+    cells: int = 0
+    empty: int = 0
+    words: int = 0
+    sizes: list[int] = field(default_factory=list)
+    is_lists: bool = True
+    is_texts: bool = True
+
+    def add(self, value: Any) -> None:
+        """Take in the next cell."""
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            self.empty += 1
+            self.sizes.append(-1)
+            return
+        self.is_lists &= isinstance(value, list)
+        self.is_texts &= isinstance(value, str)
+        self.sizes.append(len(value) if isinstance(value, list) else -1)
+        if value == [] or (isinstance(value, str) and not value.strip()):
+            self.empty += 1
+            return
+        self.cells += 1
+        if isinstance(value, str):
+            self.words += len(value.split())
+        for item in value if isinstance(value, list) else [value]:
+            key = item if isinstance(item, str | int | float | bool) else repr(item)
+            if key in self.values or len(self.values) < _MOST:
+                self.values[key] = self.values.get(key, 0) + 1
+
+    @property
+    def mean_words(self) -> float:
+        """How many words a text has on average."""
+        return self.words / max(1, self.cells)
+
+    @property
+    def is_distinct(self) -> bool:
+        """Whether no value occurs twice, as those of an identifier."""
+        return len(self.values) == self.cells or len(self.values) == _MOST
+
+    @property
+    def is_flags(self) -> bool:
+        """Whether every cell holds 0 or 1."""
+        return not self.empty and self._all(lambda value: str(value).strip().removesuffix(".0").lower() in _FLAGS)
+
+    @property
+    def is_numbers(self) -> bool:
+        """Whether every cell that is not empty holds a number."""
+        return self._all(lambda value: _number(value) is not None)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether they are whole numbers."""
+        return self._all(lambda value: (number := _number(value)) is not None and number.is_integer())
+
+    @property
+    def numbers(self) -> list[float]:
+        """The different numbers there are."""
+        return [number for value in self.values if (number := _number(value)) is not None]
+
+    def _all(self, test: Callable[[Any], bool]) -> bool:
+        return not (self.is_lists and self.cells) and bool(self.values) and all(map(test, self.values))
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def survey(split: Split) -> dict[str, Column]:
+    """Read through a split.
+
+    Raises:
+        InputError: If a row cannot be read.
+    """
+    columns: dict[str, Column] = {}
+    for _, row in split.rows():
+        for name, value in row.items():
+            columns.setdefault(name, Column(name)).add(value)
+    return columns

@@ -1,0 +1,70 @@
+"""Labels that are missing, uneven, or several in one."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightning_clf.counts import ClassCounts
+from lightning_clf.examine.labels import imbalance, joined_by, missing_labels, taken_for
+from lightning_clf.labels import LabelSpace
+
+SPACE = LabelSpace.of(["a", "b", "c"], "single")
+
+
+@pytest.mark.parametrize(
+    ("names", "separator"),
+    [
+        (["joy", "fear", "joy|fear", "fear|anger|joy", "anger"], "|"),
+        (["joy", "fear", "joy; fear", "joy; anger", "anger; fear"], ";"),
+        (["joy,fear", "fear,anger", "joy,anger", "joy"], ","),
+        (["joy", "fear", "love|hate"], None),  # a name may hold one
+        (["a|b", "c|d"], None),
+        (["a", "b", "c"], None),
+        (["|", "a|", "a"], None),
+        ([], None),
+    ],
+)
+def test_several_labels_in_one_are_told_by_their_parts(names, separator):
+    assert joined_by(names) == separator
+
+
+def test_labels_that_look_like_several_are_told():
+    finding = taken_for(LabelSpace.of(["joy", "fear", "joy|fear"], "single"))
+    assert finding.level == "warning"
+    assert "data.label_separator '|'" in finding.advice
+    assert taken_for(SPACE) == ("ok", "labels", "single, 3 labels: a, b, c", "")
+    assert taken_for(LabelSpace.score(0, 5)).found == "score, from 0 to 5"
+    assert taken_for(LabelSpace.tags(["PER"], "IOB2")).found == "tags, 1 entity types: PER"
+
+
+def test_labels_that_a_split_lacks_are_named():
+    counts = {
+        "train": ClassCounts(SPACE, (3, 0, 1), 4),
+        "val": ClassCounts(SPACE, (1, 1, 1), 3),
+        "test": ClassCounts(SPACE, (0, 5, 0), 5),
+    }
+    train, val, test = missing_labels(counts)
+    assert (train.level, train.check, train.found) == ("warning", "labels of train", "lacks 1 of 3 labels: b")
+    assert "none of them can be learned" in train.advice
+    assert val.level == "ok"
+    assert test.found == "lacks 2 of 3 labels: a, c"
+
+
+def test_entity_types_are_counted_by_their_first_tags():
+    space = LabelSpace.tags(["LOC", "PER"], "IOB2")
+    counts = [0] * len(space)
+    counts[space.index("B-PER")] = 2
+    counts[space.index("O")] = 50
+    (finding,) = missing_labels({"val": ClassCounts(space, tuple(counts), 52)})
+    assert finding.found == "lacks 1 of 2 entity types: LOC"
+
+
+def test_imbalance_is_told_unless_something_is_done_about_it():
+    even, uneven = (ClassCounts(SPACE, counts, 100) for counts in ((30, 40, 30), (90, 9, 1)))
+    assert imbalance(even, 100, is_met=False).level == "ok"
+    finding = imbalance(uneven, 100, is_met=False)
+    assert finding.level == "warning"
+    assert finding.found == "train has a 90 times and c 1 times"
+    assert finding.advice.startswith("usual is model.class_weights: inverse")
+    assert imbalance(uneven, 100, is_met=True).level == "ok"
+    assert imbalance(ClassCounts(SPACE, (3, 0, 0), 3), 3, is_met=False) is None
