@@ -16,11 +16,14 @@ from tests.cli.conftest import says
 def test_help_names_every_command(command, words):
     code, out, err = command(*words)
     assert (code, err) == (0, "")
-    for name in ("fit", "validate", "test", "predict"):
+    for name in ("fit", "validate", "test", "predict", "calibrate"):
         assert f"\n  {name} " in out
 
 
-@pytest.mark.parametrize(("name", "option"), [("fit", "--ckpt_path"), ("test", "--data"), ("predict", "--input")])
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("fit", "--ckpt_path"), ("test", "--data"), ("predict", "--input"), ("calibrate", "--conformal")],
+)
 def test_help_of_a_command_names_its_options(command, name, option):
     code, out, _ = command(name, "--help")
     assert code == 0
@@ -30,7 +33,7 @@ def test_help_of_a_command_names_its_options(command, name, option):
 def test_help_loads_nothing_heavy():
     code = (
         "import sys\nfrom lightning_clf.cli import main\nassert main(['--help']) == 0\nassert main(['nonsense']) == 2\n"
-        "assert main(['predict', '--help']) == 0\n"
+        "assert main(['predict', '--help']) == 0\nassert main(['calibrate', '--help']) == 0\n"
         "heavy = {'torch', 'transformers', 'lightning', 'datasets', 'jsonargparse'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
@@ -38,7 +41,7 @@ def test_help_loads_nothing_heavy():
 
 
 def test_unknown_command_is_answered_with_those_there_are(complaint):
-    says(complaint("train"), "command 'train' is unknown", "use fit, validate, test or predict")
+    says(complaint("train"), "command 'train' is unknown", "use fit, validate, test, predict or calibrate")
 
 
 def test_version_is_that_of_the_package(command):
