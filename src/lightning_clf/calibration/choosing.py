@@ -107,6 +107,7 @@ def choose(labels: LabelSpace, logits: Tensor, targets: Tensor, wanted: Wanted, 
     Raises:
         InputError: If no threshold keeps the risk.
     """
+    logits = logits.double()
     unseen = wanted.method != "none" and (wanted.max_risk is not None or wanted.level is not None)
     fitted = kept = torch.arange(len(logits))
     if unseen:
@@ -148,15 +149,14 @@ def _scaling(
         scaling = Scaling(temperature)
     if not len(logits):
         return scaling, []
-    # in float64, as it was found
-    before, after = measure(logits.double(), targets).nll, measure(scaling.apply(logits.double()), targets).nll
+    before, after = measure(logits, targets).nll, measure(scaling.apply(logits), targets).nll
     return scaling, [Choice("scaling", wanted.method, "nll", before, after, len(logits))]
 
 
 def _thresholds(
     labels: LabelSpace, raw: Tensor, calibrated: Tensor, right: Tensor, target: Target, remarks: list[str]
 ) -> tuple[dict[str, float], Choice]:
-    probabilities = calibrated.float().sigmoid()
+    probabilities = calibrated.float().sigmoid()  # as they will be compared
     fitted = fit_thresholds(probabilities, right, target)
     for places, said in (
         (fitted.missing, "no row has the label {}: the threshold stays 0.5"),
@@ -207,7 +207,7 @@ def _label_sets(calibrated: Tensor, right: Tensor, level: float, remarks: list[s
     sets = LabelSets(level, conformal_quantile(probabilities, right, level))
     if sets.quantile == 1:
         remarks.append(
-            f"{len(right)} rows are too few for sets that are right {level:g} of the time: they hold all labels"
+            f"too few rows ({len(right)}) for sets that are right {level:g} of the time: they hold all labels"
         )
     members = sets.members(probabilities)
     return sets, _choices(

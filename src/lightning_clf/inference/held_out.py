@@ -69,7 +69,7 @@ def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str],
             _KEYS.sub(_option, str(error)).replace(" (or data.label_columns)", "").replace("set --", "give --")
         ) from error
     if summary.unlabelled:
-        warnings.warn(f"{file}: {summary.unlabelled} rows have no label; they are left out", stacklevel=2)
+        warnings.warn(f"{file}: rows without a label are left out, {summary.unlabelled} in all", stacklevel=2)
     if not sum(len(part.logits) for part in parts):
         raise InputError(f"file {file} holds no row with a label: give rows whose answers are known")
     logits, targets = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
