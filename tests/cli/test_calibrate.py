@@ -41,6 +41,8 @@ def test_a_table_and_a_model(command, calibrated, tmp_path):
     assert out.splitlines()[-1] == "a factor and a summand a label, in the weights of the last layer"
     _, answers, _ = command("predict", "--model", tmp_path / "new", "--input", calibrated("single")[4])
     assert sum(not json.loads(line)["abstained"] for line in answers.splitlines()) >= 4
+    shown = command("predict", "--pretty", "--model", tmp_path / "new", "--input", calibrated("single")[4]).out
+    assert shown.count(" abstained\n") == answers.count('"abstained": true') > 0
     assert (
         "abstained"
         not in command("predict", "--model", calibrated("single")[2], "--input", calibrated("single")[4]).out

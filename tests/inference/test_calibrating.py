@@ -102,10 +102,9 @@ def test_what_is_scored_is_what_training_would_see(kind, model):
             expected.append((scores.tolist(), names.index(row["label"])))
     if LABELS[kind].kind == "tags":
         assert len(expected) < sum(len(row["tags"]) for row in rows)  # the window cuts some
-    found = sorted(zip(logits.tolist(), targets.tolist(), strict=True))
-    for (scores, right), (wanted, truth) in zip(found, sorted(expected), strict=True):
-        assert right == truth
-        assert scores == pytest.approx(wanted, abs=1e-4)
+    for scores, right in zip(logits.tolist(), targets.tolist(), strict=True):  # in another order
+        expected.remove(next(one for one in expected if one[1] == right and one[0] == pytest.approx(scores, abs=1e-4)))
+    assert expected == []
 
 
 def mostly_right(folder: str, file: str) -> str:
@@ -126,13 +125,14 @@ def test_one_label_is_calibrated_for_stock_transformers_too(model, tmp_path):
     assert (outcome.rows, outcome.unseen, outcome.remarks) == (60, False, [])
     (choice,) = outcome.decision.chosen_by
     assert (choice.before, choice.after) == pytest.approx((outcome.before.nll, outcome.after.nll), abs=1e-12)
-    before, after = load_classifier(folder).predict(CORPUS), load_classifier(tmp_path / "new").predict(CORPUS)
+    short = ["a great joy", "so happy", "nobody", "Paris", "a dull story"]  # a pipeline does not cut what is long
+    before, after = (load_classifier(path).predict(short) for path in (folder, tmp_path / "new"))
     stock = pipeline("text-classification", model=str(tmp_path / "new"), top_k=None)
-    for text, one, other in zip(CORPUS, before, after, strict=True):
+    for text, one, other in zip(short, before, after, strict=True):
         wanted = (torch.tensor([*one["probabilities"].values()]).double().log() / temperature).softmax(0)
         assert [*other["probabilities"].values()] == pytest.approx(wanted.tolist(), abs=2e-4)  # answers have 6 digits
         assert other["label"] == one["label"]
-        found = {item["label"]: item["score"] for item in stock(text)}
+        found = {item["label"]: item["score"] for item in stock([text])[0]}
         assert found == pytest.approx(other["probabilities"], abs=2e-6)
 
 

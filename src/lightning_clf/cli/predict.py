@@ -47,7 +47,7 @@ def readable(answer: dict[str, Any]) -> str:
     if "score" in answer:
         return f"{answer['score']:.3f}"
     if "label" in answer:
-        return _with(answer["label"], answer["probability"])
+        return _with(answer["label"], answer["probability"]) + (" abstained" if answer.get("abstained") else "")
     return ", ".join(_with(name, answer["probabilities"].get(name)) for name in answer["labels"]) or "(none)"
 
 

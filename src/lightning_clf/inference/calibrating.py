@@ -46,12 +46,11 @@ def calibrate(
             take the place of something else.
     """
     _check_target(model, target)
-    columns = dict(columns or {})
     artefact = load_artefact(model)
     wanted.check(artefact.labels)
     _check_head(artefact.network.head)
-    classifier = Classifier(artefact, {role: name for role, name in columns.items() if role != "label"}).to(device)
-    held_out = read_held_out(classifier, source, columns, batch_size)
+    classifier = Classifier(artefact, columns).to(device)
+    held_out = read_held_out(classifier, source, columns or {}, batch_size)
     outcome = choose(artefact.labels, *held_out, wanted)
     classifier.to("cpu")
     if (scaling := outcome.decision.scaling) is not None:
