@@ -152,6 +152,7 @@ def test_words_are_calibrated(kind, model, tmp_path):
     folder, file = model(kind)
     outcome = calibrate(folder, file, str(tmp_path / "new"), Wanted("vector"))
     assert outcome.after.nll < outcome.before.nll
+    assert outcome.unit == "words"
     assert outcome.rows == outcome.decision.chosen_by[0].rows > 60
     (answer,) = load_classifier(tmp_path / "new").predict(["Anna sleeps"])
     assert len(answer["tags"]) == 2

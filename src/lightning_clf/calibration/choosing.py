@@ -77,7 +77,8 @@ class Outcome:
         decision: The decision.
         before: The probabilities as they were.
         after: The probabilities as they are.
-        rows: How many rows, of tags words, both were measured on.
+        rows: How many both were measured on.
+        unit: What they are: `rows`, or of tags `words`.
         unseen: Whether these are rows that the scaling was not fitted to.
         remarks: What whoever asked for it should know.
     """
@@ -86,6 +87,7 @@ class Outcome:
     before: Measures
     after: Measures
     rows: int
+    unit: str
     unseen: bool
     remarks: list[str] = field(default_factory=list)
 
@@ -128,7 +130,8 @@ def choose(labels: LabelSpace, logits: Tensor, targets: Tensor, wanted: Wanted, 
         label_sets, more = _label_sets(calibrated, right, wanted.level, remarks)
         choices += more
     decision = Decision(scaling, thresholds, abstention, label_sets, tuple(choices))
-    return Outcome(decision, measure(raw, right), measure(calibrated, right), len(raw), unseen, remarks)
+    unit = "words" if labels.kind == "tags" else "rows"
+    return Outcome(decision, measure(raw, right), measure(calibrated, right), len(raw), unit, unseen, remarks)
 
 
 def _scaling(

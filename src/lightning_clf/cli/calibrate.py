@@ -53,8 +53,8 @@ def run_calibrate(words: list[str]) -> None:
 def table(outcome: Outcome) -> str:
     """What a decision changes, for reading."""
     before, after = outcome.before, outcome.after
-    kind = "rows that scaling has not seen" if outcome.unseen else "rows it was chosen on"
-    lines = [f"{f'{outcome.rows} {kind}':<34}{'before':>10}{'after':>10}"]
+    kind = "that scaling has not seen" if outcome.unseen else "it was chosen on"
+    lines = [f"{f'{outcome.rows} {outcome.unit} {kind}':<34}{'before':>10}{'after':>10}"]
     for name in ("nll", "brier", "ece", "aurc"):
         if getattr(before, name) is not None:
             lines.append(f"{name:<34}{getattr(before, name):>10.4f}{getattr(after, name):>10.4f}")
