@@ -21,6 +21,7 @@ FLOORS = {
         "labels",
         "batch",
         "prediction",
+        "decision",
         "component",
         "files",
         "memory",
@@ -31,7 +32,7 @@ FLOORS = {
     ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token", "packing"),
     2: ("network", "dropout", "stored", "figures"),
-    3: ("artefact",),
+    3: ("artefact", "calibration"),
     4: ("data",),
     5: ("modules",),
     6: ("callbacks",),
@@ -42,11 +43,11 @@ FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # what is on one floor and knows another all the same, from the lower to the upper
 STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("component", "errors"),
           ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
-          ("specs", "component")}  # fmt: skip
+          ("decision", "labels"), ("decision", "prediction"), ("specs", "component")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
-NO_LIGHTNING = {"network", "dropout", "stored", "artefact", "figures", *FLOORS[0], *FLOORS[1]}
+NO_LIGHTNING = {"network", "dropout", "stored", "artefact", "figures", "calibration", *FLOORS[0], *FLOORS[1]}
 NOT_OF = {"data": {"modules", "heads", "losses", "network", "artefact"}, "inference": {"modules", "callbacks"}}
 
 

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lightning_clf.component import from_spec
+from lightning_clf.decision import Decision
 from lightning_clf.encoding.tokenizer import (
     Tokenizer,
     read_tokenizer,
@@ -28,7 +29,7 @@ from lightning_clf.encoding.tokenizer import (
     tokenizer_to_bytes,
 )
 from lightning_clf.errors import InputError, reason
-from lightning_clf.files import check_checkpoint_file
+from lightning_clf.files import check_checkpoint_file, replace_folder
 from lightning_clf.finetuning.adapters import adapter_scaling, merged
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
@@ -39,7 +40,8 @@ SECTION = "lightning_clf"
 """The key under which a checkpoint holds all that loading needs besides the weights."""
 FORMAT = 1
 """Which form that part has; another number when an older version could not read it."""
-_SIDECAR = "lightning_clf.json"
+SIDECAR = "lightning_clf.json"
+"""The file of an export folder that holds what a configuration has no place for."""
 _HEAD_WEIGHTS = "head.safetensors"
 _OTHER_CHECKPOINT = "use another, such as last.ckpt"
 
@@ -65,6 +67,11 @@ class Artefact:
         """The label space."""
         return self.network.labels
 
+    @property
+    def decision(self) -> Decision:
+        """What lies between the network's scores and its answers."""
+        return self.network.decision
+
     def describe(self) -> dict[str, Any]:
         """The artefact without its weights, in primitives and tensors, as a checkpoint holds it."""
         return {
@@ -81,6 +88,7 @@ class Artefact:
             "labels": self.labels.to_dict(),
             "max_length": self.max_length,
             "columns": self.columns,
+            **({"decision": decision} if (decision := self.decision.to_dict()) else {}),
         }
 
     @classmethod
@@ -103,6 +111,7 @@ class Artefact:
         max_length, positions = own_part["max_length"], network.max_positions
         if positions and max_length > positions:
             raise ValueError(f"max_length is {max_length}, and the encoder has {positions} positions")
+        network.set_decision(Decision.from_dict(own_part.get("decision", {})))
         return cls(network, tokenizer, max_length, own_part["columns"])
 
     def save(self, folder: str | Path) -> None:
@@ -118,7 +127,7 @@ class Artefact:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir()
             self._write(temporary)
-            _replace(temporary, folder)
+            replace_folder(temporary, folder)
         except (OSError, SafetensorError) as error:
             raise InputError(
                 f"export folder {folder} cannot be written ({reason(error)}): free space, or choose another"
@@ -137,7 +146,7 @@ class Artefact:
             save_file(head_state, folder / _HEAD_WEIGHTS)
         _save_tokenizer(self.tokenizer, folder)
         sidecar = json.dumps(self._own_part(), indent=2, ensure_ascii=False)
-        (folder / _SIDECAR).write_text(sidecar + "\n", encoding="utf-8")
+        (folder / SIDECAR).write_text(sidecar + "\n", encoding="utf-8")
         allowed = 0o666 & ~_umask()
         for file in folder.iterdir():  # safetensors writes files that nobody else may read
             file.chmod(allowed)
@@ -210,9 +219,9 @@ def _load_checkpoint(path: Path) -> Artefact:
 
 
 def _load_folder(folder: Path) -> Artefact:
-    sidecar_file = folder / _SIDECAR
+    sidecar_file = folder / SIDECAR
     if not sidecar_file.is_file():
-        raise InputError(f"folder {folder} holds no {_SIDECAR}: give a folder that `fit` exported, such as …/best")
+        raise InputError(f"folder {folder} holds no {SIDECAR}: give a folder that `fit` exported, such as …/best")
     with damage_named(f"export folder {folder}", "export it again"):
         own_part, config = read_json(sidecar_file, OWN_PART), read_json(folder / "config.json", CONFIG)
         artefact = Artefact._make(own_part, config, read_tokenizer(folder))
@@ -268,21 +277,6 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
-
-
-def _replace(new: Path, final: Path) -> None:
-    """Move a finished folder to its final name; a folder cannot be replaced in one call, so the old steps aside."""
-    old = final.with_name(f".{final.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if final.exists():
-        final.rename(old)
-    try:
-        new.rename(final)
-    except OSError:
-        if old.exists():
-            old.rename(final)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

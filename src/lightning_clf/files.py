@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -71,6 +72,21 @@ def write_atomically(path: Path) -> Iterator[TextIO]:
             yield file
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}): choose another place") from error
+
+
+def replace_folder(new: Path, final: Path) -> None:
+    """Move a finished folder to its final name; a folder cannot be replaced in one call, so the old steps aside."""
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    try:
+        new.rename(final)
+    except OSError:
+        if old.exists():
+            old.rename(final)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_checkpoint_file(path: str | Path) -> None:

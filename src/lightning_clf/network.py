@@ -15,6 +15,7 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lightning_clf.batch import Batch
+from lightning_clf.decision import Decision
 from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config
 from lightning_clf.errors import InputError, reason
 from lightning_clf.first_token import narrow_last_layer
@@ -42,6 +43,7 @@ class Network(nn.Module):
             reads the first token alone, its last layer may be of that token (`first_token.py`).
         head: What makes scores of the encoder's output.
         labels: The label space.
+        decision: What lies between scores and answers, besides the head's own `decode`.
     """
 
     def __init__(self, encoder: PreTrainedModel, head: Head, labels: LabelSpace) -> None:
@@ -49,6 +51,7 @@ class Network(nn.Module):
         self.encoder = encoder
         self.head = head
         self.labels = labels
+        self.decision = Decision()
         self._is_narrowed = head.reads_first_token and narrow_last_layer(encoder)
         # from_pretrained returns modules in eval mode, and Lightning keeps the mode it finds: dropout would be off
         self.train()
@@ -175,6 +178,19 @@ class Network(nn.Module):
         if self.config._attn_implementation != ATTENTION:
             pack(self.encoder, narrowed=self._is_narrowed)
 
+    def set_decision(self, decision: Decision) -> None:
+        """Answer by this decision from now on. Thresholds are in the configuration too, for who uses it without us.
+
+        Raises:
+            ValueError: If the decision is about other labels.
+        """
+        decision.check(self.labels)
+        self.decision = decision
+        if decision.thresholds is not None:
+            self.config.thresholds = dict(decision.thresholds)
+        else:
+            _drop_thresholds(self.config)
+
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""
         return self.head.hidden(self.encoder(**batch.inputs, return_dict=True))
@@ -184,9 +200,13 @@ class Network(nn.Module):
         scores: Tensor = self.head(self.features(batch), batch)
         return scores
 
+    def decide(self, scores: Tensor, batch: Batch) -> Prediction:
+        """Turn scores into answers: calibrated, decoded by the head, and decided. Nothing else does."""
+        return self.decision.decide(self.head.decode(self.decision.scaled(scores), batch))
+
     def predict(self, batch: Batch) -> Prediction:
-        """Score and decode a batch."""
-        return self.head.decode(self(batch), batch)
+        """Score and decide a batch."""
+        return self.decide(self(batch), batch)
 
 
 def _configure(
@@ -201,8 +221,15 @@ def _configure(
     config.id2label = labels.id2label
     config.label2id = {label: index for index, label in labels.id2label.items()}
     config.problem_type = _PROBLEM_TYPES[labels.kind]
+    _drop_thresholds(config)
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
+
+
+def _drop_thresholds(config: PretrainedConfig) -> None:
+    """Forget the thresholds of an export that an encoder is taken from, or that is calibrated again."""
+    if hasattr(config, "thresholds"):
+        del config.thresholds
 
 
 def _not_loaded(name: str, head: Head, given: dict[str, Any], error: Exception) -> InputError:

@@ -17,8 +17,12 @@ class Prediction:
         probabilities: How sure the model is, float32: `[B,C]`, for tags `[B,W,C]`. `None` for a score and for heads
             that have no probabilities.
         scores: For a score, the number itself. Float32 `[B]`.
+        abstained: Whether the answer is too unsure to be acted on, bool `[B]`; `None` where nothing says from when.
+        label_sets: The labels that may well be right, bool `[B,C]`; `None` where nothing says how many.
     """
 
     indices: Tensor | None = None
     probabilities: Tensor | None = None
     scores: Tensor | None = None
+    abstained: Tensor | None = None
+    label_sets: Tensor | None = None

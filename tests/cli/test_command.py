@@ -16,13 +16,20 @@ from tests.cli.conftest import says
 def test_help_names_every_command(command, words):
     code, out, err = command(*words)
     assert (code, err) == (0, "")
-    for name in ("init", "doctor", "fit", "validate", "test", "predict"):
+    for name in ("init", "doctor", "fit", "validate", "test", "predict", "calibrate"):
         assert f"\n  {name} " in out
 
 
 @pytest.mark.parametrize(
     ("name", "option"),
-    [("fit", "--ckpt_path"), ("test", "--data"), ("predict", "--input"), ("init", "--output"), ("doctor", "--json")],
+    [
+        ("fit", "--ckpt_path"),
+        ("test", "--data"),
+        ("predict", "--input"),
+        ("init", "--output"),
+        ("doctor", "--json"),
+        ("calibrate", "--conformal"),
+    ],
 )
 def test_help_of_a_command_names_its_options(command, name, option):
     code, out, _ = command(name, "--help")
@@ -33,7 +40,7 @@ def test_help_of_a_command_names_its_options(command, name, option):
 def test_help_loads_nothing_heavy():
     code = (
         "import sys\nfrom lightning_clf.cli import main\nassert main(['--help']) == 0\nassert main(['nonsense']) == 2\n"
-        "assert all(main([name, '--help']) == 0 for name in ('predict', 'init', 'doctor'))\n"
+        "assert all(main([name, '--help']) == 0 for name in ('predict', 'init', 'doctor', 'calibrate'))\n"
         "heavy = {'torch', 'transformers', 'lightning', 'datasets', 'jsonargparse'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
@@ -41,7 +48,11 @@ def test_help_loads_nothing_heavy():
 
 
 def test_unknown_command_is_answered_with_those_there_are(complaint):
-    says(complaint("train"), "command 'train' is unknown", "use init, doctor, fit, validate, test or predict")
+    says(
+        complaint("train"),
+        "command 'train' is unknown",
+        "use init, doctor, fit, validate, test, predict or calibrate",
+    )
 
 
 def test_version_is_that_of_the_package(command):

@@ -1,4 +1,4 @@
-"""The command line: `lightning-clf init|doctor|fit|validate|test|predict`.
+"""The command line: `lightning-clf init|doctor|fit|validate|test|predict|calibrate`.
 
 This file imports nothing heavy, so that `--help` and a mistyped command answer at once.
 """
@@ -29,6 +29,7 @@ commands:
   validate   score a checkpoint on the dev split
   test       score a checkpoint on the test split: lightning-clf test --ckpt_path RUN/best.ckpt
   predict    answer a file of rows: lightning-clf predict --model RUN/best --input rows.jsonl --output answers.jsonl
+  calibrate  fit probabilities to held-out rows: lightning-clf calibrate --model RUN/best --input dev.jsonl --output NEW
 
 A configuration is looked up in the working folder first, then among those that are shipped; several add up.
 lightning-clf COMMAND --help says what a command takes. --traceback shows where an error came from. --import MODULE
@@ -127,10 +128,16 @@ def _run(words: list[str], modules: list[str]) -> int:
         from lightning_clf.cli.predict import run_predict
 
         run_predict(options)
+    elif command == "calibrate":
+        from lightning_clf.cli.calibrate import run_calibrate
+
+        run_calibrate(options)
     elif command in ("--version", "-V"):
         from importlib.metadata import version
 
         print(version("lightning-clf"))
     else:
-        raise InputError(f"command {command!r} is unknown: use init, doctor, fit, validate, test or predict")
+        raise InputError(
+            f"command {command!r} is unknown: use init, doctor, fit, validate, test, predict or calibrate"
+        )
     return 0

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from typing import Any
 
 from lightning_clf.cli.interrupts import importing
-from lightning_clf.errors import InputError
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}: see lightning-clf predict --help")
+from lightning_clf.cli.options import Parser, positive
 
 
 def run_predict(words: list[str]) -> None:
@@ -52,7 +47,7 @@ def readable(answer: dict[str, Any]) -> str:
     if "score" in answer:
         return f"{answer['score']:.3f}"
     if "label" in answer:
-        return _with(answer["label"], answer["probability"])
+        return _with(answer["label"], answer["probability"]) + (" abstained" if answer.get("abstained") else "")
     return ", ".join(_with(name, answer["probabilities"].get(name)) for name in answer["labels"]) or "(none)"
 
 
@@ -71,7 +66,7 @@ def _readable_tags(answer: dict[str, Any]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog="lightning-clf predict",
         description="Answer every row of a file with one JSON line, in the order of the rows.",
         allow_abbrev=False,
@@ -81,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         "--input", required=True, help="a .jsonl, .csv, .tsv, .parquet or .conll file, .txt of one input a line, or -"
     )
     parser.add_argument("--output", help="the file to write; left out or -, it is printed")
-    parser.add_argument("--batch-size", type=_positive, default=32, help="rows in one forward pass (default: 32)")
+    parser.add_argument("--batch-size", type=positive, default=32, help="rows in one forward pass (default: 32)")
     parser.add_argument("--text-column", help="the column of the text (default: the one trained on)")
     parser.add_argument("--text-pair-column", help="the column of a pair's second text (default: the one trained on)")
     parser.add_argument("--tokens-column", help="the column of the words of a tagger (default: the one trained on)")
@@ -94,9 +89,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--pretty", action="store_true", help="write answers for reading instead of JSON")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
-    return int(text)

@@ -1,6 +1,7 @@
 """A trained classifier and what is done with it."""
 
+from lightning_clf.inference.calibrating import calibrate
 from lightning_clf.inference.classifier import Classifier, load_classifier
 from lightning_clf.inference.files import predict_file
 
-__all__ = ["Classifier", "load_classifier", "predict_file"]
+__all__ = ["Classifier", "calibrate", "load_classifier", "predict_file"]

@@ -25,7 +25,13 @@ def _single(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow
     chosen = int(_given(prediction.indices)[place])
     probabilities = _named(labels, prediction.probabilities, place)
     name = labels.names[chosen]
-    return {"label": name, "probability": probabilities.get(name), "probabilities": probabilities}
+    result: Answer = {"label": name, "probability": probabilities.get(name), "probabilities": probabilities}
+    if prediction.abstained is not None:
+        result["abstained"] = bool(prediction.abstained[place])
+    if prediction.label_sets is not None:
+        members = prediction.label_sets[place].nonzero().flatten().tolist()
+        result["label_set"] = [labels.names[index] for index in members]
+    return result
 
 
 def _multi(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:

@@ -78,7 +78,7 @@ class Inputs:
 
     def _read_words(self, row: Mapping[str, Any], where: str) -> ReadRow:
         words = row.get(self.tokens)
-        if words is None and (self.tokens not in row or self._text_column(row, self.text) in row):
+        if words is None and (self.tokens not in row or self.text_column(row, self.text) in row):
             text = self._text(row, self.text, where, also=self.tokens)
             offsets = split_words(text)
             return ReadRow((text,), [text[start:end] for start, end in offsets], offsets)
@@ -90,7 +90,7 @@ class Inputs:
         return ReadRow(words=[check_text(word, f"word {number} of {where}") for number, word in enumerate(words, 1)])
 
     def _text(self, row: Mapping[str, Any], column: str, where: str, also: str | None = None) -> str:
-        found = self._text_column(row, column)
+        found = self.text_column(row, column)
         if found not in row:
             wanted = f"{column!r}" + (f" or {also!r}" if also else "")
             raise InputError(
@@ -99,5 +99,6 @@ class Inputs:
             )
         return check_text(row[found], f"column {found!r} of {where}")
 
-    def _text_column(self, row: Mapping[str, Any], column: str) -> str:
+    def text_column(self, row: Mapping[str, Any], column: str) -> str:
+        """The column that a text is read from in a row: the one asked for, or that called by its role."""
         return self._text_fallback if column == self.text and column not in row else column

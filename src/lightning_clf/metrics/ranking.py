@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_calibration_error
+from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 from torchmetrics.utilities import dim_zero_cat
 
 from lightning_clf.batch import IGNORE
@@ -14,7 +15,6 @@ from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics.base import TaskMetric, require_kind
 
 _BINS = 15
-_BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
 def macro_auroc(probabilities: Tensor, positives: Tensor) -> Tensor:
@@ -48,21 +48,44 @@ def macro_average_precision(probabilities: Tensor, positives: Tensor) -> Tensor:
     return _mean(areas)
 
 
-def expected_calibration_error(confidences: Tensor, hits: Tensor) -> Tensor:
-    """Mean distance between confidence and hit rate over 15 bins of equal width, weighted by their sizes.
+class CalibrationBins(NamedTuple):
+    """Confidences by size, in bins of equal width.
+
+    Attributes:
+        counts: How many lie in each bin, int64 `[15]`.
+        confidence: Their mean, float64 `[15]`; 0 in an empty bin.
+        accuracy: The share of hits among them, float64 `[15]`; 0 in an empty bin.
+    """
+
+    counts: Tensor
+    confidence: Tensor
+    accuracy: Tensor
+
+
+def calibration_bins(confidences: Tensor, hits: Tensor) -> CalibrationBins:
+    """Confidences against hit rates in 15 bins of equal width, each of which holds its lower end, the last both.
 
     Args:
         confidences: Of any float type, in 0 … 1, of any shape.
         hits: Whether what one was so confident of was so, bool, of the same shape.
+    """
+    sure, hit = confidences.flatten().cpu().double(), hits.flatten().cpu().double()
+    place = torch.bucketize(sure, torch.linspace(0, 1, _BINS + 1, dtype=torch.float64)[1:-1], right=True)
+    counts = torch.bincount(place, minlength=_BINS)
+    means = (torch.bincount(place, values, minlength=_BINS) / counts.clamp(min=1) for values in (sure, hit))
+    return CalibrationBins(counts, *means)
+
+
+def expected_calibration_error(confidences: Tensor, hits: Tensor) -> Tensor:
+    """Mean distance between confidence and hit rate over the bins of `calibration_bins`, weighted by their sizes.
+
+    Arguments are those of `calibration_bins`.
 
     Returns:
         A float64 scalar, NaN if there is no confidence.
     """
-    if not confidences.numel():
-        return torch.tensor(math.nan, dtype=torch.float64)
-    # torchmetrics would give a confidence of exactly 1 a sixteenth bin of its own; it belongs to the last
-    sure = confidences.flatten().cpu().double().clamp(max=_BELOW_ONE)
-    return binary_calibration_error(sure, hits.flatten().cpu().long(), n_bins=_BINS, norm="l1", validate_args=False)
+    bins = calibration_bins(confidences, hits)
+    return ((bins.confidence - bins.accuracy).abs() * bins.counts).sum() / bins.counts.sum()
 
 
 def _mean(values: list[Tensor]) -> Tensor:

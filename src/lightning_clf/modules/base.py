@@ -187,7 +187,7 @@ class ClassifierModule(BuiltModule):
         if stage == "train" and self.r_drop:
             terms = agreeing(first, self.score(batch), batch, self.kind, self.r_drop)
         with torch.no_grad():
-            prediction = self.network.head.decode(scores.detach(), batch)
+            prediction = self.network.decide(scores.detach(), batch)
             self.stage_scores(stage).update(terms, prediction, batch.require_targets())
         return terms
 

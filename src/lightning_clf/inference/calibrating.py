@@ -1,0 +1,80 @@
+"""A classifier calibrated on held-out rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from lightning_clf.artefact import SIDECAR, load_artefact
+from lightning_clf.calibration import Outcome, Wanted, choose, fold
+from lightning_clf.errors import InputError
+from lightning_clf.heads import Head
+from lightning_clf.inference.classifier import Classifier
+from lightning_clf.inference.held_out import read_held_out
+
+
+def calibrate(
+    model: str,
+    source: str,
+    target: str,
+    wanted: Wanted,
+    columns: Mapping[str, str] | None = None,
+    *,
+    batch_size: int = 32,
+    device: str | None = None,
+) -> Outcome:
+    """Calibrate a model and write it as a new export folder.
+
+    What the model decided by before is replaced; a scaling that is in its weights stays there, and the new one comes on
+    top.
+
+    Args:
+        model: A checkpoint or an export folder.
+        source: A file of labelled rows that the model was not trained on.
+        target: The folder to write.
+        wanted: What is to be calibrated.
+        columns: Names of columns, by role (`text`, `text_pair`, `tokens`, `label`), and the `separator` of labels.
+        batch_size: How many rows share a forward pass.
+        device: Where to score; `None` is the CPU.
+
+    Returns:
+        The decision, and what it changes.
+
+    Raises:
+        InputError: If the model has no probabilities that can be calibrated, a row cannot be read, or the folder would
+            take the place of something else.
+    """
+    _check_target(model, target)
+    artefact = load_artefact(model)
+    wanted.check(artefact.labels)
+    _check_head(artefact.network.head)
+    classifier = Classifier(artefact, columns).to(device)
+    held_out = read_held_out(classifier, source, columns or {}, batch_size)
+    outcome = choose(artefact.labels, *held_out, wanted)
+    classifier.to("cpu")
+    if (scaling := outcome.decision.scaling) is not None:
+        outcome.decision = dataclasses.replace(outcome.decision, scaling=fold(artefact.network, scaling))
+    artefact.network.set_decision(outcome.decision)
+    artefact.save(target)
+    return outcome
+
+
+def _check_target(model: str, target: str) -> None:
+    """Keep the new folder from taking the place of the model, or of what is no model."""
+    source, folder = Path(model), Path(target)
+    if folder.exists() and source.is_dir() and folder.samefile(source):
+        raise InputError(f"the calibrated model would replace the one it is made of, {model}: give another --output")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"output {target} is a file: give a folder, which will be made")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / SIDECAR).is_file():
+        raise InputError(f"folder {target} holds something else than a model: give a new one, which will be made")
+
+
+def _check_head(head: Head) -> None:
+    """Refuse heads whose scores are not a logit for each label."""
+    if head.brings_loss or type(head).decode is not Head.decode:
+        raise InputError(
+            f"{type(head).__name__} makes its answers of scores that are no logits of single labels, so that there is "
+            "nothing a temperature or a threshold could be of: calibrate a model with another head"
+        )

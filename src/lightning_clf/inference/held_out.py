@@ -1,0 +1,130 @@
+"""Held-out rows: read with the checks of training, and scored."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lightning_clf.batch import IGNORE, Batch
+from lightning_clf.data.encoded import Encoding, Summary, encode_split
+from lightning_clf.data.readers import FORMATS, suffix_format
+from lightning_clf.data.rows import RowFormat, UnknownLabelError, first_row
+from lightning_clf.data.split import FileSplit
+from lightning_clf.data.text_rows import TextKind, TextRows
+from lightning_clf.data.token_rows import TokenRows, resolve_columns, survey_tags
+from lightning_clf.encoding import Collator
+from lightning_clf.errors import InputError
+from lightning_clf.inference.classifier import Classifier
+from lightning_clf.labels import LabelSpace
+
+_KEYS = re.compile(r"data\.((?:text|text_pair|label|tokens|tags)_column|label_separator)")
+
+
+class HeldOut(NamedTuple):
+    """Rows whose answers are known, or for tags their words.
+
+    Attributes:
+        logits: The network's scores, float32 `[N,C]`.
+        targets: The right class indices int64 `[N]`, or where any number of labels may be right bool `[N,C]`.
+    """
+
+    logits: Tensor
+    targets: Tensor
+
+
+def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str], batch_size: int) -> HeldOut:
+    """Read a file of labelled rows and score it.
+
+    Args:
+        classifier: Its network scores, without the decision it may have.
+        file: A `.jsonl`, `.csv`, `.tsv`, `.parquet` or `.conll` file.
+        columns: Names that are not those of training, by role: `text`, `text_pair`, `tokens`, `label`; and as
+            `separator` what stands between labels in a cell.
+        batch_size: How many rows share a forward pass.
+
+    Raises:
+        InputError: If the file or a row cannot be read, named by its line, or a label is none of the model's.
+    """
+    labels = classifier.labels
+    path = Path(file)
+    format = suffix_format(path)
+    if format is None:
+        raise InputError(f"file {file} has a suffix that tells no format: use one of {', '.join(FORMATS)}")
+    split, summary = FileSplit(path, format), Summary()
+    try:
+        rows = _row_format(classifier, split, columns)
+        encoding = Encoding(rows, labels, classifier.artefact.tokenizer, classifier.artefact.max_length)
+        parts = list(_score(classifier, split, encoding, summary, batch_size))
+    except UnknownLabelError as error:
+        raise error.among(f"the model's ({labels.shown})", "leave the row out") from error
+    except InputError as error:
+        # what reads rows speaks to who trains; here columns are named by options
+        raise InputError(
+            _KEYS.sub(_option, str(error)).replace(" (or data.label_columns)", "").replace("set --", "give --")
+        ) from error
+    if summary.unlabelled:
+        warnings.warn(f"{file}: rows without a label are left out, {summary.unlabelled} in all", stacklevel=2)
+    if not sum(len(part.logits) for part in parts):
+        raise InputError(f"file {file} holds no row with a label: give rows whose answers are known")
+    logits, targets = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    if not logits.isfinite().all():
+        raise InputError(f"the model's scores for {file} are not all finite: it cannot be calibrated, train it again")
+    return HeldOut(logits, targets.bool() if labels.kind == "multi" else targets)
+
+
+def _option(match: re.Match[str]) -> str:
+    return "--" + match[1].replace("tags_column", "label_column").replace("_", "-")
+
+
+def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, str]) -> RowFormat:
+    labels, inputs, first = classifier.labels, classifier.inputs, first_row(split)
+    if labels.kind == "tags":
+        tokens = columns.get("tokens", inputs.tokens if inputs.tokens in first else None)
+        words, tags = resolve_columns(split, tokens, columns.get("label"))
+        scheme = "none" if labels.scheme == "none" else survey_tags(split, words, tags, None)[0]
+        return TokenRows(words, tags, scheme)
+    kind: TextKind = "multi" if labels.kind == "multi" else "single"
+    label = columns.get("label", "labels" if kind == "multi" else "label")
+    tables = kind == "multi" and "label" not in columns and label not in first and set(labels.names) <= set(first)
+    return TextRows(
+        kind=kind,
+        text_column=inputs.text_column(first, inputs.text),
+        text_pair_column=inputs.pair,
+        label_column=None if tables else label,
+        label_columns=labels.names if tables else (),
+        label_separator=columns.get("separator"),
+        declared=labels.names,
+        ignore_case=_differ_without_case(labels),
+    )
+
+
+def _differ_without_case(labels: LabelSpace) -> bool:
+    """Whether labels may be read whatever their letters' case, as some corpora write them."""
+    return len({name.casefold() for name in labels.names}) == len(labels)
+
+
+def _score(
+    classifier: Classifier, split: FileSplit, encoding: Encoding, summary: Summary, batch_size: int
+) -> Iterator[HeldOut]:
+    network, collate = classifier.network.eval(), Collator(encoding.tokenizer, encoding.labels)
+    device = next(network.parameters()).device
+    for table in encode_split(split, encoding, summary):
+        rows = sorted(table.to_pylist(), key=lambda row: len(row["input_ids"]))
+        for start in range(0, len(rows), batch_size):
+            batch = collate(rows[start : start + batch_size])
+            with torch.inference_mode():
+                scores = network(batch.to(device)).float().cpu()
+            yield _flat(scores, batch) if encoding.labels.kind == "tags" else HeldOut(scores, batch.require_targets())
+
+
+def _flat(scores: Tensor, batch: Batch) -> HeldOut:
+    """The words that a subword speaks for, whatever sentence they are of."""
+    targets = batch.require_targets()
+    known = (batch.words()[0] >= 0) & (targets != IGNORE)
+    return HeldOut(scores[known], targets[known])
