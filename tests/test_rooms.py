@@ -23,14 +23,13 @@ FLOORS = {
         "prediction",
         "component",
         "files",
-        "memory",
         "counts",
         "loss_terms",
         "precision",
         "specs",
     ),
-    1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token"),
-    2: ("network", "dropout", "stored"),
+    1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token", "cpu"),
+    2: ("network", "stored"),
     3: ("artefact",),
     4: ("data",),
     5: ("modules",),
@@ -46,7 +45,7 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
-NO_LIGHTNING = {"network", "dropout", "stored", "artefact", *FLOORS[0], *FLOORS[1]}
+NO_LIGHTNING = {"network", "stored", "artefact", *FLOORS[0], *FLOORS[1]}
 NOT_OF = {"data": {"modules", "heads", "losses", "network", "artefact"}, "inference": {"modules", "callbacks"}}
 
 

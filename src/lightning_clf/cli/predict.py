@@ -27,7 +27,7 @@ def run_predict(words: list[str]) -> None:
 
         from lightning_clf.artefact import load_artefact
         from lightning_clf.inference import Classifier, predict_file
-        from lightning_clf.memory import keep_freed_memory
+        from lightning_clf.cpu import keep_freed_memory
 
     if (options.device or "cpu") == "cpu":
         keep_freed_memory()
