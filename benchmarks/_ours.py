@@ -25,9 +25,9 @@ from lightning_clf import (
 )
 from lightning_clf.batch import Batch
 from lightning_clf.cli import main
+from lightning_clf.cpu import CheapStep, keep_freed_memory
 from lightning_clf.data import BaseDataModule
 from lightning_clf.finetuning import LinearSchedule, adamw
-from lightning_clf.cpu import CheapStep, keep_freed_memory
 from lightning_clf.modules import ClassifierModule
 
 CONFIGS = {

@@ -45,7 +45,7 @@ def _to_add(mask: Tensor | None) -> Tensor | None:
         return mask
     # no infinity: a row that may attend to nothing, as in padding, must not become NaN
     lowest = torch.finfo(torch.float32).min
-    return torch.zeros(mask.shape).masked_fill_(~mask, lowest)
+    return torch.zeros(mask.shape, dtype=torch.float32).masked_fill_(~mask, lowest)
 
 
 class _Attention(torch.autograd.Function):
