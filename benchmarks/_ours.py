@@ -25,10 +25,9 @@ from lightning_clf import (
 )
 from lightning_clf.batch import Batch
 from lightning_clf.cli import main
+from lightning_clf.cpu import CheapStep, keep_freed_memory
 from lightning_clf.data import BaseDataModule
-from lightning_clf.dropout import cheap_dropout
 from lightning_clf.finetuning import LinearSchedule, adamw
-from lightning_clf.memory import keep_freed_memory
 from lightning_clf.modules import ClassifierModule
 
 CONFIGS = {
@@ -140,15 +139,13 @@ def bare(corpus: str, gate: Gate) -> None:
     schedule = LambdaLR(
         optimizer, lambda step: LinearSchedule().factor(step, round(recipe.warmup_ratio * steps), steps)
     )
+    cheap_step = CheapStep(keeps_gradients=True)
     while True:
         for batch in loader:
-            with cheap_dropout(module.device), torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
+            with cheap_step, torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
                 _, terms = module.score(batch)
-            terms.total.backward()
-            for parameter in module.parameters():
-                if parameter.grad is not None:
-                    parameter.grad.div_(terms.weight)
-            torch.nn.utils.clip_grad_norm_(module.parameters(), recipe.max_gradient_norm)
+            terms.mean.backward()
+            cheap_step.clip_gradients(module.parameters(), recipe.max_gradient_norm)
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()

@@ -19,8 +19,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 import _corpora
 from _blocks import Gate, Side, alternate, ratio
 from _cells import machine
+from lightning_clf.cpu import keep_freed_memory
 from lightning_clf.inference import load_classifier, predict_file
-from lightning_clf.memory import keep_freed_memory
 
 TEXTS = 600
 REFERENCE = "pipeline(batch_size=32)"

@@ -24,14 +24,13 @@ FLOORS = {
         "decision",
         "component",
         "files",
-        "memory",
         "counts",
         "loss_terms",
         "precision",
         "specs",
     ),
-    1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token", "packing"),
-    2: ("network", "dropout", "stored", "figures"),
+    1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token", "packing", "cpu"),
+    2: ("network", "stored", "figures"),
     3: ("artefact", "calibration"),
     4: ("data",),
     5: ("modules",),
@@ -47,7 +46,7 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
-NO_LIGHTNING = {"network", "dropout", "stored", "artefact", "figures", "calibration", *FLOORS[0], *FLOORS[1]}
+NO_LIGHTNING = {"network", "stored", "artefact", "figures", "calibration", *FLOORS[0], *FLOORS[1]}
 NOT_OF = {"data": {"modules", "heads", "losses", "network", "artefact"}, "inference": {"modules", "callbacks"}}
 
 

@@ -137,7 +137,5 @@ def _run(words: list[str], modules: list[str]) -> int:
 
         print(version("lightning-clf"))
     else:
-        raise InputError(
-            f"command {command!r} is unknown: use init, doctor, fit, validate, test, predict or calibrate"
-        )
+        raise InputError(f"command {command!r} is unknown: use init, doctor, fit, validate, test, predict or calibrate")
     return 0

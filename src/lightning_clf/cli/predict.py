@@ -21,8 +21,8 @@ def run_predict(words: list[str]) -> None:
         import torch
 
         from lightning_clf.artefact import load_artefact
+        from lightning_clf.cpu import keep_freed_memory
         from lightning_clf.inference import Classifier, predict_file
-        from lightning_clf.memory import keep_freed_memory
 
     if (options.device or "cpu") == "cpu":
         keep_freed_memory()

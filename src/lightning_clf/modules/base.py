@@ -14,13 +14,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_clf.artefact import SECTION
 from lightning_clf.batch import Batch
-from lightning_clf.dropout import cheap_dropout
+from lightning_clf.cpu import CheapStep, keep_freed_memory
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
-from lightning_clf.memory import keep_freed_memory
 from lightning_clf.modules.built import BuiltModule
 from lightning_clf.modules.checks import (
     check_finetuning,
@@ -120,6 +119,7 @@ class ClassifierModule(BuiltModule):
         self._gradient_mean = GradientMean()
         self._random_states: States = []
         self._total_steps = 1
+        self._cheap_step: CheapStep | None = None
 
     # ------------------------------------------------------------------ what a subclass says
 
@@ -197,8 +197,16 @@ class ClassifierModule(BuiltModule):
             self.finetuning.settle(self.network.encoder)
         if self.device.type == "cpu":
             keep_freed_memory()
+            # what checkpoints activations computes them once more in the backward pass, where no context reaches; and
+            # a compiler draws masks of its own
+            if not (self.network.encoder.is_activation_checkpointing or self.compiles):
+                self._cheap_step = CheapStep(keeps_gradients=self.trainer.world_size == 1)
         set_random_state(self.trainer, self._random_states)
         self._random_states = []
+
+    def on_train_end(self) -> None:
+        """Let go of what a step kept."""
+        self._cheap_step = None
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Unfreeze what is due."""
@@ -206,17 +214,13 @@ class ClassifierModule(BuiltModule):
             self.finetuning.advance(self.network.encoder, self.trainer.global_step, self._total_steps)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One forward pass; returns the sum of the losses, which `on_before_optimizer_step` turns into a mean."""
-        # what checkpoints activations computes them once more in the backward pass, where no context reaches; and a
-        # compiler draws masks of its own
-        has_own = self.network.encoder.is_activation_checkpointing or self.compiles
+        """One forward pass; returns the mean of the losses, or a sum that `on_before_optimizer_step` makes one of."""
         if self.loss is not None:
             self.loss.advance(self.trainer.global_step / self._total_steps)
-        with contextlib.nullcontext() if has_own else cheap_dropout(self.device):
+        with self._cheap_step or contextlib.nullcontext():
             terms = self._step(batch, "train")
-        self._gradient_mean.add(terms)
         self.log("train/loss_step", terms.mean.detach(), prog_bar=True, batch_size=len(batch))
-        return terms.total
+        return self._gradient_mean.start(terms, self.trainer)
 
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """One forward pass over validation data."""
@@ -229,6 +233,19 @@ class ClassifierModule(BuiltModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Make gradients of sums into gradients of the mean, before clipping."""
         self._gradient_mean.apply(self)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as the Trainer says; on a CPU without passing over what is zero, or where nothing is to be clipped."""
+        if self._cheap_step is None or not gradient_clip_val or gradient_clip_algorithm not in (None, "norm"):
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        else:
+            parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
+            self._cheap_step.clip_gradients(parameters, gradient_clip_val)
 
     # ------------------------------------------------------------------ optimisation
 

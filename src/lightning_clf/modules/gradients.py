@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from lightning_clf.losses import LossTerms
@@ -18,10 +18,17 @@ class GradientMean:
     def __init__(self) -> None:
         self.weight: Tensor | None = None
 
-    def add(self, terms: LossTerms) -> None:
-        """Take in the loss of a batch whose total is backpropagated."""
+    def start(self, terms: LossTerms, trainer: Trainer) -> Tensor:
+        """Take in the loss of a batch.
+
+        Returns:
+            What is to be backpropagated: the total, or at once the mean where no other batch has a share in it.
+        """
         weight = terms.weight.detach()
+        if trainer.world_size == trainer.accumulate_grad_batches == 1:
+            return terms.total * _reciprocal(weight)
         self.weight = weight if self.weight is None else self.weight + weight
+        return terms.total
 
     def apply(self, module: LightningModule) -> None:
         """Divide the module's gradients, and start anew.
@@ -35,9 +42,12 @@ class GradientMean:
         weight = torch.as_tensor(self.weight, dtype=torch.float32, device=module.device)
         if trainer.world_size > 1:
             weight = trainer.strategy.reduce(weight, reduce_op="sum")
-        factor = trainer.world_size * trainer.accumulate_grad_batches / weight
-        factor = factor.where(weight > 0, 0.0)  # a weight of nothing goes with gradients of nothing
+        factor = trainer.world_size * trainer.accumulate_grad_batches * _reciprocal(weight)
         for parameter in module.parameters():
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
         self.weight = None
+
+
+def _reciprocal(weight: Tensor) -> Tensor:
+    return (1 / weight).where(weight > 0, 0.0)  # a weight of nothing goes with gradients of nothing

@@ -12,7 +12,7 @@ import pytest
 SCRIPT = """
 import resource, sys
 import torch
-from lightning_clf.memory import keep_freed_memory
+from lightning_clf.cpu import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 
@@ -38,7 +38,7 @@ def test_the_next_tensor_takes_the_place_of_the_last() -> None:
 
 
 def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lightning_clf import memory
+    from lightning_clf.cpu import memory
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not memory.keep_freed_memory()

@@ -1,0 +1,97 @@
+"""Attention with dropout, whose gradient is computed by hand in as few passes over `[…,T,T]` as there can be.
+
+PyTorch has no fast attention with dropout on a CPU: it takes a path of ten passes, whose gradient takes as many again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from lightning_clf.cpu import masks
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """Takes the place of `torch.nn.functional.scaled_dot_product_attention`: `[B,heads,T,H/heads]` each."""
+    learns_mask = attn_mask is not None and attn_mask.requires_grad
+    if is_causal or enable_gqa or learns_mask or query.dim() != 4 or not masks.is_between(dropout_p):
+        return functional.scaled_dot_product_attention(
+            query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    if torch.is_autocast_enabled("cpu"):
+        narrow = torch.get_autocast_dtype("cpu")
+        query, key, value = query.to(narrow), key.to(narrow), value.to(narrow)
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    to_add = _to_add(attn_mask)
+    attended: Tensor = _Attention.apply(query, key, value, to_add, dropout_p, scale)  # type: ignore[no-untyped-call]
+    return attended
+
+
+def _to_add(mask: Tensor | None) -> Tensor | None:
+    """A mask to be added to scores, in float32."""
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    # no infinity: a row that may attend to nothing, as in padding, must not become NaN
+    lowest = torch.finfo(torch.float32).min
+    return torch.zeros(mask.shape, dtype=torch.float32).masked_fill_(~mask, lowest)
+
+
+class _Attention(torch.autograd.Function):
+    """Softmax in float32 whatever the precision; what is kept for the gradient is as narrow as what came in."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, p: float, scale: float
+    ) -> Tensor:
+        queries, keys, values = _flat(query), _flat(key), _flat(value)
+        scores = torch.bmm(queries, keys.transpose(1, 2)).float().mul_(scale)
+        if to_add is not None:
+            scores.view(*query.shape[:2], *scores.shape[1:]).add_(to_add)
+        weights = scores.softmax(-1).to(value.dtype)
+        mask = masks.draw(weights.shape, p)
+        kept_scale = masks.scale_of(p)
+        ctx.save_for_backward(queries, keys, values, weights, mask)
+        ctx.scales, ctx.shape = (scale, kept_scale), query.shape[:2]
+        attended = _product(masks.keep(weights, mask), values, kept_scale)
+        return attended.view(*ctx.shape, *attended.shape[1:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        queries, keys, values, weights, mask = ctx.saved_tensors
+        scale, kept_scale = ctx.scales
+        gradient = _flat(gradients[0])
+        to_values = _product(masks.keep(weights, mask).transpose(1, 2), gradient, kept_scale)
+        to_weights = masks.keep(_product(gradient, values.transpose(1, 2), kept_scale), mask).float()
+        exact = weights.float()
+        # the gradient of a softmax: what exceeds the mean under its own weights
+        to_weights.mul_(exact)
+        to_scores = to_weights.sub_(exact.mul_(to_weights.sum(-1, keepdim=True))).to(values.dtype)
+        to_queries = _product(to_scores, keys, scale)
+        to_keys = _product(to_scores.transpose(1, 2), queries, scale)
+        shaped = (part.view(*ctx.shape, *part.shape[1:]) for part in (to_queries, to_keys, to_values))
+        return (*shaped, None, None, None)
+
+
+def _flat(heads: Tensor) -> Tensor:
+    """`[B,heads,T,H/heads]` as `[B·heads,T,H/heads]`, side by side in memory as batched products want it."""
+    return heads.reshape(-1, *heads.shape[2:])
+
+
+def _product(one: Tensor, other: Tensor, scale: float) -> Tensor:
+    """The product of two batches of matrices, scaled before it is rounded."""
+    into = one.new_empty(()).expand(one.shape[0], one.shape[1], other.shape[2])
+    return torch.baddbmm(into, one, other, beta=0, alpha=scale)

@@ -1,0 +1,119 @@
+"""The gradient of a large embedding, of which a batch touches few rows.
+
+PyTorch makes a new gradient of the whole table at each step: for a vocabulary of 30,522 words and 384 numbers a word,
+47 MB of zeros, among which at most a few hundred rows are not. Here one table is kept, and of it only the rows that the
+last step wrote are set to zero.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+_LARGE = 2**20
+"""Elements from which on it pays: 4 MB of float32."""
+
+
+class RowGradient:
+    """Sums the gradient of one embedding's weight in a table that stays.
+
+    The table is `weight.grad` while there is a gradient, so that clipping and optimisers find it in its usual place.
+
+    Args:
+        weight: The table of the embedding `[V,H]`.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self._weight = weight
+        self._table = torch.zeros_like(weight)
+        self._touched: list[Tensor] = []
+        self._is_foreign = False
+        # called where a gradient comes another way, as of a penalty on the weights: it may touch any row
+        weight.register_hook(self._see)  # type: ignore[no-untyped-call]
+
+    def _see(self, gradient: Tensor | None) -> None:
+        if gradient is not None:  # a look-up of ours hands none on
+            self._is_foreign = True
+
+    def add(self, ids: Tensor, gradient: Tensor) -> None:
+        """Add the gradient of a look-up.
+
+        Args:
+            ids: Which rows were looked up, `[K]`, each once.
+            gradient: The gradient of each `[K,H]`.
+        """
+        if self._weight.grad is None:
+            self._clear()
+            self._weight.grad = self._table
+        self._touched.append(ids)
+        self._weight.grad.index_add_(0, ids, gradient)
+
+    def rows(self) -> Tensor | None:
+        """Which rows of `weight.grad` may differ from zero, each once; `None` where any may."""
+        is_ours = self._weight.grad is self._table and not self._is_foreign
+        return torch.cat(self._touched).unique() if is_ours and self._touched else None  # type: ignore[no-untyped-call]
+
+    def _clear(self) -> None:
+        if self._is_foreign:
+            self._table.zero_()
+        else:
+            for ids in self._touched:
+                self._table.index_fill_(0, ids, 0.0)
+        self._touched, self._is_foreign = [], False
+
+
+class RowGradients:
+    """The gradients of a network's large embeddings."""
+
+    def __init__(self) -> None:
+        self._by_weight: dict[Tensor, RowGradient] = {}
+
+    def rows(self, weight: Tensor) -> Tensor | None:
+        """Which rows of a weight's gradient may differ from zero, each once; `None` where any may."""
+        kept = self._by_weight.get(weight)
+        return None if kept is None else kept.rows()
+
+    def embedding(
+        self,
+        input: Tensor,
+        weight: Tensor,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Tensor:
+        """Takes the place of `torch.nn.functional.embedding`: ids `[…]` to rows `[…,H]`."""
+        is_plain = max_norm is None and not scale_grad_by_freq and not sparse
+        is_large = isinstance(weight, nn.Parameter) and weight.numel() >= _LARGE
+        if not (is_plain and is_large and weight.requires_grad and torch.is_grad_enabled()):
+            return functional.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        if weight not in self._by_weight:
+            self._by_weight[weight] = RowGradient(weight)
+        kept = self._by_weight[weight]
+        rows: Tensor = _Embedding.apply(weight, input, padding_idx, kept)  # type: ignore[no-untyped-call]
+        return rows
+
+
+class _Embedding(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, ids: Tensor, padding_idx: int | None, gradient: RowGradient) -> Tensor:
+        ctx.save_for_backward(ids)
+        ctx.padding_idx, ctx.gradient = padding_idx, gradient
+        return functional.embedding(ids, weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, ...]:
+        (ids,) = ctx.saved_tensors
+        rows, places = ids.unique(return_inverse=True)
+        # PyTorch's own sum, over a table that holds no other rows
+        sums = torch.ops.aten.embedding_dense_backward(gradients[0], places, len(rows), -1, False)
+        if ctx.padding_idx is not None:
+            sums.masked_fill_((rows == ctx.padding_idx)[:, None], 0.0)
+        ctx.gradient.add(rows, sums)
+        return None, None, None, None

@@ -1,0 +1,78 @@
+"""The context of a training step on a CPU, for any architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from lightning_clf.cpu.attention import attention
+from lightning_clf.cpu.dropout import dropout
+from lightning_clf.cpu.embedding import RowGradients
+
+
+class CheapStep(TorchFunctionMode):
+    """A context in which what a forward pass calls, and its gradient, is computed in cheaper ways.
+
+    Dropout and attention with dropout draw cheap masks; what several layers read is narrowed once; and a large
+    embedding's gradient is kept in one place. None of it reaches into `backward`, where a `TorchFunctionMode` is not
+    heard: a network that checkpoints activations must not be computed in it.
+
+    Args:
+        keeps_gradients: Whether gradients may be kept in a place of their own, which DDP would wait for in vain.
+    """
+
+    def __init__(self, *, keeps_gradients: bool) -> None:
+        super().__init__()
+        self._narrowed: tuple[Tensor, int, Tensor] | None = None
+        self._ways: dict[Callable[..., Any], Callable[..., Any]] = {
+            functional.dropout: dropout,
+            functional.scaled_dot_product_attention: attention,
+            functional.linear: self._linear,
+        }
+        self._rows = RowGradients()
+        if keeps_gradients:
+            self._ways[functional.embedding] = self._rows.embedding
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return self._ways.get(function, function)(*args, **(kwargs or {}))
+
+    def __exit__(self, *exception: Any) -> None:
+        self._narrowed = None
+        super().__exit__(*exception)  # type: ignore[no-untyped-call]
+
+    def clip_gradients(self, parameters: Iterable[Tensor], most: float) -> None:
+        """Scale gradients down to a norm, as `torch.nn.utils.clip_grad_norm_` does, where they exceed it.
+
+        Args:
+            parameters: Whose gradients.
+            most: The norm of all of them together that is not exceeded.
+        """
+        known = [(parameter.grad, self._rows.rows(parameter)) for parameter in parameters if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm([gradient if rows is None else gradient[rows] for gradient, rows in known])
+        factor = (most / (norm + 1e-6)).item()
+        if factor >= 1:
+            return
+        for gradient, rows in known:
+            if rows is None:
+                gradient.mul_(factor)
+            else:
+                gradient.index_copy_(0, rows, gradient[rows].mul_(factor))
+
+    def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Takes the place of `functional.linear`: query, key and value are given the same tensor, narrowed for each."""
+        if torch.is_autocast_enabled("cpu") and input.dtype == torch.float32:
+            input = self._narrow(input, torch.get_autocast_dtype("cpu"))
+        return functional.linear(input, weight, bias)
+
+    def _narrow(self, input: Tensor, dtype: torch.dtype) -> Tensor:
+        known = self._narrowed
+        if known is None or known[0] is not input or known[1] != input._version:
+            self._narrowed = known = (input, input._version, input.to(dtype))
+        return known[2]

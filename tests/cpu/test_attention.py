@@ -1,0 +1,135 @@
+"""Attention with dropout is PyTorch's own, its gradients too, when every weight is kept; and drops weights else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from lightning_clf.cpu import masks
+from lightning_clf.cpu.attention import attention
+
+MASKS = {
+    "none": None,
+    "bool": torch.tensor([[True, True, False, True, False]]).expand(5, 5)[None, None],
+    "bool of each text": torch.tensor([[True] * 5, [True, True, True, False, False]])[:, None, None],
+    "float": torch.linspace(-3, 3, 25).view(1, 1, 5, 5),
+}
+
+
+@pytest.fixture
+def every_weight_is_kept(monkeypatch):
+    monkeypatch.setattr(masks, "draw", lambda shape, p: torch.full(shape, -1, dtype=torch.int16))
+    monkeypatch.setattr(masks, "scale_of", lambda p: 1.0)
+
+
+def given(dtype, *, laid_out=lambda tensor: tensor):
+    torch.manual_seed(0)
+    return [laid_out(torch.randn(2, 3, 5, 8, dtype=dtype)).requires_grad_() for _ in range(3)]
+
+
+def outcome(function, tensors, **options):
+    output = function(*tensors, **options)
+    output.float().square().sum().backward()
+    return [output.detach(), *(tensor.grad for tensor in tensors)]
+
+
+@pytest.mark.parametrize("scale", [None, 0.7])
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.usefixtures("every_weight_is_kept")
+def test_attention_is_that_of_pytorch(mask, scale):
+    expected = outcome(
+        functional.scaled_dot_product_attention, given(torch.float32), attn_mask=MASKS[mask], scale=scale
+    )
+    found = outcome(attention, given(torch.float32), attn_mask=MASKS[mask], dropout_p=0.5, scale=scale)
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.usefixtures("every_weight_is_kept")
+def test_heads_may_lie_in_memory_as_projections_leave_them():
+    def laid_out(tensor):
+        return tensor.transpose(1, 2).contiguous().transpose(1, 2)
+
+    expected = outcome(attention, given(torch.float32), dropout_p=0.5)
+    torch.testing.assert_close(outcome(attention, given(torch.float32, laid_out=laid_out), dropout_p=0.5), expected)
+
+
+@pytest.mark.usefixtures("every_weight_is_kept")
+def test_bfloat16_is_as_near_to_the_truth_as_pytorchs():
+    exact = outcome(
+        functional.scaled_dot_product_attention,
+        [one.double().detach().requires_grad_() for one in given(torch.bfloat16)],
+    )
+    ours = outcome(attention, given(torch.bfloat16), dropout_p=0.5)
+    theirs = outcome(functional.scaled_dot_product_attention, given(torch.bfloat16))
+    for mine, other, true in zip(ours, theirs, exact, strict=True):
+        assert mine.dtype == torch.bfloat16
+        assert (mine - true).norm() < max(1.5 * (other - true).norm(), 2**-8 * true.norm())
+
+
+def test_gradients_with_weights_dropped(monkeypatch):
+    # masks that depend on the shape alone, so that finite differences see the same at each call
+    def draw(shape, p):
+        generator = torch.Generator().manual_seed(3)
+        return -(torch.rand(shape, generator=generator) >= p).to(torch.int16)
+
+    monkeypatch.setattr(masks, "draw", draw)
+    tensors = [torch.randn(2, 2, 4, 3, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    weights = (tensors[0] @ tensors[1].transpose(-2, -1) * 3**-0.5).softmax(-1)
+    kept = weights * (draw(torch.Size((4, 4, 4)), 0.3).view(weights.shape) == -1) * masks.scale_of(0.3)
+    expected = kept @ tensors[2]
+    output = attention(*tensors, dropout_p=0.3)
+    torch.testing.assert_close(output, expected, atol=1e-6, rtol=1e-5)
+    for found, true in zip(
+        torch.autograd.grad(output.sin().sum(), tensors),
+        torch.autograd.grad(expected.sin().sum(), tensors),
+        strict=True,
+    ):
+        torch.testing.assert_close(found, true, atol=1e-6, rtol=1e-5)
+
+
+def test_autocast_narrows_what_comes_in():
+    with torch.autocast("cpu", torch.bfloat16):
+        output = attention(*given(torch.float32), dropout_p=0.1)
+    assert output.dtype == torch.bfloat16
+
+
+def test_attention_drops_weights_and_keeps_their_mean():
+    torch.manual_seed(0)
+    query, key, value = (torch.randn(1, 1, 4, 8).expand(20_000, 1, 4, 8) for _ in range(3))
+    expected = functional.scaled_dot_product_attention(query[:1], key[:1], value[:1])
+    outputs = attention(query, key, value, dropout_p=0.1)
+    assert not torch.equal(outputs[0], outputs[1])
+    torch.testing.assert_close(outputs.mean(0), expected[0], atol=0.02, rtol=0)
+
+
+def test_a_row_that_may_attend_to_nothing_is_no_nan():
+    mask = torch.ones(1, 1, 3, 3, dtype=torch.bool)
+    mask[..., 1, :] = False
+    tensors = [torch.randn(1, 1, 3, 4, requires_grad=True) for _ in range(3)]
+    for tensor in outcome(attention, tensors, attn_mask=mask, dropout_p=0.1):
+        assert tensor.isfinite().all()
+
+
+LEFT = {
+    "causal": {"is_causal": True, "enable_gqa": True},
+    "groups of heads": {"enable_gqa": True},
+    "a mask that learns": {"attn_mask": torch.zeros(1, 1, 3, 3, requires_grad=True), "enable_gqa": True},
+}
+
+
+@pytest.mark.parametrize("options", LEFT)
+def test_attention_of_other_kinds_is_left_to_pytorch(options):
+    query, key = torch.randn(1, 4, 3, 8), torch.randn(1, 2, 3, 8)
+    results = []
+    for function in (attention, functional.scaled_dot_product_attention):
+        torch.manual_seed(0)
+        results.append(function(query, key, key, dropout_p=0.5, **LEFT[options]))
+    assert torch.equal(*results)
+
+
+def test_a_mask_that_learns_has_a_gradient():
+    mask = torch.zeros(1, 1, 5, 5, requires_grad=True)
+    attention(*given(torch.float32), attn_mask=mask, dropout_p=0.5).sum().backward()
+    assert mask.grad.isfinite().all()
+    assert mask.grad.abs().sum() > 0
