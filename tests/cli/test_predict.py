@@ -56,7 +56,7 @@ def test_bfloat16_is_less_exact(command, trained, rows):
     ],
 )
 def test_every_format_holds_the_same_rows(command, trained, rows, name, text):
-    words = ["predict", "--model", trained("single") / "best", "--input"]
+    words = ["predict", "--carry", "--model", trained("single") / "best", "--input"]
     assert command(*words, rows(text, name)).out == command(*words, rows("a, b\nc", "plain")).out
 
 
@@ -77,7 +77,7 @@ def test_standard_input_is_answered_on_a_clean_standard_output(trained):
 
 def test_output_file_is_whole_or_not_there(command, complaint, trained, rows, tmp_path):
     words = ["predict", "--model", trained("single") / "best", "--output", tmp_path / "new" / "out.jsonl", "--input"]
-    complaint(*words, rows('{"text": "a"}\n{"txt": "b"}\n'))
+    complaint(*words, rows('{"text": "a"}\n{"txt": "b"}\n'), "--strict")
     assert not (tmp_path / "new").exists()
     code, out, _ = command(*words, rows('{"text": "a"}\n'))
     assert (code, out) == (0, "")
@@ -117,11 +117,11 @@ def test_pretty_answers_are_for_reading(command, trained, rows):
 )
 def test_row_that_cannot_be_read_is_told_by_its_line(complaint, trained, rows, text, name, said):
     path = rows(text, name)
-    says(complaint("predict", "--model", trained("single") / "best", "--input", path), *said)
+    says(complaint("predict", "--strict", "--model", trained("single") / "best", "--input", path), *said)
 
 
 def test_column_that_is_named_is_the_one_that_is_read(command, complaint, trained, rows):
-    words = ["predict", "--model", trained("single") / "best", "--input"]
+    words = ["predict", "--carry", "--model", trained("single") / "best", "--input"]
     named = [*words, rows('{"text": "a", "title": "b"}\n'), "--text-column"]
     assert command(*named, "title").out == command(*words, rows("b", "b.txt")).out
     says(complaint(*named, "heading"), "line 1 has no column 'heading'", "'text', 'title'", "--text-column")
@@ -164,7 +164,7 @@ def test_files_and_devices_that_cannot_be_used_are_named(complaint, trained, row
 @pytest.mark.parametrize("typed", ["", '{"text": "a"}\n["b"]\n'])
 def test_standard_input_that_cannot_be_read_is_named(complaint, trained, monkeypatch, typed):
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    message = complaint("predict", "--model", trained("single") / "best", "--input", "-")
+    message = complaint("predict", "--strict", "--model", trained("single") / "best", "--input", "-")
     says(message, "standard input", *(["line 2", "one object a line"] if typed else ["is empty", "one input a line"]))
 
 
@@ -175,7 +175,7 @@ def test_rows_of_training_are_read_by_their_columns(command, trained):
 
 
 def test_words_in_columns_and_tables_are_rows(command, trained, rows, tmp_path):
-    words = ["predict", "--model", trained("tags") / "best", "--input"]
+    words = ["predict", "--carry", "--model", trained("tags") / "best", "--input"]
     lines = "".join(json.dumps({"tokens": row["tokens"]}) + "\n" for row in TAGS)
     expected = command(*words, rows(lines)).out
     conll = "\n\n".join("\n".join(row["tokens"]) for row in TAGS)

@@ -24,6 +24,7 @@ _DOCUMENT_START = "-DOCSTART-"
 # not str.split(): that would also split at no-break spaces, which corpora do have inside words
 _COLUMN_BREAK = re.compile(r"[ \t]+")
 _PARQUET_BATCH = 1000  # rows decoded at a time
+_PARQUET_BUFFER = 2**20  # bytes of a column read at a time
 
 
 def suffix_format(path: Path) -> Format | None:
@@ -102,7 +103,7 @@ def parse_json_lines(lines: Iterable[Line], name: str) -> Iterator[tuple[int, Ro
         name: What messages call that which they are read from.
 
     Yields:
-        The number of each row's line, and the row, or what is wrong with it: it is no JSON object, or gives a key twice.
+        The number of each row's line, and the row, or what is wrong: it is no JSON object, or gives a key twice.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> Row:
@@ -110,7 +111,7 @@ def parse_json_lines(lines: Iterable[Line], name: str) -> Iterator[tuple[int, Ro
         if len(row) < len(pairs):
             keys = [key for key, _ in pairs]
             twice = next(key for key in row if keys.count(key) > 1)
-            raise RowError(f"{name} line {number} gives the key {twice!r} twice: keep one of them", line)
+            raise RowError(f"{name} line {number} gives the key {twice!r} twice: keep one of them", str(line))
         return row
 
     decoder = json.JSONDecoder(object_pairs_hook=unique)
@@ -146,21 +147,33 @@ def _json_type(value: Any) -> str:
     return types.get(type(value), "number")
 
 
-def _read_parquet(source: BinaryIO, name: str) -> Iterator[tuple[int, Row | RowError]]:
-    number = 1
+@contextmanager
+def open_parquet(source: BinaryIO, name: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file, read as its rows are asked for.
+
+    Raises:
+        InputError: If it is none, is damaged where it is read, or has two columns of one name.
+    """
     try:
-        with pq.ParquetFile(source) as file:
+        # with a buffer, as a group of rows would be taken in as a whole without
+        with pq.ParquetFile(source, buffer_size=_PARQUET_BUFFER) as file:
             columns = file.schema_arrow.names
             twice = next((column for column in columns if columns.count(column) > 1), None)
             if twice is not None:
                 raise InputError(f"file {name} has two columns {twice!r}: rename or remove one of them")
-            for batch in file.iter_batches(batch_size=_PARQUET_BATCH):
-                yield from rows_of(batch, number, lambda number: f"{name} row {number}")
-                number += len(batch)
+            yield file
     except pa.ArrowException as error:
         raise InputError(
             f"file {name} is not a Parquet file that can be read ({reason(error)}): write it again"
         ) from error
+
+
+def _read_parquet(source: BinaryIO, name: str) -> Iterator[tuple[int, Row | RowError]]:
+    number = 1
+    with open_parquet(source, name) as file:
+        for batch in file.iter_batches(batch_size=_PARQUET_BATCH):
+            yield from rows_of(batch, number, lambda number: f"{name} row {number}")
+            number += len(batch)
 
 
 def rows_of(batch: Any, start: int, where: Callable[[int], str]) -> Iterator[tuple[int, Row | RowError]]:

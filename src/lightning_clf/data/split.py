@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features
 
-from lightning_clf.data.readers import Format, Row, read_rows, readable, rows_of, sound
+from lightning_clf.data.lines import Row
+from lightning_clf.data.readers import Format, read_rows, readable, rows_of, sound
 from lightning_clf.errors import InputError
 
 _BATCH = 1000  # rows of a data set decoded at a time
