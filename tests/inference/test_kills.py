@@ -61,7 +61,7 @@ NAMED = {
     "between a state and its name": lambda: at_call(Path, "replace", 7),
     "after the last chunk": lambda: at_call(draft.Draft, "publish", 1),
     "before the answers have their name": lambda: at_call(draft.Draft, "_publish_rejected", 1),
-    "when all have their names": lambda: at_call(draft.shutil, "rmtree", 1),
+    "when all have their names": lambda: at_call(draft.shutil, "rmtree", 2),  # the first is of the tokenizer
 }
 OF_PARQUET = {
     "before the rows are grouped": lambda: at_call(Parquet, "finish", 1),
