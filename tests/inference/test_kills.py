@@ -92,6 +92,7 @@ def forked(model, source, target, prepare, seconds=None) -> int:
 def job(classifier, tmp_path, monkeypatch):
     """A classifier, a file with a bad row in every hundred, and what comes of it by suffix."""
     monkeypatch.setattr(files, "_CHUNK", CHUNK)
+    monkeypatch.setattr(draft, "_SECONDS", 0)
     model = Echo(classifier("single").artefact)
     lines = [json.dumps({"sentence": f'text "{number}",', "id": number}) for number in range(COUNT)]
     for number in range(50, COUNT, 100):

@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 
-from lightning_clf.inference import Classifier, files, load_classifier, predict_file
+from lightning_clf.inference import Classifier, draft, files, load_classifier, predict_file
 from tests.inference.echo import Echo
 from tests.training import complaint
 
@@ -20,6 +20,7 @@ DRAFT = ".out.jsonl.partial"
 @pytest.fixture(autouse=True)
 def chunk(monkeypatch):
     monkeypatch.setattr(files, "_CHUNK", 4)
+    monkeypatch.setattr(draft, "_SECONDS", 0)
 
 
 @pytest.fixture
@@ -116,6 +117,14 @@ def test_without_a_draft_it_is_begun_and_without_resume_begun_anew(echo, rows):
 def test_a_run_stopped_before_its_first_chunk_leaves_nothing(echo, rows):
     stopped(echo, rows, 1)
     assert results_names(rows.parent) == ["rows.jsonl"]
+
+
+def test_a_state_is_written_now_and_then(echo, rows, monkeypatch):
+    monkeypatch.setattr(draft, "_SECONDS", 10)
+    clock = iter(range(0, 99, 6))
+    monkeypatch.setattr(draft.time, "monotonic", lambda: next(clock))
+    stopped(echo, rows)
+    assert json.loads((rows.parent / DRAFT / "state.json").read_bytes())["tally"]["taken"] == 8
 
 
 def test_a_strict_run_ended_by_a_row_leaves_nothing(echo, rows):

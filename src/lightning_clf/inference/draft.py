@@ -1,9 +1,9 @@
 """What a run has written so far, beside the file it is to be, such that a killed run can be gone on with.
 
 The draft of `answers.jsonl` is the folder `.answers.jsonl.partial`. Answers, and rows that are set aside, are appended
-to two files in it. After each chunk both are written out to the disk, and then how long they are, with the number of
-rows they come from, in `state.json`, which is replaced as a whole. What a killed process wrote after that is cut off
-when the run goes on.
+to two files in it. Every few seconds, after a chunk, both are written out to the disk, and then how long they are, with
+the number of rows they come from, in `state.json`, which is replaced as a whole. What a killed process wrote after that
+is cut off when the run goes on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,7 @@ from lightning_clf.inference.writers import Rejected, Writer, json_line
 
 _STATE = "state.json"
 _FILES = _ANSWERS, _REJECTED = "answers", "rejected"
+_SECONDS = 5.0  # between two states, as a disk may take a tenth of one to have written what it was given
 _ANEW = "start anew without --resume"
 
 
@@ -54,7 +56,7 @@ class Draft:
         target: The file it is to be.
         rejected: The file of rows that are set aside.
         job: Tells what a run must have in common with the one it goes on with, by the name of each thing. It is asked
-            when the first of several chunks is written, or to go on with one.
+            for the first state, or to go on with one: a short run has no use for it.
 
     Attributes:
         tally: How far the run is.
@@ -66,13 +68,14 @@ class Draft:
         self.tally = Tally()
         self._files: list[BinaryIO] = []
         self._complete = self._has_state = False
+        self._stated = time.monotonic()
         self._made: list[Path] = []
 
     @contextlib.contextmanager
     def open(self, writer: Writer, resume: bool) -> Iterator[None]:
         """Hold the draft, from where the state says it is whole, or empty.
 
-        What a run that is stopped leaves stays if a chunk of it is complete, unless bad input is what stopped it.
+        What a run that is stopped leaves stays if there is a state of it, unless bad input is what stopped it.
 
         Raises:
             InputError: If another process holds it, it is not of the same job, or it cannot be written.
@@ -89,7 +92,7 @@ class Draft:
                 is_kept = False
                 yield
             except BaseException as error:
-                is_kept |= bool(self.tally.taken) and not (
+                is_kept |= self._has_state and not (
                     isinstance(error, InputError) and not isinstance(error.__cause__, OSError)
                 )
                 if not is_kept:
@@ -112,7 +115,7 @@ class Draft:
         with writable(self.target):
             self._files[0].write(answers)
             self._files[1].write(b"".join(map(json_line, rejected)))
-            if not is_last:
+            if not is_last and time.monotonic() - self._stated >= _SECONDS:
                 self._write_state()
 
     def publish(self, writer: Writer) -> None:
@@ -153,6 +156,7 @@ class Draft:
         }
         with write_bytes_atomically(self.folder / _STATE) as out:
             out.write(json.dumps(state, indent=1).encode())
+        self._stated = time.monotonic()
 
     @cached_property
     def _job(self) -> Mapping[str, Any]:
