@@ -84,6 +84,23 @@ def test_output_file_is_whole_or_not_there(command, complaint, trained, rows, tm
     assert len((tmp_path / "new" / "out.jsonl").read_text().splitlines()) == 1
 
 
+def test_bad_rows_are_set_aside_and_counted(command, trained, rows, tmp_path):
+    path, out = rows('{"text": "a", "id": 7}\n{"txt": "b"}\n{\n{"text": "c", "id": 8}\n'), tmp_path / "out.csv"
+    words = ["predict", "--model", trained("single") / "best", "--input", path, "--output", out]
+    code, printed, err = command(*words, "--carry", "id", "--rejected", tmp_path / "bad.jsonl")
+    assert (code, printed) == (0, "")
+    said = (
+        f"{path}: 2 of 4 rows are set aside in {tmp_path / 'bad.jsonl'}; the first: {path} line 2 has no column 'text'"
+    )
+    assert err.startswith(f"warning: {said}")
+    assert [json.loads(line)["line"] for line in (tmp_path / "bad.jsonl").read_text().splitlines()] == [2, 3]
+    lines = out.read_text().splitlines()
+    assert lines[0] == "id,label,probability,probability/bad,probability/good"
+    assert [line.split(",")[0] for line in lines[1:]] == ["7", "8"]
+    assert command(*words, "--carry", "id", "--shard", "2/2", "--resume").code == 0
+    assert len(out.read_text().splitlines()) == 3  # one chunk, which is the second part's
+
+
 def test_empty_texts_are_answered_and_counted(command, trained, rows):
     path = rows('{"text": ""}\n{"text": "a"}\n{"text": " "}\n')
     code, out, err = command("predict", "--model", trained("single") / "best", "--input", path)
@@ -135,6 +152,7 @@ def test_column_that_is_named_is_the_one_that_is_read(command, complaint, traine
         (["--model", "m", "--input", "i", "--batch-size", "0"], ("--batch-size: 0 is not a whole number from 1 up",)),
         (["--model", "m", "--input", "i", "--batch-size", "x"], ("--batch-size: x is not a whole number from 1 up",)),
         (["--model", "m", "--input", "i", "--precision", "fp8"], ("--precision: invalid choice: 'fp8'", "bf16-true")),
+        (["--model", "m", "--input", "i", "--shard", "3/2"], ("--shard: 3/2 is no part such as 1/8, from 1/N to N/N",)),
         (["--model", "/nowhere", "--input", "i"], ("/nowhere does not exist", "give a .ckpt file")),
         (
             ["--model", ".", "--input", "i"],
