@@ -26,7 +26,12 @@ def file_digest(path: Path) -> str:
 
 def model_digest(artefact: Artefact) -> str:
     """The digest of weights, tokenizer, labels and all else that answers follow from."""
-    digest = hashlib.sha256(json.dumps(artefact.describe(), default=_told).encode())
+    description = artefact.describe()
+    backend = description["tokenizer"].pop("tokenizer.json", None)
+    if backend is not None:
+        # a tokenizer that was used says how it was cut and padded last
+        description["backend"] = json.loads(backend.numpy().tobytes()) | {"truncation": None, "padding": None}
+    digest = hashlib.sha256(json.dumps(description, default=_told).encode())
     for name, tensor in sorted(artefact.network.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(_bytes(tensor))
