@@ -63,13 +63,24 @@ def write_atomically(path: Path) -> Iterator[TextIO]:
     Raises:
         InputError: If the file cannot be written or the disk is full.
     """
-    straight = os.path.exists(path) and not os.path.isfile(path)
+    with (
+        writable(path),
+        contextlib.nullcontext(path) if is_stream(path) else _replacing(path) as target,
+        target.open("w", encoding="utf-8", newline="") as file,
+    ):
+        yield file
+
+
+def is_stream(path: Path) -> bool:
+    """Whether what has this name is written to as it is, as pipes and devices are."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+@contextlib.contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turn what an operating system says of a file that is written into one line."""
     try:
-        with (
-            contextlib.nullcontext(path) if straight else _replacing(path) as target,
-            target.open("w", encoding="utf-8", newline="") as file,
-        ):
-            yield file
+        yield
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}): choose another place") from error
 

@@ -56,7 +56,7 @@ def test_bfloat16_is_less_exact(command, trained, rows):
     ],
 )
 def test_every_format_holds_the_same_rows(command, trained, rows, name, text):
-    words = ["predict", "--model", trained("single") / "best", "--input"]
+    words = ["predict", "--carry", "--model", trained("single") / "best", "--input"]
     assert command(*words, rows(text, name)).out == command(*words, rows("a, b\nc", "plain")).out
 
 
@@ -77,11 +77,28 @@ def test_standard_input_is_answered_on_a_clean_standard_output(trained):
 
 def test_output_file_is_whole_or_not_there(command, complaint, trained, rows, tmp_path):
     words = ["predict", "--model", trained("single") / "best", "--output", tmp_path / "new" / "out.jsonl", "--input"]
-    complaint(*words, rows('{"text": "a"}\n{"txt": "b"}\n'))
+    complaint(*words, rows('{"text": "a"}\n{"txt": "b"}\n'), "--strict")
     assert not (tmp_path / "new").exists()
     code, out, _ = command(*words, rows('{"text": "a"}\n'))
     assert (code, out) == (0, "")
     assert len((tmp_path / "new" / "out.jsonl").read_text().splitlines()) == 1
+
+
+def test_bad_rows_are_set_aside_and_counted(command, trained, rows, tmp_path):
+    path, out = rows('{"text": "a", "id": 7}\n{"txt": "b"}\n{\n{"text": "c", "id": 8}\n'), tmp_path / "out.csv"
+    words = ["predict", "--model", trained("single") / "best", "--input", path, "--output", out]
+    code, printed, err = command(*words, "--carry", "id", "--rejected", tmp_path / "bad.jsonl")
+    assert (code, printed) == (0, "")
+    said = (
+        f"{path}: 2 of 4 rows are set aside in {tmp_path / 'bad.jsonl'}; the first: {path} line 2 has no column 'text'"
+    )
+    assert err.startswith(f"warning: {said}")
+    assert [json.loads(line)["line"] for line in (tmp_path / "bad.jsonl").read_text().splitlines()] == [2, 3]
+    lines = out.read_text().splitlines()
+    assert lines[0] == "id,label,probability,probability/bad,probability/good"
+    assert [line.split(",")[0] for line in lines[1:]] == ["7", "8"]
+    assert command(*words, "--carry", "id", "--shard", "2/2", "--resume").code == 0
+    assert len(out.read_text().splitlines()) == 3  # one chunk, which is the second part's
 
 
 def test_empty_texts_are_answered_and_counted(command, trained, rows):
@@ -117,11 +134,11 @@ def test_pretty_answers_are_for_reading(command, trained, rows):
 )
 def test_row_that_cannot_be_read_is_told_by_its_line(complaint, trained, rows, text, name, said):
     path = rows(text, name)
-    says(complaint("predict", "--model", trained("single") / "best", "--input", path), *said)
+    says(complaint("predict", "--strict", "--model", trained("single") / "best", "--input", path), *said)
 
 
 def test_column_that_is_named_is_the_one_that_is_read(command, complaint, trained, rows):
-    words = ["predict", "--model", trained("single") / "best", "--input"]
+    words = ["predict", "--carry", "--model", trained("single") / "best", "--input"]
     named = [*words, rows('{"text": "a", "title": "b"}\n'), "--text-column"]
     assert command(*named, "title").out == command(*words, rows("b", "b.txt")).out
     says(complaint(*named, "heading"), "line 1 has no column 'heading'", "'text', 'title'", "--text-column")
@@ -135,6 +152,7 @@ def test_column_that_is_named_is_the_one_that_is_read(command, complaint, traine
         (["--model", "m", "--input", "i", "--batch-size", "0"], ("--batch-size: 0 is not a whole number from 1 up",)),
         (["--model", "m", "--input", "i", "--batch-size", "x"], ("--batch-size: x is not a whole number from 1 up",)),
         (["--model", "m", "--input", "i", "--precision", "fp8"], ("--precision: invalid choice: 'fp8'", "bf16-true")),
+        (["--model", "m", "--input", "i", "--shard", "3/2"], ("--shard: 3/2 is no part such as 1/8, from 1/N to N/N",)),
         (["--model", "/nowhere", "--input", "i"], ("/nowhere does not exist", "give a .ckpt file")),
         (
             ["--model", ".", "--input", "i"],
@@ -164,7 +182,7 @@ def test_files_and_devices_that_cannot_be_used_are_named(complaint, trained, row
 @pytest.mark.parametrize("typed", ["", '{"text": "a"}\n["b"]\n'])
 def test_standard_input_that_cannot_be_read_is_named(complaint, trained, monkeypatch, typed):
     monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-    message = complaint("predict", "--model", trained("single") / "best", "--input", "-")
+    message = complaint("predict", "--strict", "--model", trained("single") / "best", "--input", "-")
     says(message, "standard input", *(["line 2", "one object a line"] if typed else ["is empty", "one input a line"]))
 
 
@@ -175,7 +193,7 @@ def test_rows_of_training_are_read_by_their_columns(command, trained):
 
 
 def test_words_in_columns_and_tables_are_rows(command, trained, rows, tmp_path):
-    words = ["predict", "--model", trained("tags") / "best", "--input"]
+    words = ["predict", "--carry", "--model", trained("tags") / "best", "--input"]
     lines = "".join(json.dumps({"tokens": row["tokens"]}) + "\n" for row in TAGS)
     expected = command(*words, rows(lines)).out
     conll = "\n\n".join("\n".join(row["tokens"]) for row in TAGS)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset
 
-from lightning_clf.data.readers import Format, read_lines, read_rows
+from lightning_clf.data.readers import Format, read_rows
 from lightning_clf.data.split import DatasetSplit
 
 from .conftest import complaint
@@ -64,12 +64,6 @@ def test_conll(tmp_path: Path) -> None:
         (7, {"tokens": ["\u00a0"], "1": ["\u00a0"], "2": ["X"], "3": ["O"]}),
         (9, {"tokens": ["Peter"], "1": ["Peter"], "2": ["NNP"], "3": ["I-PER"]}),
     ]
-
-
-def test_lines(tmp_path: Path) -> None:
-    (tmp_path / "x.txt").write_bytes(b"one \r\n\ntwo")
-    assert list(read_lines(tmp_path / "x.txt")) == [(1, "one "), (2, ""), (3, "two")]
-    assert "does not exist" in complaint(lambda: list(read_lines(tmp_path / "y.txt")))
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ def test_a_bad_row_leaves_what_stood_there(content, message, classifier, tmp_pat
     monkeypatch.setattr(files, "_CHUNK", 2)
     (tmp_path / "rows.jsonl").write_text(content, encoding="utf-8")
     (tmp_path / "out.jsonl").write_text("before\n")
-    run = lambda target: predict_file(classifier("single"), str(tmp_path / "rows.jsonl"), str(tmp_path / target))  # noqa: E731
+    words = (classifier("single"), str(tmp_path / "rows.jsonl"))
+    run = lambda target: predict_file(*words, str(tmp_path / target), strict=True)  # noqa: E731
     assert message in complaint(lambda: run("out.jsonl"))
     assert message in complaint(lambda: run("new.jsonl"))
     assert (tmp_path / "out.jsonl").read_text() == "before\n"
@@ -130,7 +131,7 @@ def test_a_bad_row_leaves_what_stood_there(content, message, classifier, tmp_pat
                                     {"encoding": "latin-1"}])  # fmt: skip
 def test_bad_standard_input(content, message, locale, classifier, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), **locale))
-    assert complaint(lambda: predict_file(classifier("single"), "-", None)).startswith(message)
+    assert complaint(lambda: predict_file(classifier("single"), "-", None, strict=True)).startswith(message)
 
 
 @pytest.mark.parametrize("write", [as_jsonl, as_lines])
@@ -148,7 +149,7 @@ def test_a_byte_order_mark_of_standard_input_is_not_content(write, classifier, e
 ])  # fmt: skip
 def test_standard_input_that_is_closed_or_text(stdin, message, classifier, monkeypatch):
     monkeypatch.setattr(sys, "stdin", stdin and io.StringIO(stdin))
-    assert complaint(lambda: predict_file(classifier("single"), "-", None)).startswith(message)
+    assert complaint(lambda: predict_file(classifier("single"), "-", None, strict=True)).startswith(message)
 
 
 def test_no_folder_is_left_where_no_answer_was_written(classifier, tmp_path):

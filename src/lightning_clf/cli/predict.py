@@ -37,6 +37,11 @@ def run_predict(words: list[str]) -> None:
         options.output,
         batch_size=options.batch_size,
         show=readable if options.pretty else None,
+        carry=options.carry,
+        strict=options.strict,
+        rejected=options.rejected,
+        resume=options.resume,
+        shard=options.shard,
     )
 
 
@@ -68,14 +73,29 @@ def _readable_tags(answer: dict[str, Any]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="lightning-clf predict",
-        description="Answer every row of a file with one JSON line, in the order of the rows.",
+        description="Answer every row of a file, in the order of the rows.",
         allow_abbrev=False,
     )
     parser.add_argument("--model", required=True, help="a checkpoint (.ckpt) or an export folder, such as RUN/best")
     parser.add_argument(
         "--input", required=True, help="a .jsonl, .csv, .tsv, .parquet or .conll file, .txt of one input a line, or -"
     )
-    parser.add_argument("--output", help="the file to write; left out or -, it is printed")
+    parser.add_argument(
+        "--output",
+        help="the file to write, by its suffix .csv, .tsv, .parquet or JSON lines; left out or -, they are printed",
+    )
+    parser.add_argument(
+        "--carry",
+        nargs="*",
+        metavar="COLUMN",
+        help="the columns of a row to write beside its answer; alone, none (default: all)",
+    )
+    parser.add_argument("--strict", action="store_true", help="end at the first row that cannot be read")
+    parser.add_argument(
+        "--rejected", metavar="FILE", help="where rows go that cannot be read (default: OUTPUT.rejected.jsonl)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on where a run with the same words was killed")
+    parser.add_argument("--shard", type=_shard, metavar="I/N", help="answer only part I of N, such as 1/8")
     parser.add_argument("--batch-size", type=positive, default=32, help="rows in one forward pass (default: 32)")
     parser.add_argument("--text-column", help="the column of the text (default: the one trained on)")
     parser.add_argument("--text-pair-column", help="the column of a pair's second text (default: the one trained on)")
@@ -89,3 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--pretty", action="store_true", help="write answers for reading instead of JSON")
     return parser
+
+
+def _shard(text: str) -> tuple[int, int]:
+    number, separator, parts = text.partition("/")
+    if not (separator and number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{text} is no part such as 1/8, from 1/N to N/N")
+    return int(number), int(parts)

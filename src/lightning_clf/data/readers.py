@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import csv
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lightning_clf.data.delimited import read_delimited
+from lightning_clf.data.lines import Line, Row, RowError, decode_lines
 from lightning_clf.errors import InputError, reason
 
-Row = dict[str, Any]
 Format = Literal["jsonl", "csv", "tsv", "parquet", "conll"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
@@ -23,32 +24,13 @@ _DOCUMENT_START = "-DOCSTART-"
 # not str.split(): that would also split at no-break spaces, which corpora do have inside words
 _COLUMN_BREAK = re.compile(r"[ \t]+")
 _PARQUET_BATCH = 1000  # rows decoded at a time
-_SEPARATORS = ",\t;|"  # what tables have between fields, whatever their suffix says
+_PARQUET_BUFFER = 2**20  # bytes of a column read at a time
 
 
 def suffix_format(path: Path) -> Format | None:
     """The format a file's suffix tells, if it tells one."""
     suffix = path.suffix.removeprefix(".").lower()
     return next((format for format in FORMATS if format == suffix), None)
-
-
-def read_lines(path: Path, name: str | None = None) -> Iterator[tuple[int, str]]:
-    """Read a file of plain text line by line.
-
-    Args:
-        path: The file.
-        name: What to call the file in messages; its path where `None`.
-
-    Yields:
-        The number of each line, counted from 1, and the line without its end.
-
-    Raises:
-        InputError: If the file is missing, cannot be read or is not UTF-8.
-    """
-    name = name or str(path)
-    with readable(name):
-        for number, line in _lines(path, name):
-            yield number, line.rstrip("\r\n")
 
 
 def read_rows(path: Path, format: Format, name: str | None = None) -> Iterator[tuple[int, Row]]:
@@ -67,14 +49,39 @@ def read_rows(path: Path, format: Format, name: str | None = None) -> Iterator[t
         InputError: If the file is missing, empty, not UTF-8 or malformed.
     """
     name = name or str(path)
+    with readable(name), path.open("rb") as file:
+        yield from sound(scan_rows(file, format, name))
+
+
+def scan_rows(file: BinaryIO, format: Format, name: str) -> Iterator[tuple[int, Row | RowError]]:
+    """Read an open file as `read_rows` does, past rows that cannot be read.
+
+    Args:
+        file: The file, which is read as rows are asked for.
+        format: How it is written.
+        name: What to call the file in messages.
+
+    Yields:
+        The number of each row, and the row, or what is wrong with it.
+
+    Raises:
+        InputError: If the file holds no row, or is not of the format at all.
+    """
     empty = True
-    with readable(name):
-        for numbered in _READERS[format](path, name):
-            empty = False
-            yield numbered
-        if empty:
-            what = "is empty" if path.stat().st_size == 0 else "holds no rows"
-            raise InputError(f"file {name} {what}: give a file with at least one row")
+    for numbered in _READERS[format](file, name):
+        empty = False
+        yield numbered
+    if empty:
+        what = "is empty" if format != "parquet" and file.tell() == 0 else "holds no rows"
+        raise InputError(f"file {name} {what}: give a file with at least one row")
+
+
+def sound(rows: Iterable[tuple[int, Row | RowError]]) -> Iterator[tuple[int, Row]]:
+    """Rows up to the first that cannot be read, which is raised."""
+    for number, row in rows:
+        if isinstance(row, RowError):
+            raise row
+        yield number, row
 
 
 @contextmanager
@@ -88,34 +95,7 @@ def readable(name: str) -> Iterator[None]:
         raise InputError(f"file {name} cannot be read ({error.strerror or error}): correct the path") from error
 
 
-def decode_lines(lines: Iterable[bytes], name: str, remedy: str) -> Iterator[tuple[int, str]]:
-    """Decode lines one by one, so that the one that is not UTF-8 can be named.
-
-    Args:
-        lines: The lines, with their ends.
-        name: What messages call that which they are read from.
-        remedy: What to do where a line is not UTF-8.
-
-    Yields:
-        The number of each line, counted from 1, and the line with its end.
-
-    Raises:
-        InputError: If a line is not UTF-8.
-    """
-    for number, line in enumerate(lines, start=1):
-        try:
-            # the byte order mark that some editors and spreadsheets write is no part of the first row
-            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{name} is not UTF-8 (line {number}, byte {error.start + 1} of it): {remedy}") from error
-
-
-def _lines(path: Path, name: str) -> Iterator[tuple[int, str]]:
-    with path.open("rb") as file:
-        yield from decode_lines(file, f"file {name}", "save it as UTF-8")
-
-
-def parse_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[int, Row]]:
+def parse_json_lines(lines: Iterable[Line], name: str) -> Iterator[tuple[int, Row | RowError]]:
     """Parse numbered lines of one JSON object each; blank lines are passed over.
 
     Args:
@@ -123,10 +103,7 @@ def parse_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tu
         name: What messages call that which they are read from.
 
     Yields:
-        The number of each row's line, and the row.
-
-    Raises:
-        InputError: If a line is not a JSON object, or gives a key twice.
+        The number of each row's line, and the row, or what is wrong: it is no JSON object, or gives a key twice.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> Row:
@@ -134,27 +111,35 @@ def parse_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tu
         if len(row) < len(pairs):
             keys = [key for key, _ in pairs]
             twice = next(key for key in row if keys.count(key) > 1)
-            raise InputError(f"{name} line {number} gives the key {twice!r} twice: keep one of them")
+            raise RowError(f"{name} line {number} gives the key {twice!r} twice: keep one of them", str(line))
         return row
 
     decoder = json.JSONDecoder(object_pairs_hook=unique)
     for number, line in lines:
-        if not line.strip():
-            continue
-        try:
-            row = decoder.decode(line.rstrip())
-        except json.JSONDecodeError as error:
-            raise InputError(
-                f"{name} line {number} is not JSON ({error.msg} at column {error.colno}): write one JSON object a line"
-            ) from error
-        except (ValueError, RecursionError) as error:  # a number of thousands of digits, or thousands of brackets
-            raise InputError(f"{name} line {number} is JSON too large to read: write a plain object") from error
-        if not isinstance(row, dict):
-            raise InputError(
-                f"{name} line {number} is a JSON {_json_type(row)}, not an object: write one object a line, such as "
-                '{"text": "…", "label": "…"}'
-            )
-        yield number, row
+        if isinstance(line, RowError):
+            yield number, line
+        elif line.strip():
+            try:
+                yield number, _json_object(decoder, line, f"{name} line {number}")
+            except RowError as error:
+                yield number, error
+
+
+def _json_object(decoder: json.JSONDecoder, line: str, where: str) -> Row:
+    try:
+        row = decoder.decode(line.rstrip())
+    except json.JSONDecodeError as error:
+        message = f"{where} is not JSON ({error.msg} at column {error.colno}): write one JSON object a line"
+        raise RowError(message, line) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or thousands of brackets
+        raise RowError(f"{where} is JSON too large to read: write a plain object", line) from error
+    if not isinstance(row, dict):
+        message = (
+            f"{where} is a JSON {_json_type(row)}, not an object: write one object a line, such as "
+            '{"text": "…", "label": "…"}'
+        )
+        raise RowError(message, line)
+    return row
 
 
 def _json_type(value: Any) -> str:
@@ -162,71 +147,36 @@ def _json_type(value: Any) -> str:
     return types.get(type(value), "number")
 
 
-def _read_delimited(path: Path, name: str, delimiter: str) -> Iterator[tuple[int, Row]]:
-    # the standard library stops at 128 KiB a field, which a long document exceeds; the limit is the process's
-    csv.field_size_limit(max(csv.field_size_limit(), 2**31 - 1))
-    reader = csv.reader((line for _, line in _lines(path, name)), delimiter=delimiter, strict=True)
-    header: list[str] = []
-    start = 1  # a quoted field may hold line breaks, so a row may end lines after it starts
+@contextmanager
+def open_parquet(source: BinaryIO, name: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file, read as its rows are asked for.
+
+    Raises:
+        InputError: If it is none, is damaged where it is read, or has two columns of one name.
+    """
     try:
-        for fields in reader:
-            if not header:
-                header = _header(fields, f"{name} line {start}", delimiter)
-            elif fields:
-                if len(fields) != len(header):
-                    raise InputError(
-                        f"{name} line {start} has {len(fields)} fields where the header has {len(header)}: quote "
-                        f"fields that hold {_name_of(delimiter)}"
-                    )
-                if delimiter == "\t" and any("\t" in field or "\n" in field for field in fields):
-                    raise InputError(
-                        f"{name} line {start} has a quoted field that holds a tab or goes on to line "
-                        f"{reader.line_num}, as when quotes are part of the text: write CSV or JSON lines"
-                    )
-                yield start, dict(zip(header, fields, strict=True))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise InputError(
-            f"{name} line {start} is malformed ({error}): put fields that hold quotes or line breaks in double quotes, "
-            "and double the quotes inside"
-        ) from error
-
-
-def _name_of(delimiter: str) -> str:
-    return "a tab" if delimiter == "\t" else "a comma"
-
-
-def _header(fields: list[str], where: str, delimiter: str) -> list[str]:
-    header = [field.strip() for field in fields]
-    other = next((separator for separator in _SEPARATORS if separator in "".join(fields)), delimiter)
-    if len(header) == 1 and other != delimiter:
-        raise InputError(
-            f"{where} is a header of one column, {header[0]!r}, with {other!r} in it: put {_name_of(delimiter)} "
-            "between fields, and quote fields that hold one"
-        )
-    if not all(header) or len(set(header)) != len(header):
-        raise InputError(f"{where} is not a header ({', '.join(header)}): start the file with a distinct name a column")
-    return header
-
-
-def _read_parquet(path: Path, name: str) -> Iterator[tuple[int, Row]]:
-    number = 1
-    try:
-        with pq.ParquetFile(path) as file:
+        # with a buffer, as a group of rows would be taken in as a whole without
+        with pq.ParquetFile(source, buffer_size=_PARQUET_BUFFER) as file:
             columns = file.schema_arrow.names
             twice = next((column for column in columns if columns.count(column) > 1), None)
             if twice is not None:
                 raise InputError(f"file {name} has two columns {twice!r}: rename or remove one of them")
-            for batch in file.iter_batches(batch_size=_PARQUET_BATCH):
-                yield from rows_of(batch, number, lambda number: f"{name} row {number}")
-                number += len(batch)
+            yield file
     except pa.ArrowException as error:
         raise InputError(
             f"file {name} is not a Parquet file that can be read ({reason(error)}): write it again"
         ) from error
 
 
-def rows_of(batch: Any, start: int, where: Callable[[int], str]) -> Iterator[tuple[int, Row]]:
+def _read_parquet(source: BinaryIO, name: str) -> Iterator[tuple[int, Row | RowError]]:
+    number = 1
+    with open_parquet(source, name) as file:
+        for batch in file.iter_batches(batch_size=_PARQUET_BATCH):
+            yield from rows_of(batch, number, lambda number: f"{name} row {number}")
+            number += len(batch)
+
+
+def rows_of(batch: Any, start: int, where: Callable[[int], str]) -> Iterator[tuple[int, Row | RowError]]:
     """Numbered rows of an Arrow table or batch, as Python's own values.
 
     Args:
@@ -234,47 +184,56 @@ def rows_of(batch: Any, start: int, where: Callable[[int], str]) -> Iterator[tup
         start: The number of the first one.
         where: Turns a number into words, for messages.
 
-    Raises:
-        InputError: If a value cannot be read, such as text that is not UTF-8: Arrow itself does not look into it.
+    Returns:
+        Each row with its number, or what is wrong with a value in it, such as text that is not UTF-8: Arrow itself does
+        not look into it.
     """
     try:
         return enumerate(batch.to_pylist(), start)
     except (ValueError, OverflowError):
-        for number in range(len(batch)):
-            for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                _check_cell(column[number], f"column {name!r} of {where(start + number)}")
-        raise
+        return ((number, _row_of(batch, number - start, where(number))) for number in range(start, start + len(batch)))
 
 
-def _check_cell(cell: Any, what: str) -> None:
-    try:
-        cell.as_py()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{what} is not UTF-8: recode it") from error
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{what} cannot be read ({reason(error)}): correct it, or remove the column") from error
+def _row_of(batch: Any, place: int, where: str) -> Row | RowError:
+    row: Row = {}
+    fault = ""
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            row[name] = column[place].as_py()
+        except UnicodeDecodeError:
+            fault = fault or f"column {name!r} of {where} is not UTF-8: recode it"
+        except (ValueError, OverflowError) as error:
+            cannot = f"cannot be read ({reason(error)}): correct it, or remove the column"
+            fault = fault or f"column {name!r} of {where} {cannot}"
+    return RowError(fault, row) if fault else row
 
 
-def _read_conll(path: Path, name: str) -> Iterator[tuple[int, Row]]:
+def _read_conll(lines: Iterator[Line], name: str) -> Iterator[tuple[int, Row | RowError]]:
     words: list[list[str]] = []
+    raw: list[str] = []
+    fault: RowError | None = None
     width = start = 0
-    for number, line in _lines(path, name):
-        fields = _COLUMN_BREAK.split(line.strip(" \t\r\n"))
+    for number, line in itertools.chain(lines, [(0, "")]):  # an empty line ends a sentence
+        text = str(line.raw) if isinstance(line, RowError) else line
+        fields = _COLUMN_BREAK.split(text.strip(" \t\r\n"))
         if fields == [""] or fields[0] == _DOCUMENT_START:
             if words:
-                yield start, _sentence(words)
-            words = []
+                yield start, RowError(str(fault), "\n".join(raw)) if fault else _sentence(words)
+            words, raw, fault = [], [], None
+            continue
+        start = start if words else number
+        words.append(fields)
+        raw.append(text.rstrip("\r\n"))
+        if isinstance(line, RowError):
+            fault = fault or line
             continue
         width = width or len(fields)
         if len(fields) != width:
-            raise InputError(
+            message = (
                 f"{name} line {number} has {len(fields)} columns where the lines before have {width}: "
                 "write every word with the same columns, and blank lines between sentences"
             )
-        start = start if words else number
-        words.append(fields)
-    if words:
-        yield start, _sentence(words)
+            fault = fault or RowError(message, "")
 
 
 def _sentence(words: list[list[str]]) -> Row:
@@ -282,10 +241,14 @@ def _sentence(words: list[list[str]]) -> Row:
     return {"tokens": columns[0]} | {str(number): column for number, column in enumerate(columns, start=1)}
 
 
-_READERS: dict[Format, Callable[[Path, str], Iterator[tuple[int, Row]]]] = {
-    "jsonl": lambda path, name: parse_json_lines(_lines(path, name), name),
-    "csv": lambda path, name: _read_delimited(path, name, ","),
-    "tsv": lambda path, name: _read_delimited(path, name, "\t"),
+def _lines(file: BinaryIO, name: str) -> Iterator[Line]:
+    return decode_lines(file, f"file {name}", "save it as UTF-8")
+
+
+_READERS: dict[Format, Callable[[BinaryIO, str], Iterator[tuple[int, Row | RowError]]]] = {
+    "jsonl": lambda file, name: parse_json_lines(_lines(file, name), name),
+    "csv": lambda file, name: read_delimited(_lines(file, name), name, ","),
+    "tsv": lambda file, name: read_delimited(_lines(file, name), name, "\t"),
     "parquet": _read_parquet,
-    "conll": _read_conll,
+    "conll": lambda file, name: _read_conll(_lines(file, name), name),
 }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lightning_clf.data.readers import Row
+from lightning_clf.data.lines import Row
 from lightning_clf.data.split import Split
 from lightning_clf.encoding import Tokenizer
 from lightning_clf.errors import InputError

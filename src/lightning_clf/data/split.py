@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, Features
 
-from lightning_clf.data.readers import Format, Row, read_rows, readable, rows_of
+from lightning_clf.data.lines import Row
+from lightning_clf.data.readers import Format, read_rows, readable, rows_of, sound
 from lightning_clf.errors import InputError
 
 _BATCH = 1000  # rows of a data set decoded at a time
@@ -129,7 +130,9 @@ class DatasetSplit(Split):
         batches = self.dataset.with_format("arrow").iter(batch_size=_BATCH)
         starts = range(0, len(self.dataset), _BATCH)
         return self._named(
-            row for start, batch in zip(starts, batches, strict=True) for row in rows_of(batch, start, self.where)
+            row
+            for start, batch in zip(starts, batches, strict=True)
+            for row in sound(rows_of(batch, start, self.where))
         )
 
     def where(self, number: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from lightning_clf.data.readers import Row
+from lightning_clf.data.lines import Row
 from lightning_clf.data.rows import (
     UNLABELLED,
     Example,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lightning_clf.data.readers import Row
+from lightning_clf.data.lines import Row
 from lightning_clf.data.rows import (
     Example,
     RowFormat,

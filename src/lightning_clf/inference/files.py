@@ -1,26 +1,29 @@
-"""A file of rows in, a file of JSON lines out, in the same order."""
+"""A file of rows in, a file of answers out, in the same order."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import json
 import os
-import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from tqdm import tqdm
+import pyarrow as pa
 
-from lightning_clf.data.readers import FORMATS, decode_lines, parse_json_lines, read_lines, read_rows, suffix_format
+from lightning_clf.data.lines import RowError
 from lightning_clf.errors import InputError
-from lightning_clf.files import write_atomically
 from lightning_clf.inference.classifier import Answer, Classifier
+from lightning_clf.inference.columns import Carried
+from lightning_clf.inference.digests import file_digest, model_digest
+from lightning_clf.inference.inputs import ReadRow
+from lightning_clf.inference.progress import progress_bar
+from lightning_clf.inference.sinks import Sink, is_stream, open_sink
+from lightning_clf.inference.source import Numbered, Source, open_source, survey
+from lightning_clf.inference.writers import Rejected, Writer, is_table, make_writer
 
-_CHUNK = 2048  # rows sorted by length together; what is held in memory at a time
-_PLAIN = ("", ".txt", ".text")  # suffixes of plain text
+_CHUNK = 2048  # rows sorted by length together; what is held in memory at a time, and lost if the process is killed
 
 
 def predict_file(
@@ -30,40 +33,73 @@ def predict_file(
     *,
     batch_size: int = 32,
     show: Callable[[Answer], str] | None = None,
+    carry: Sequence[str] | None = None,
+    strict: bool = False,
+    rejected: str | None = None,
+    resume: bool = False,
+    shard: tuple[int, int] | None = None,
 ) -> int:
-    """Answer every row of a file.
+    """Answer every row of a file, a chunk at a time, whatever its size.
 
     Args:
         classifier: What answers.
         source: A `.jsonl`, `.csv` or `.tsv` (both with a header), `.parquet` or `.conll` file; or `.txt`, or a file
             without a suffix, of plain text, one input a line. `-` is standard input, as JSON lines if its first line is
             an object, else plain text, in UTF-8 whatever the locale.
-        target: The file to write, one JSON object a row; it appears once it is whole. `None` or `-` is standard output.
+        target: The file to write, which appears once it is whole: a table if its suffix is `.csv`, `.tsv` or
+            `.parquet`, else JSON lines. `None` or `-` is standard output.
         batch_size: How many rows share a forward pass.
-        show: How an answer becomes a line; `None` writes JSON.
+        show: How an answer becomes a line; `None` writes JSON or a table.
+        carry: The columns of each row that stand beside its answer; `None` is all. One that has a name of the answer's
+            is called `input/NAME`.
+        strict: Whether the first row that cannot be read ends it; otherwise such rows are set aside.
+        rejected: The file for rows that are set aside, as JSON lines of `line`, `reason` and `row`; `None` is the
+            target's name with `.rejected.jsonl` behind it, and for standard output none: warnings tell the first.
+        resume: Whether to go on where a run was killed that had the same source, model and options, if there was one.
+        shard: Which part of how many, counted from 1: `(2, 8)`. Parts are cut between chunks; one after another they
+            are the whole.
 
     Returns:
         The number of rows answered.
 
     Raises:
-        InputError: If a row cannot be read, named by its line, or the target cannot be written, or is the source.
+        InputError: If a column is missing, or no row can be read, or one where this is strict; or the target cannot be
+            written, or is the source; or what was begun is not what is to be gone on with.
     """
-    _refuse_one_file(source, target)
-    show = show or (lambda result: json.dumps(result, ensure_ascii=False))
-    count = empty = 0
-    name = "standard input" if source == "-" else source
-    progress = tqdm(desc="predict", unit="row", disable=not sys.stderr.isatty())
-    with _open_target(target) as out, progress:
-        for chunk in _chunks(_rows(source)):
-            read = [classifier.inputs.read(row, f"{name} line {number}") for number, row in chunk]
-            for result in classifier.predict_read(read, batch_size):
-                out.write(show(result) + "\n")
-            count += len(chunk)
-            empty += sum(row.is_empty for row in read)
-            progress.update(len(chunk))
-    if empty:
-        warnings.warn(f"{name}: {empty} of {count} rows have an empty text; they are answered", stacklevel=2)
-    return count
+    if rejected is None and not is_stream(target):
+        rejected = f"{target}.rejected.jsonl"
+    for written in (target, rejected):
+        _refuse_one_file(source, written)
+    with open_source(source) as rows:
+        if rows.columns is not None:
+            classifier.inputs.check_columns(rows.columns or [classifier.inputs.text], f"file {rows.name}")
+        carried = Carried(classifier.labels, classifier.artefact.decision, carry, [classifier.inputs.tokens])
+        table = show is None and is_table(target)
+        count, columns = _looked_up(source, rows, shard is not None, table and carry != [])
+        writer = make_writer(target, show, carried.table(columns, f"file {rows.name}") if table else None)
+        options = {
+            "carry": carry and list(carry),
+            "strict": strict,
+            "shard": shard and list(shard),
+            "columns": classifier.inputs.columns,
+            "form": type(writer).__name__,
+        }
+        job = None if is_stream(target) else lambda: _job(classifier, source, options, resume)
+        with open_sink(target, rejected, job, writer, resume) as sink:
+            run = _Run(classifier, rows, carried, writer, sink, strict, batch_size)
+            run.answer(_part(count, shard))
+            sink.publish(writer)
+    tally = sink.tally
+    if tally.empty:
+        warnings.warn(
+            f"{rows.name}: {tally.empty} of {tally.answered} rows have an empty text; they are answered", stacklevel=2
+        )
+    if tally.rejected:
+        where = f"set aside in {rejected}" if rejected else "left out; --rejected FILE keeps them"
+        warnings.warn(
+            f"{rows.name}: {tally.rejected} of {tally.taken} rows are {where}; the first: {tally.first}", stacklevel=2
+        )
+    return tally.answered
 
 
 def _refuse_one_file(source: str, target: str | None) -> None:
@@ -74,60 +110,84 @@ def _refuse_one_file(source: str, target: str | None) -> None:
         raise InputError(f"the answers would replace the rows, as {target} is {source}: write them to another file")
 
 
-def _rows(source: str) -> Iterator[tuple[int, str | dict[str, Any]]]:
-    if source == "-":
-        yield from _standard_input()
-        return
-    path = Path(source)
-    format = suffix_format(path)
-    if format is not None:
-        yield from read_rows(path, format)
-    elif path.suffix.lower() in _PLAIN or not path.is_file():
-        yield from _not_empty(read_lines(path), f"file {source}")
-    else:
-        raise InputError(
-            f"file {source} has a suffix that tells no format: use one of {', '.join(FORMATS)}, or txt for plain text, "
-            "one input a line"
-        )
+def _looked_up(
+    source: str, rows: Source, needs_count: bool, needs_columns: bool
+) -> tuple[int | None, dict[str, pa.DataType]]:
+    """How many rows there are, if that is needed, and the columns they bring to a table."""
+    if not needs_count and not (needs_columns and rows.columns is None):
+        return None, rows.columns or {}
+    return survey(source)
 
 
-def _not_empty(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, str]]:
-    first = next(lines, None)
-    if first is None:
-        raise InputError(f"{name} is empty: give one input a line")
-    yield first
-    yield from lines
+def _part(count: int | None, shard: tuple[int, int] | None) -> tuple[int, int | None]:
+    """The first row of a part, and the one after its last."""
+    if count is None or shard is None:
+        return 0, None
+    number, parts = shard
+    if not 1 <= number <= parts:
+        raise InputError(f"shard {number}/{parts} is none: count from 1/{parts} to {parts}/{parts}")
+    chunks = -(-count // _CHUNK)
+    start, stop = (min(chunks * place // parts * _CHUNK, count) for place in (number - 1, number))
+    return start, stop
 
 
-def _typed() -> Iterator[bytes]:
-    """The lines of standard input, which a notebook or a test may have put text in the place of."""
-    if hasattr(sys.stdin, "buffer"):
-        yield from sys.stdin.buffer
-    else:
-        yield from (line.encode("utf-8", "surrogatepass") for line in sys.stdin or ())
+def _job(classifier: Classifier, source: str, options: dict[str, Any], resume: bool) -> dict[str, Any]:
+    """What a run has in common with the one it goes on with."""
+    if os.path.isfile(source):
+        return {"input": file_digest(Path(source)), "model": model_digest(classifier.artefact), **options}
+    if resume:
+        name = "standard input" if source == "-" else source
+        raise InputError(f"{name} cannot be read from where a run stopped: save it to a file, or leave out --resume")
+    return options
 
 
-def _standard_input() -> Iterator[tuple[int, str | dict[str, Any]]]:
-    name = "standard input"
-    lines = _not_empty(decode_lines(_typed(), name, "recode it, as iconv -f LATIN1 -t UTF-8 does"), name)
-    first = next(lines)
-    lines = itertools.chain([first], lines)
-    if first[1].lstrip().startswith("{"):
-        yield from parse_json_lines(lines, name)
-    else:
-        yield from ((number, line.rstrip("\r\n")) for number, line in lines)
+@dataclass
+class _Run:
+    """The way of rows from a source to a sink."""
 
+    classifier: Classifier
+    rows: Source
+    carried: Carried
+    writer: Writer
+    sink: Sink
+    strict: bool
+    batch_size: int
 
-def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(rows)
-    while chunk := list(itertools.islice(iterator, _CHUNK)):
-        yield chunk
+    def answer(self, part: tuple[int, int | None]) -> None:
+        """Answer the rows of a part, from where the sink stands."""
+        tally = self.sink.tally
+        start, stop = part
+        start += tally.taken
+        next(itertools.islice(self.rows.rows, start, start), None)  # passes over so many
+        rows = itertools.islice(self.rows.rows, None if stop is None else stop - start)
+        with progress_bar(self.rows, start, stop) as progress:
+            while chunk := list(itertools.islice(rows, _CHUNK)):
+                read, brought, rejected = self._read(chunk)
+                answers = self.classifier.predict_read(read, self.batch_size)
+                tally.taken += len(chunk)
+                tally.answered += len(read)
+                tally.empty += sum(row.is_empty for row in read)
+                tally.rejected += len(rejected)
+                self.sink.append(self.writer.encode(brought, answers), rejected, is_last=len(chunk) < _CHUNK)
+                progress(len(chunk))
+        if tally.taken and not tally.answered:
+            raise InputError(f"{self.rows.name}: none of {tally.taken} rows can be answered; the first: {tally.first}")
 
-
-@contextlib.contextmanager
-def _open_target(target: str | None) -> Iterator[TextIO]:
-    if target is None or target == "-":
-        yield sys.stdout
-    else:
-        with write_atomically(Path(target)) as file:
-            yield file
+    def _read(self, chunk: list[Numbered]) -> tuple[list[ReadRow], list[dict[str, Any]], list[Rejected]]:
+        """Of the rows that can be read what is answered and what is carried along, and those that cannot."""
+        read, brought, rejected = [], [], []
+        for number, row in chunk:
+            try:
+                if isinstance(row, RowError):
+                    raise row
+                where = self.rows.where(number)
+                inputs = self.classifier.inputs.read(row, where)
+                brought.append(self.carried.take(row, where))
+                read.append(inputs)
+            except InputError as error:
+                if self.strict:
+                    raise
+                raw = row.raw if isinstance(row, RowError) else row
+                rejected.append({"line": number, "reason": str(error), "row": raw})
+                self.sink.tally.first = self.sink.tally.first or str(error)
+        return read, brought, rejected

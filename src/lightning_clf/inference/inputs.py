@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,7 @@ class Inputs:
         # a model trained on the hub's own column name is also given files, where the column is called by its role
         self._text_fallback = self.text if "text" in columns else "text"
         self.pair = columns.get("text_pair", trained.get("text_pair"))
+        self.columns = dict(columns)
 
     def read(self, row: str | Mapping[str, Any], where: str) -> ReadRow:
         """Take the inputs from a row.
@@ -64,6 +65,20 @@ class Inputs:
         if self.pair:
             texts.append(self._text(row, self.pair, where))
         return ReadRow(tuple(texts))
+
+    def check_columns(self, columns: Iterable[str], where: str) -> None:
+        """Hold the columns that all rows of a file have against those that are read.
+
+        Raises:
+            InputError: If one is missing.
+        """
+        row = dict.fromkeys(columns)
+        if not self.tags:
+            for column in (self.text, self.pair):
+                if column:
+                    self._found(row, column, where)
+        elif self.tokens not in row:
+            self._found(row, self.text, where, also=self.tokens)
 
     def encode(self, rows: Sequence[ReadRow]) -> list[dict[str, Any]]:
         """Encode rows for the collator."""
@@ -90,6 +105,10 @@ class Inputs:
         return ReadRow(words=[check_text(word, f"word {number} of {where}") for number, word in enumerate(words, 1)])
 
     def _text(self, row: Mapping[str, Any], column: str, where: str, also: str | None = None) -> str:
+        found = self._found(row, column, where, also)
+        return check_text(row[found], f"column {found!r} of {where}")
+
+    def _found(self, row: Mapping[str, Any], column: str, where: str, also: str | None = None) -> str:
         found = self.text_column(row, column)
         if found not in row:
             wanted = f"{column!r}" + (f" or {also!r}" if also else "")
@@ -97,7 +116,7 @@ class Inputs:
                 f"{where} has no column {wanted}, only {', '.join(map(repr, row)) or 'none'}: add it, or name another "
                 "with --text-column or --text-pair-column"
             )
-        return check_text(row[found], f"column {found!r} of {where}")
+        return found
 
     def text_column(self, row: Mapping[str, Any], column: str) -> str:
         """The column that a text is read from in a row: the one asked for, or that called by its role."""

@@ -1,0 +1,120 @@
+"""Which columns an answered row has: those it brought along, and those of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from lightning_clf.decision import Decision
+from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace
+
+PREFIX = "input/"
+"""What a column that came with a row is called by before its name, where the answer has the name."""
+_TEXTS = pa.list_(pa.string())
+
+
+def answer_columns(labels: LabelSpace, decision: Decision) -> dict[str, pa.DataType]:
+    """The columns of an answer in a table, which follow from the labels and the decision alone.
+
+    Probabilities of labels are a column each, `probability/<label>`, empty where a head has none.
+    """
+    each = {f"probability/{name}": pa.float64() for name in labels.names}
+    if labels.kind == "single":
+        decided = {} if decision.abstention is None else {"abstained": pa.bool_()}
+        decided |= {} if decision.label_sets is None else {"label_set": _TEXTS}
+        return {"label": pa.string(), "probability": pa.float64(), **each, **decided}
+    if labels.kind == "multi":
+        return {"labels": _TEXTS, **each}
+    if labels.kind == "score":
+        return {"score": pa.float64()}
+    columns = {"tokens": _TEXTS, "tags": _TEXTS, "probabilities": pa.list_(pa.float64())}
+    return columns if labels.scheme == "none" else columns | {"entities": pa.list_(_ENTITY)}
+
+
+_ENTITY = pa.struct(
+    {
+        "type": pa.string(),
+        "start": pa.int64(),
+        "end": pa.int64(),
+        "text": pa.string(),
+        "char_start": pa.int64(),
+        "char_end": pa.int64(),
+    }
+)
+
+
+def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer with the probabilities of its labels each under a name of its own, as tables have them."""
+    row = dict(answer)
+    if isinstance(row.get("probabilities"), dict):
+        row |= {f"probability/{name}": value for name, value in row.pop("probabilities").items()}
+    return row
+
+
+class Carried:
+    """What of a row stands beside its answer.
+
+    Args:
+        labels: The labels of the answers.
+        decision: What lies between scores and answers; the columns of answers follow from both.
+        names: Which columns of the row; `None` takes all.
+        read: The columns that the answer repeats, which are not carried.
+    """
+
+    def __init__(
+        self, labels: LabelSpace, decision: Decision, names: Sequence[str] | None, read: Iterable[str]
+    ) -> None:
+        self._names = names
+        self._answer = answer_columns(labels, decision)
+        self._taken = {*self._answer, "probabilities"}
+        self._dropped = self._taken.intersection(read)
+
+    def take(self, row: Mapping[str, Any] | str, where: str) -> dict[str, Any]:
+        """The part of a row that is carried along.
+
+        Raises:
+            InputError: If two columns would have one name.
+        """
+        if isinstance(row, str):
+            return {}
+        if self._names is not None:
+            row = {name: row[name] for name in self._names if name in row}
+        if self._taken.isdisjoint(row):
+            return dict(row)
+        names = self._rename(row, where)
+        return {names[name]: value for name, value in row.items() if name in names}
+
+    def table(self, columns: Mapping[str, pa.DataType], where: str) -> pa.Schema:
+        """The columns of a table of answers.
+
+        Args:
+            columns: Those of its rows.
+            where: What messages call these.
+
+        Raises:
+            InputError: If one that is named is missing, or two columns would have one name.
+        """
+        missing = next((name for name in self._names or () if name not in columns), None)
+        if missing is not None:
+            raise InputError(f"{where} has no column {missing!r} to carry along: name one of {', '.join(columns)}")
+        kept = columns if self._names is None else {name: columns[name] for name in self._names}
+        named = {new: _plain(columns[name]) for name, new in self._rename(kept, where).items()}
+        return pa.schema(list((named | self._answer).items()))
+
+    def _rename(self, columns: Iterable[str], where: str) -> dict[str, str]:
+        names = {name: PREFIX + name if name in self._taken else name for name in columns if name not in self._dropped}
+        if len(set(names.values())) < len(names):
+            twice = next(new for name, new in names.items() if new != name and new in names)
+            raise InputError(
+                f"{where} has a column {twice!r}, which is what {twice.removeprefix(PREFIX)!r} is called beside the "
+                "answer: rename one, or name those to carry with --carry"
+            )
+        return names
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """A type as Python's values are written in; categories are written as what they stand for."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -1,0 +1,90 @@
+"""What stands beside an answer, and the columns of tables, which follow from the labels."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from lightning_clf.decision import Decision, LabelSets
+from lightning_clf.inference.columns import Carried, answer_columns, flat
+from tests.inference.conftest import LABELS
+from tests.inference.test_classifier import rows
+from tests.training import complaint
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_every_answer_fits_the_columns_of_its_labels(name, classifier):
+    model = classifier(name)
+    columns = answer_columns(model.labels, model.artefact.decision)
+    for answer in model.predict(rows(name)):
+        cells = flat(answer)
+        assert list(cells) == list(columns)
+        for column, value in cells.items():
+            written = pa.array([value], columns[column]).to_pylist()[0]
+            if column != "entities":
+                assert written == value
+            else:
+                assert [{key: part for key, part in one.items() if part is not None} for one in written] == value
+
+
+def test_columns_of_each_kind():
+    assert answer_columns(LABELS["single"], Decision()) == {
+        "label": pa.string(), "probability": pa.float64(),
+        **{f"probability/{name}": pa.float64() for name in ("bad", "fine", "good")},
+    }  # fmt: skip
+    assert list(answer_columns(LABELS["multi"], Decision())) == ["labels", "probability/fear", "probability/joy"]
+    assert list(answer_columns(LABELS["words"], Decision())) == ["tokens", "tags", "probabilities"]
+    assert answer_columns(LABELS["score"], Decision()) == {"score": pa.float64()}
+
+
+def test_columns_of_what_was_decided(classifier):
+    model = classifier("single")
+    decision = Decision(abstention=0.5, label_sets=LabelSets(level=0.9, quantile=0.5))
+    model.network.set_decision(decision)
+    columns = answer_columns(model.labels, decision)
+    assert list(columns)[-2:] == ["abstained", "label_set"]
+    for answer in model.predict(rows("single")):
+        assert list(flat(answer)) == list(columns)
+        for name in ("abstained", "label_set"):
+            assert pa.array([answer[name]], columns[name]).to_pylist() == [answer[name]]
+
+
+def take(row, name="single", names=None):
+    return Carried(LABELS[name], Decision(), names, ["tokens"]).take(row, "f line 3")
+
+
+def test_a_row_is_carried_but_for_what_the_answer_repeats():
+    assert take({"id": 1, "text": "a"}) == {"id": 1, "text": "a"}
+    assert take("a") == {}
+    assert take({"id": 1, "tokens": ["a"], "tags": ["O"]}, "tags") == {"id": 1, "input/tags": ["O"]}
+    assert take({"tokens": ["a"]}) == {"tokens": ["a"]}
+    assert take({"label": "x", "probability/bad": 1, "probabilities": 2, "labels": 3}) == {
+        "input/label": "x", "input/probability/bad": 1, "input/probabilities": 2, "labels": 3
+    }  # fmt: skip
+
+
+def test_columns_that_are_named():
+    row = {"id": 1, "text": "a", "label": "x"}
+    assert take(row, names=["label", "id", "none"]) == {"input/label": "x", "id": 1}
+    assert take(row, names=[]) == {}
+
+
+def test_two_columns_of_one_name():
+    said = "has a column 'input/label', which is what 'label' is called beside the answer: rename one"
+    assert complaint(lambda: take({"label": 1, "input/label": 2})).startswith(f"f line 3 {said}")
+    assert take({"input/label": 2}) == {"input/label": 2}
+    columns = {"label": pa.string(), "input/label": pa.string()}
+    assert f"file f {said}" in complaint(
+        lambda: Carried(LABELS["single"], Decision(), None, []).table(columns, "file f")
+    )
+
+
+def test_the_columns_of_a_table():
+    columns = {"id": pa.int32(), "score": pa.float32(), "kind": pa.dictionary(pa.int8(), pa.string())}
+    schema = Carried(LABELS["score"], Decision(), None, []).table(columns, "f")
+    assert dict(zip(schema.names, schema.types, strict=True)) == {
+        "id": pa.int32(), "input/score": pa.float32(), "kind": pa.string(), "score": pa.float64()
+    }  # fmt: skip
+    assert Carried(LABELS["score"], Decision(), ["kind"], []).table(columns, "f").names == ["kind", "score"]
+    message = complaint(lambda: Carried(LABELS["score"], Decision(), ["idd"], []).table(columns, "file f"))
+    assert message == "file f has no column 'idd' to carry along: name one of id, score, kind"
