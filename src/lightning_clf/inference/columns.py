@@ -25,7 +25,7 @@ def answer_columns(labels: LabelSpace, decision: Decision) -> dict[str, pa.DataT
     if labels.kind == "single":
         decided = {} if decision.abstention is None else {"abstained": pa.bool_()}
         decided |= {} if decision.label_sets is None else {"label_set": _TEXTS}
-        return {"label": pa.string(), "probability": pa.float64(), **each, **decided}
+        return {"label": pa.string(), "probability": pa.float64(), **decided, **each}
     if labels.kind == "multi":
         return {"labels": _TEXTS, **each}
     if labels.kind == "score":
