@@ -26,13 +26,13 @@ FULL = Decision(Scaling(2.0), None, 0.4, LabelSets(0.9, 0.8), (CHOICE,))
 THRESHOLDS = Decision(Scaling(scale=(1.0, 2.0), bias=(0.0, -1.0)), {"fear": 0.125, "joy": 0.75}, chosen_by=(CHOICE,))
 
 
-def build(labels, encoder, **options):
+def build(labels, encoder, strength=8, **options):
     torch.manual_seed(0)
     module = make_module(labels.kind, encoder, labels=labels.to_dict(), **options)
     module.columns, module.max_length = {"text": "text"}, 32
     module.build()
     for weight in module.network.parameters():
-        weight.data.mul_(8)
+        weight.data.mul_(strength)
     return module
 
 
@@ -131,7 +131,7 @@ def test_a_decision_about_other_labels_is_refused(decision, labels):
 
 @pytest.mark.parametrize(("labels", "decision"), [(ONE, FULL), (MANY, THRESHOLDS), (ONE, Decision())])
 def test_it_is_kept_in_exports_and_checkpoints(labels, decision, encoders, tmp_path):
-    module = build(labels, encoders("bert"), head=LinearHead())
+    module = build(labels, encoders("bert"), strength=2, head=LinearHead())
     plain = Classifier(module.artefact).predict(CORPUS)
     module.network.set_decision(decision)
     decided = Classifier(module.artefact).predict(CORPUS)

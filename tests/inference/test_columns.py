@@ -41,9 +41,11 @@ def test_columns_of_what_was_decided(classifier):
     model = classifier("single")
     decision = Decision(abstention=0.5, label_sets=LabelSets(level=0.9, quantile=0.5))
     model.network.set_decision(decision)
+    answers = model.predict(rows("single"))
+    model.network.set_decision(Decision())  # others are given the same model
     columns = answer_columns(model.labels, decision)
     assert list(columns)[2:4] == ["abstained", "label_set"]
-    for answer in model.predict(rows("single")):
+    for answer in answers:
         assert list(flat(answer)) == list(columns)
         for name in ("abstained", "label_set"):
             assert pa.array([answer[name]], columns[name]).to_pylist() == [answer[name]]
