@@ -65,17 +65,26 @@ def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str],
     return HeldOut(logits, targets.bool() if labels.kind == "multi" else targets)
 
 
+def open_file(file: str) -> FileSplit:
+    """The rows of a file, whatever they are.
+
+    Raises:
+        InputError: If its suffix tells no format.
+    """
+    path = Path(file)
+    format = suffix_format(path)
+    if format is None:
+        raise InputError(f"file {file} has a suffix that tells no format: use one of {', '.join(FORMATS)}")
+    return FileSplit(path, format)
+
+
 def open_labelled(classifier: Classifier, file: str, columns: Mapping[str, str]) -> tuple[FileSplit, Encoding]:
     """The rows of a file, and how they are read for a model. The arguments are those of `read_held_out`.
 
     Raises:
         InputError: If the file cannot be read, or has not the columns.
     """
-    path = Path(file)
-    format = suffix_format(path)
-    if format is None:
-        raise InputError(f"file {file} has a suffix that tells no format: use one of {', '.join(FORMATS)}")
-    split, artefact = FileSplit(path, format), classifier.artefact
+    split, artefact = open_file(file), classifier.artefact
     rows = _row_format(classifier, split, columns)
     return split, Encoding(rows, classifier.labels, artefact.tokenizer, artefact.max_length)
 
@@ -110,7 +119,7 @@ def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, 
         words, tags = resolve_columns(split, tokens, columns.get("label"))
         scheme = "none" if labels.scheme == "none" else survey_tags(split, words, tags, None)[0]
         return TokenRows(words, tags, scheme)
-    kind: TextKind = "single" if labels.kind == "tags" else labels.kind
+    kind: TextKind = labels.kind
     usual = LABEL_COLUMNS[kind]
     label = columns.get("label", next((name for name in usual if name in first), usual[0]))
     tables = kind == "multi" and "label" not in columns and label not in first and set(labels.names) <= set(first)
