@@ -17,7 +17,6 @@ from lightning_clf.reporting.outcomes import Counted, Outcomes, count
 from lightning_clf.reporting.parts import by_column, by_length, check_columns
 from lightning_clf.reporting.ranks import ranking_intervals
 from lightning_clf.reporting.resampling import (
-    DRAWS,
     LEVEL,
     SEED,
     agreement_intervals,
@@ -40,6 +39,7 @@ def build(
     train: str | None,
     batch_size: int,
     device: str | None,
+    draws: int,
 ) -> dict[str, Any]:
     """Answer the rows and say all there is to say of the answers. The arguments are those of `report`."""
     classifier = Classifier(load_artefact(model), columns).to(device)
@@ -63,10 +63,14 @@ def build(
         "model": origin.describe_model(model, classifier),
         "machine": origin.describe_machine(next(classifier.network.parameters()).device),
         "speed": origin.describe_speed(answered),
-        "bootstrap": {"draws": DRAWS, "seed": SEED, "level": LEVEL, "unit": _unit(outcomes)},
-        **(_of_scores(answered, outcomes) if counted is None else _of_decisions(answered, outcomes, counted)),
-        "lengths": by_length(outcomes, counted, [text_length(example) for example in answered.examples]),
-        "slices": [by_column(outcomes, counted, answered.rows, column) for column in slices],
+        "bootstrap": {"draws": draws, "seed": SEED, "level": LEVEL, "unit": _unit(outcomes)},
+        **(
+            _of_scores(answered, outcomes, draws)
+            if counted is None
+            else _of_decisions(answered, outcomes, counted, draws)
+        ),
+        "lengths": by_length(outcomes, counted, [text_length(example) for example in answered.examples], draws),
+        "slices": [by_column(outcomes, counted, answered.rows, column, draws) for column in slices],
     }
     if seen is not None:
         texts = [words_of(example.text) + words_of(example.pair or "") for example in answered.examples]
@@ -93,14 +97,14 @@ def _unit(outcomes: Outcomes) -> str:
     return "sentences" if outcomes.labels.kind == "tags" else "rows"
 
 
-def _of_decisions(answered: Answered, outcomes: Outcomes, counted: Counted) -> dict[str, Any]:
-    summary, drawn, labels = counted.of_all(), resampled(counted), outcomes.labels
+def _of_decisions(answered: Answered, outcomes: Outcomes, counted: Counted, draws: int) -> dict[str, Any]:
+    summary, drawn, labels = counted.of_all(), resampled(counted, draws), outcomes.labels
     metrics = {name: interval(float(value), drawn[name]) for name, value in summary.scalars.items()}
     if answered.probabilities is not None and labels.kind in ("single", "multi"):
         positives = torch.zeros(len(outcomes), len(labels), dtype=torch.bool)
         for row, right in enumerate(outcomes.gold):
             positives[row, right] = True
-        metrics |= ranking_intervals(answered.probabilities, positives, exclusive=labels.kind == "single")
+        metrics |= ranking_intervals(answered.probabilities, positives, exclusive=labels.kind == "single", draws=draws)
     names = list(labels.entity_types if outcomes.has_spans else labels.names)
     tally = summary.tally
     columns = (tally.precision, tally.recall, tally.f1, tally.gold)
@@ -128,9 +132,9 @@ def _of_decisions(answered: Answered, outcomes: Outcomes, counted: Counted) -> d
     return found
 
 
-def _of_scores(answered: Answered, outcomes: Outcomes) -> dict[str, Any]:
+def _of_scores(answered: Answered, outcomes: Outcomes, draws: int) -> dict[str, Any]:
     return {
-        "metrics": as_json(agreement_intervals(outcomes)),
+        "metrics": as_json(agreement_intervals(outcomes, draws)),
         "residuals": mistakes.largest_residuals(answered, outcomes),
     }
 

@@ -19,13 +19,15 @@ MOST = 100
 """How many rows are named that only one of two models answers rightly, of each."""
 
 
-def compare(first: str, second: str, output: str) -> dict[str, Any]:
+def compare(first: str, second: str, output: str, *, draws: int = DRAWS, swaps: int = SWAPS) -> dict[str, Any]:
     """Compare two reports of the same rows, and write a page with the same content as JSON beside it.
 
     Args:
         first: The JSON file of a report.
         second: That of another model on the same file.
         output: The page to write, `NAME.html`; the JSON file is `NAME.json`.
+        draws: How often rows are drawn for an interval.
+        swaps: How often answers are swapped for a p-value.
 
     Returns:
         What the JSON file holds.
@@ -51,10 +53,10 @@ def compare(first: str, second: str, output: str) -> dict[str, Any]:
                 {"report": name, **report["model"]} for name, report in zip((first, second), reports, strict=True)
             ],
             "speed": [report["speed"] | {"machine": report["machine"]["processor"]} for report in reports],
-            "bootstrap": {"draws": DRAWS, "seed": SEED, "level": LEVEL, "swaps": SWAPS},
+            "bootstrap": {"draws": draws, "seed": SEED, "level": LEVEL, "swaps": swaps},
             "metrics": {
                 name: each._asdict() | {"difference": each.difference._asdict()}
-                for name, each in differences(*sides).items()
+                for name, each in differences(*sides, draws, swaps).items()
             },
             "only_first_right": {"count": only[0], "rows": _flipped(reports, sides, right=0)},
             "only_second_right": {"count": only[1], "rows": _flipped(reports, sides, right=1)},

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning_clf.reporting.building import build
+from lightning_clf.reporting.resampling import DRAWS
 from lightning_clf.reporting.writing import check_output, plain, report_page, write
 
 
@@ -19,6 +20,7 @@ def report(
     train: str | None = None,
     batch_size: int = 32,
     device: str | None = None,
+    draws: int = DRAWS,
 ) -> dict[str, Any]:
     """Answer labelled rows, and write a page about the answers with the same content as JSON beside it.
 
@@ -31,6 +33,7 @@ def report(
         train: What the model was trained on, to tell words it has never seen.
         batch_size: How many rows share a forward pass.
         device: Where to run; `None` is the CPU.
+        draws: How often rows are drawn for an interval.
 
     Returns:
         What the JSON file holds.
@@ -39,6 +42,6 @@ def report(
         InputError: If the model, a file or a row is not as it should be, or the page cannot be written.
     """
     path, beside = check_output(output, [source, *([train] if train else [])])
-    found: dict[str, Any] = plain(build(model, source, columns or {}, slices, train, batch_size, device))
+    found: dict[str, Any] = plain(build(model, source, columns or {}, slices, train, batch_size, device, draws))
     write(report_page(found), found, path, beside)
     return found

@@ -16,7 +16,7 @@ MOST = 12
 """How many values of a column are told apart; the others are rows of their own together."""
 
 
-def by_length(outcomes: Outcomes, counted: Counted | None, lengths: Sequence[int]) -> list[dict[str, Any]]:
+def by_length(outcomes: Outcomes, counted: Counted | None, lengths: Sequence[int], draws: int) -> list[dict[str, Any]]:
     """Scores by the number of words, in parts of about as many rows; rows of one length stay together."""
     order = sorted(lengths)
     # a part begins with the length that stands at a fifth, two fifths … of all rows
@@ -24,12 +24,14 @@ def by_length(outcomes: Outcomes, counted: Counted | None, lengths: Sequence[int
     parts = []
     for start, end in zip(starts, [*starts[1:], order[-1] + 1], strict=True):
         chosen = [row for row, length in enumerate(lengths) if start <= length < end]
-        scores = as_json(main_intervals(outcomes, counted, chosen))
+        scores = as_json(main_intervals(outcomes, counted, chosen, draws))
         parts.append({"from": start, "to": end - 1, "rows": len(chosen), "metrics": scores})
     return parts
 
 
-def by_column(outcomes: Outcomes, counted: Counted | None, rows: Sequence[Row], column: str) -> dict[str, Any]:
+def by_column(
+    outcomes: Outcomes, counted: Counted | None, rows: Sequence[Row], column: str, draws: int
+) -> dict[str, Any]:
     """Scores by the values of a column, the most frequent first."""
     places: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
@@ -39,7 +41,7 @@ def by_column(outcomes: Outcomes, counted: Counted | None, rows: Sequence[Row], 
     if others := ranked[MOST:]:
         parts.append((f"{len(others)} other values", sorted(place for value in others for place in places[value])))
     values = [
-        {"value": value, "rows": len(chosen), "metrics": as_json(main_intervals(outcomes, counted, chosen))}
+        {"value": value, "rows": len(chosen), "metrics": as_json(main_intervals(outcomes, counted, chosen, draws))}
         for value, chosen in parts
     ]
     return {"column": column, "values": values}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lightning_clf.metrics.agreement import correlation, mean_ranks
-from lightning_clf.reporting.outcomes import Counted, Outcomes, count
+from lightning_clf.reporting.outcomes import Counted, Outcomes
 
 DRAWS = 1000
 """How often the rows are drawn anew."""
@@ -110,21 +110,18 @@ def scores_of(outcomes: Outcomes) -> tuple[Tensor, Tensor, Tensor]:
     return predicted, answers, gold
 
 
-def main_intervals(outcomes: Outcomes, counted: Counted | None, chosen: list[int]) -> dict[str, Interval]:
-    """The two main numbers of some rows."""
+def main_intervals(
+    outcomes: Outcomes, counted: Counted | None, chosen: list[int], draws: int = DRAWS
+) -> dict[str, Interval]:
+    """The two main numbers of some rows; `counted` is `None` where they are made of no counts."""
     if counted is None:
         part = Outcomes(
             outcomes.labels, [outcomes.gold[row] for row in chosen], [outcomes.predicted[row] for row in chosen]
         )
-        found = agreement_intervals(part)
+        found = agreement_intervals(part, draws)
     else:
-        found = intervals(counted.of(chosen))
+        found = intervals(counted.of(chosen), draws)
     return {name: found[name] for name in outcomes.main}
-
-
-def counted_of(outcomes: Outcomes) -> Counted | None:
-    """The counts of a task that has counts."""
-    return None if outcomes.labels.kind == "score" else count(outcomes)
 
 
 def as_json(found: Mapping[str, Interval]) -> dict[str, dict[str, float]]:
