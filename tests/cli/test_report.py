@@ -60,7 +60,7 @@ def test_a_checkpoint_is_reported_as_its_export_is(command, words, trained, tmp_
 
 
 @pytest.mark.parametrize(("more", "said"), [
-    (["--slices", "text", "colour"], ("dev.jsonl has no column 'colour' to slice by (columns: text, label)", "--slices")),
+    (["--slices", "text", "colour"], ("has no column 'colour' to slice by (columns: text, label)", "--slices")),
     (["--output", "report.txt"], ("output report.txt is not called a page", "ends in .html")),
     (["--train", "/nowhere.jsonl"], ("file /nowhere.jsonl does not exist",)),
     (["--train", "/nowhere"], ("file /nowhere has a suffix that tells no format",)),
