@@ -100,7 +100,7 @@ def told(found: dict) -> dict[str, list[float]]:
         cells = [cell for row in found["confusion"]["counts"] for cell in row]
         if found["labels"]["kind"] == "multi":
             cells = [cell for row in cells for cell in row]
-        sections["confusion"] = cells + pairs
+        sections["confusion"] = cells + flat(pairs)
     else:
         sections["residuals"] = [
             value for each in found["residuals"] for value in (each["gold"], each["predicted"], each["residual"])

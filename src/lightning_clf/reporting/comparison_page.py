@@ -11,7 +11,7 @@ from lightning_clf.reporting.rows_sections import rows_table
 from lightning_clf.reporting.sections import span_of
 from lightning_clf.schemes import spans
 
-_TESTS = {"mcnemar": "McNemar, exact", "randomisation": "approximate randomisation"}
+_TESTS = {"mcnemar": "McNemar, exact", "randomisation": "randomisation"}
 
 
 def comparison_page(found: dict[str, Any]) -> str:

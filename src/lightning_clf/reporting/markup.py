@@ -55,7 +55,10 @@ def number(value: float | None, digits: int = 4) -> Markup:
     """A number as it is read, which holds the whole of it; a dash where there is none."""
     if value is None or math.isnan(value):
         return Markup("–")
+    least = 10.0**-digits
     shown = f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+    if isinstance(value, float) and 0 < value < least / 2:
+        shown = f"<{least:.{digits}f}"
     return element("data", shown, value=repr(value))
 
 

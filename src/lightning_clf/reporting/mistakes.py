@@ -53,12 +53,18 @@ def confused(outcomes: Outcomes, confusion: Tensor, names: list[str]) -> list[di
     else:
         off = confusion - confusion.diagonal().diag()
         pairs = Counter({(int(r), int(c)): int(off[r, c]) for r, c in off.nonzero()})
-        totals = Counter(dict(enumerate(confusion.sum(1).tolist())))
+        # entities that were made up are no share of anything
+        known = confusion[:-1] if outcomes.has_spans else confusion
+        totals = Counter(dict(enumerate(known.sum(1).tolist())))
     ranked = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST]
     return [
-        {"gold": names[gold], "predicted": names[given], "count": count, "share": count / totals[gold]}
+        {"gold": names[gold], "predicted": names[given], "count": count, "share": _share(count, totals.get(gold))}
         for (gold, given), count in ranked
     ]
+
+
+def _share(count: int, whole: int | None) -> float | None:
+    return None if whole is None else count / whole
 
 
 def label_errors(answered: Answered, outcomes: Outcomes) -> dict[str, Any] | None:
@@ -69,13 +75,11 @@ def label_errors(answered: Answered, outcomes: Outcomes) -> dict[str, Any] | Non
     if labels.kind == "multi":
         found = [each for label in range(len(labels)) for each in _of_one(answered, probabilities[:, label], label)]
     else:
+        # of tags every word is an example
         words = labels.kind == "tags"
-        targets = torch.tensor([index for row in outcomes.gold for index in row] if words else outcomes.gold)
-        places = (
-            [(row, word) for row, tags in enumerate(outcomes.gold) for word in range(len(tags) if words else 1)]
-            if words
-            else [(row, None) for row in range(len(outcomes))]
-        )
+        targets = torch.tensor([tag for row in outcomes.gold for tag in row] if words else outcomes.gold)
+        lengths = [len(row) if words else 1 for row in outcomes.gold]
+        places = [(row, word) for row, length in enumerate(lengths) for word in range(length)]
         seen = (probabilities.sum(1) > 0).nonzero().flatten()  # a word the window cut has no probability
         errors = find_label_errors(probabilities[seen], targets[seen])
         found = []
@@ -83,7 +87,7 @@ def label_errors(answered: Answered, outcomes: Outcomes) -> dict[str, Any] | Non
             seen[errors.rows].tolist(), errors.suggested.tolist(), errors.margins.tolist(), strict=True
         ):
             row, word = places[index]
-            place = _place(answered, row, *(() if word is None else (word, word + 1)))
+            place = _place(answered, row, *((word, word + 1) if words else ()))
             found.append(
                 {
                     **place,

@@ -51,14 +51,14 @@ def ranking_intervals(
 
 def _areas(probabilities: Tensor, positives: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Macro AUROC and average precision of each draw, float64 `[D]`; NaN where no class has one."""
-    found = []
+    found, counts = [], weights.int()  # half the memory to go through
     for label in range(probabilities.shape[1]):
         order = probabilities[:, label].argsort(descending=True)
         values, right = probabilities[order, label], positives[order, label]
         ends = torch.cat([values[1:] != values[:-1], torch.tensor([True])]).nonzero().flatten()
-        drawn = weights[:, order]
-        above = (drawn * right).cumsum(1)[:, ends].double()
-        false = (drawn * ~right).cumsum(1)[:, ends].double()
+        drawn = counts[:, order]
+        above = (drawn * right).cumsum(1, dtype=torch.int32)[:, ends].double()
+        false = drawn.cumsum(1, dtype=torch.int32)[:, ends].double() - above
         rise = above.diff(dim=1, prepend=above.new_zeros(len(above), 1))
         step = false.diff(dim=1, prepend=false.new_zeros(len(false), 1))
         auroc = (step * (above - rise / 2)).sum(1) / (above[:, -1] * false[:, -1])

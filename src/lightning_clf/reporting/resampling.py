@@ -17,7 +17,7 @@ SEED = 0
 """Of the draws, so that a report of the same rows is the same."""
 LEVEL = 0.95
 """How often an interval should hold the number of all rows there could be."""
-_CELLS = 4_000_000  # what a block of draws may take of memory, in numbers
+_CELLS = 500_000  # how many numbers a block of draws may take, which a processor keeps close by
 
 
 class Interval(NamedTuple):

@@ -57,7 +57,7 @@ def confusion_section(report: dict[str, Any]) -> Section:
         )
         said = "Rows are the right classes, columns those given; colour is the share of a row."
         if "entity_errors" in report:
-            said += " The last row are entities that were made up, the last column those that were missed."
+            said += " “none” is no entity with these very boundaries."
         said = "" if many else said
     pairs = [
         [each["gold"], each["predicted"], number(each["count"]), number(each["share"], 3)]
@@ -103,7 +103,7 @@ def curves_section(report: dict[str, Any]) -> Section:
     drawn = [frame.line(each["points"], f"line c{place}") for place, each in enumerate(lines)]
     left = len(curves["precision_recall"]) - len(lines)
     caption = "Each class against the rest, at 256 thresholds." + (
-        f" {left} more are in the JSON file." if left else ""
+        f" Not drawn, but in the JSON file: {left}." if left else ""
     )
     names = [f"{each['label']} (AP {each['average_precision']:.3f})" for each in lines]
     precision = element(
