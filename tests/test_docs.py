@@ -43,10 +43,10 @@ def test_command_is_understood(guide, words, capsys):
 
 
 @pytest.mark.parametrize("words", [words for _, words in commands() if words[0] != "fit"], ids=" ".join)
-def test_all_that_a_plain_command_lacks_here_is_its_model(words, capsys):
+def test_all_that_a_plain_command_lacks_here_is_what_it_reads(words, capsys):
     assert main(words) == 2
-    model = words[words.index("--model") + 1]
-    assert capsys.readouterr().err.startswith(f"error: checkpoint {model} does not exist")
+    read = f"checkpoint {words[words.index('--model') + 1]}" if "--model" in words else f"report {words[1]}"
+    assert capsys.readouterr().err.startswith(f"error: {read} does not exist")
 
 
 def additions() -> list[tuple[str, str]]:

@@ -18,7 +18,8 @@ def fitted(encoders, tmp_path_factory):
     """A module that counted its weights, and its checkpoint."""
     folder = tmp_path_factory.mktemp("weights")
     seed_everything(0, verbose=False)
-    module = make_module("single", encoders("bert"), class_weights="inverse", encoder_options=NO_DROPOUT, learning_rate=1e-2)
+    options = {"encoder_options": NO_DROPOUT, "learning_rate": 1e-2}
+    module = make_module("single", encoders("bert"), class_weights="inverse", **options)
     trainer = make_trainer(folder)
     trainer.fit(module, make_data("single"))
     trainer.save_checkpoint(folder / "one.ckpt")

@@ -9,17 +9,12 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_clf.data.base import BaseDataModule
 from lightning_clf.data.rows import first_row, pick_column
 from lightning_clf.data.sources import Source, survey_split
-from lightning_clf.data.text_rows import TextKind, TextRows
+from lightning_clf.data.text_rows import LABEL_COLUMNS, TextKind, TextRows
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace, sort_names, whole_number
 
 _PAIRED_TEXTS = ("premise", "sentence1", "sentence_A")  # what the other text of a pair is called
 _PAIR_COLUMNS = ("text_pair", "hypothesis", "sentence2", "sentence_B")
-_LABEL_COLUMNS: dict[TextKind, tuple[str, ...]] = {
-    "single": ("label",),
-    "multi": ("labels",),
-    "score": ("score", "label"),
-}
 
 
 class SequenceDataModule(BaseDataModule[TextRows]):
@@ -107,7 +102,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         row = first_row(split)
         label = None
         if not self.label_columns:
-            label = pick_column("label_column", self.label_column, _LABEL_COLUMNS[self.kind], row, split)
+            label = pick_column("label_column", self.label_column, LABEL_COLUMNS[self.kind], row, split)
         pair = None
         found = next((column for column in _PAIR_COLUMNS if column in row), None)
         if self.text_pair_column is not None or self.pair_columns:

@@ -23,6 +23,12 @@ from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace, whole_number
 
 TextKind = Literal["single", "multi", "score"]
+LABEL_COLUMNS: dict[TextKind, tuple[str, ...]] = {
+    "single": ("label",),
+    "multi": ("labels",),
+    "score": ("score", "label"),
+}
+"""What the column of labels is usually called."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from lightning_clf.data.encoded import Encoding, Summary, encode_split
 from lightning_clf.data.readers import FORMATS, suffix_format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError, first_row
 from lightning_clf.data.split import FileSplit
-from lightning_clf.data.text_rows import TextKind, TextRows
+from lightning_clf.data.text_rows import LABEL_COLUMNS, TextKind, TextRows
 from lightning_clf.data.token_rows import TokenRows, resolve_columns, survey_tags
 from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
@@ -51,31 +52,60 @@ def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str],
     Raises:
         InputError: If the file or a row cannot be read, named by its line, or a label is none of the model's.
     """
-    labels = classifier.labels
-    path = Path(file)
-    format = suffix_format(path)
-    if format is None:
-        raise InputError(f"file {file} has a suffix that tells no format: use one of {', '.join(FORMATS)}")
-    split, summary = FileSplit(path, format), Summary()
-    try:
-        rows = _row_format(classifier, split, columns)
-        encoding = Encoding(rows, labels, classifier.artefact.tokenizer, classifier.artefact.max_length)
+    labels, summary = classifier.labels, Summary()
+    with naming_options(labels):
+        split, encoding = open_labelled(classifier, file, columns)
         parts = list(_score(classifier, split, encoding, summary, batch_size))
-    except UnknownLabelError as error:
-        raise error.among(f"the model's ({labels.shown})", "leave the row out") from error
-    except InputError as error:
-        # what reads rows speaks to who trains; here columns are named by options
-        raise InputError(
-            _KEYS.sub(_option, str(error)).replace(" (or data.label_columns)", "").replace("set --", "give --")
-        ) from error
-    if summary.unlabelled:
-        warnings.warn(f"{file}: rows without a label are left out, {summary.unlabelled} in all", stacklevel=2)
+    warn_unlabelled(file, summary)
     if not sum(len(part.logits) for part in parts):
         raise InputError(f"file {file} holds no row with a label: give rows whose answers are known")
     logits, targets = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
     if not logits.isfinite().all():
         raise InputError(f"the model's scores for {file} are not all finite: it cannot be calibrated, train it again")
     return HeldOut(logits, targets.bool() if labels.kind == "multi" else targets)
+
+
+def open_file(file: str) -> FileSplit:
+    """The rows of a file, whatever they are.
+
+    Raises:
+        InputError: If its suffix tells no format.
+    """
+    path = Path(file)
+    format = suffix_format(path)
+    if format is None:
+        raise InputError(f"file {file} has a suffix that tells no format: use one of {', '.join(FORMATS)}")
+    return FileSplit(path, format)
+
+
+def open_labelled(classifier: Classifier, file: str, columns: Mapping[str, str]) -> tuple[FileSplit, Encoding]:
+    """The rows of a file, and how they are read for a model. The arguments are those of `read_held_out`.
+
+    Raises:
+        InputError: If the file cannot be read, or has not the columns.
+    """
+    split, artefact = open_file(file), classifier.artefact
+    rows = _row_format(classifier, split, columns)
+    return split, Encoding(rows, classifier.labels, artefact.tokenizer, artefact.max_length)
+
+
+@contextlib.contextmanager
+def naming_options(labels: LabelSpace) -> Iterator[None]:
+    """Have what reads rows speak of the options of a command, rather than of the keys of training."""
+    try:
+        yield
+    except UnknownLabelError as error:
+        raise error.among(f"the model's ({labels.shown})", "leave the row out") from error
+    except InputError as error:
+        raise InputError(
+            _KEYS.sub(_option, str(error)).replace(" (or data.label_columns)", "").replace("set --", "give --")
+        ) from error
+
+
+def warn_unlabelled(file: str, summary: Summary) -> None:
+    """Say how many rows were left out since they have no label."""
+    if summary.unlabelled:
+        warnings.warn(f"{file}: rows without a label are left out, {summary.unlabelled} in all", stacklevel=3)
 
 
 def _option(match: re.Match[str]) -> str:
@@ -89,8 +119,9 @@ def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, 
         words, tags = resolve_columns(split, tokens, columns.get("label"))
         scheme = "none" if labels.scheme == "none" else survey_tags(split, words, tags, None)[0]
         return TokenRows(words, tags, scheme)
-    kind: TextKind = "multi" if labels.kind == "multi" else "single"
-    label = columns.get("label", "labels" if kind == "multi" else "label")
+    kind: TextKind = labels.kind
+    usual = LABEL_COLUMNS[kind]
+    label = columns.get("label", next((name for name in usual if name in first), usual[0]))
     tables = kind == "multi" and "label" not in columns and label not in first and set(labels.names) <= set(first)
     return TextRows(
         kind=kind,
@@ -99,7 +130,8 @@ def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, 
         label_column=None if tables else label,
         label_columns=labels.names if tables else (),
         label_separator=columns.get("separator"),
-        declared=labels.names,
+        declared=() if kind == "score" else labels.names,
+        score_range=labels.range,
         ignore_case=_differ_without_case(labels),
     )
 

@@ -14,7 +14,7 @@ from lightning_clf.batch import IGNORE
 from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics.base import TaskMetric, require_kind
 
-_BINS = 15
+BINS = 15
 
 
 def macro_auroc(probabilities: Tensor, positives: Tensor) -> Tensor:
@@ -70,10 +70,15 @@ def calibration_bins(confidences: Tensor, hits: Tensor) -> CalibrationBins:
         hits: Whether what one was so confident of was so, bool, of the same shape.
     """
     sure, hit = confidences.flatten().cpu().double(), hits.flatten().cpu().double()
-    place = torch.bucketize(sure, torch.linspace(0, 1, _BINS + 1, dtype=torch.float64)[1:-1], right=True)
-    counts = torch.bincount(place, minlength=_BINS)
-    means = (torch.bincount(place, values, minlength=_BINS) / counts.clamp(min=1) for values in (sure, hit))
+    place = calibration_bin(sure)
+    counts = torch.bincount(place, minlength=BINS)
+    means = (torch.bincount(place, values, minlength=BINS) / counts.clamp(min=1) for values in (sure, hit))
     return CalibrationBins(counts, *means)
+
+
+def calibration_bin(confidences: Tensor) -> Tensor:
+    """Which of the 15 bins each confidence is in, int64, from float64 of the same shape."""
+    return torch.bucketize(confidences, torch.linspace(0, 1, BINS + 1, dtype=torch.float64)[1:-1], right=True)
 
 
 def expected_calibration_error(confidences: Tensor, hits: Tensor) -> Tensor:

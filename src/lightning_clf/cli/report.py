@@ -1,0 +1,98 @@
+"""`lightning-clf report`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from lightning_clf.cli.interrupts import importing
+from lightning_clf.cli.options import Parser, positive
+from lightning_clf.errors import InputError
+
+_COLUMNS = ("text", "text_pair", "tokens", "label")
+
+
+def run_report(words: list[str]) -> None:
+    """Write a page about a model on labelled rows, or about two such reports.
+
+    Raises:
+        InputError: If an option, the model, a report or a row is not as it should be.
+    """
+    options = _parser().parse_args(words)
+    _check(options)
+
+    with importing():
+        from lightning_clf.reporting import compare, report
+
+    if options.reports:
+        first, second = options.reports
+        compare(first, second, options.output)
+    else:
+        named = {role: getattr(options, f"{role}_column") for role in _COLUMNS} | {"separator": options.label_separator}
+        found = report(
+            options.model,
+            options.input,
+            options.output,
+            columns={role: name for role, name in named.items() if name is not None},
+            slices=options.slices,
+            train=options.train,
+            batch_size=options.batch_size,
+            device=options.device,
+        )
+        print("\n".join(_lines(found)))
+    print(f"written: {options.output} and the same as JSON beside it")
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    return [
+        f"{name:<12}"
+        + "  ".join("   none" if each[end] is None else f"{each[end]:>7.4f}" for end in ("value", "low", "high"))
+        for name, each in ((name, found["metrics"][name]) for name in found["main"])
+    ]
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.reports and len(options.reports) != 2:
+        raise InputError(
+            f"{len(options.reports)} reports are named ({', '.join(options.reports)}): two can be compared"
+        )
+    for name in ("model", "input"):
+        given = getattr(options, name) is not None
+        if options.reports and given:
+            raise InputError(f"--{name} stands beside two reports to compare: give either of them")
+        if not options.reports and not given:
+            raise InputError(f"--{name} is missing: give --model and --input, or two reports to compare")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="lightning-clf report",
+        description="Write an HTML page about a model on labelled rows, or compare two reports of the same rows.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("reports", nargs="*", metavar="REPORT.json", help="two reports of the same rows to compare")
+    parser.add_argument("--model", help="a checkpoint (.ckpt) or an export folder, such as RUN/best")
+    parser.add_argument(
+        "--input", help="a .jsonl, .csv, .tsv, .parquet or .conll file of labelled rows it never learnt"
+    )
+    parser.add_argument("--output", required=True, help="the page to write, NAME.html; NAME.json is written beside it")
+    parser.add_argument(
+        "--slices",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="columns of the file by whose values rows are scored too",
+    )
+    parser.add_argument(
+        "--train", metavar="FILE", help="what the model was trained on, to tell words it has never seen"
+    )
+    parser.add_argument("--batch-size", type=positive, default=32, help="rows in one forward pass (default: 32)")
+    parser.add_argument("--text-column", help="the column of the text (default: the one trained on)")
+    parser.add_argument("--text-pair-column", help="the column of a pair's second text (default: the one trained on)")
+    parser.add_argument("--tokens-column", help="the column of the words of a tagger (default: the one trained on)")
+    parser.add_argument(
+        "--label-column", help="the column of labels, tags or scores (default: label, labels, tags, score)"
+    )
+    parser.add_argument("--label-separator", help="what stands between the labels of a cell, such as |")
+    parser.add_argument("--device", help="where to run, such as cuda (default: cpu)")
+    return parser
