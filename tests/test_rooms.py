@@ -36,7 +36,8 @@ FLOORS = {
     5: ("modules",),
     6: ("callbacks",),
     7: ("inference", "examine"),
-    8: ("cli",),
+    8: ("serving",),
+    9: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # what is on one floor and knows another all the same, from the lower to the upper
