@@ -66,7 +66,7 @@ def make_app(service: Service, name: str, *, log_requests: bool = False) -> Star
         yield
         service.close()
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/predict", predict, methods=["POST"]),
             Route("/health", health),
@@ -78,6 +78,8 @@ def make_app(service: Service, name: str, *, log_requests: bool = False) -> Star
         exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a client that is sent elsewhere often sends no body there
+    return app
 
 
 async def _answer(request: Request, service: Service) -> Response:
@@ -107,7 +109,7 @@ def _error(status: int, message: str, headers: Any = None) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
         return _error(error.status_code, f"{request.method} is not for this path: use {allowed}", error.headers)
     return _error(error.status_code, f"there is no such path: use {_PATHS}", error.headers)
 

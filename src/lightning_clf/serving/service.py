@@ -93,6 +93,7 @@ class Service:
         self.queue = Queue(limits.queue)
         self.is_draining = False
         self.is_cut_short = False
+        classifier.network.eval()  # which that of a module in training is not
         tokens = limits.batch_tokens(classifier.artefact.max_length)
         self._batcher: Batcher[Encoded] = Batcher(self._compute, tokens, limits.max_wait_ms / 1000)
         # one thread, since a tokenizer is not to be used by two at once
