@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
+import shlex
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -40,6 +44,15 @@ def test_words_may_be_in_an_array_or_a_column_or_a_text(name, asked, classifier)
     split = SENTENCE.split()
     replies = asked(name)({"inputs": [split, {column: split}, {"text": SENTENCE}]}).json["outputs"]
     assert_alike(replies, classifier(name).predict([{column: split}, {column: split}, SENTENCE]))
+
+
+def test_the_request_in_the_guide_is_answered(asked):
+    guide = (Path(__file__).parents[2] / "docs" / "after_training.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\$ (curl .*)$", guide, flags=re.MULTILINE)
+    _, _, header, _, body, url = shlex.split(line)
+    name, _, value = header.partition(": ")
+    reply = asked("single")(body.encode(), path=urlsplit(url).path, headers={name.lower(): value})
+    assert (reply.status, len(reply.json["outputs"])) == (200, 2)
 
 
 def test_a_text_may_be_in_the_column_of_its_role(asked, classifier):

@@ -153,7 +153,7 @@ class _Connection(H11Protocol):
 
 def _said(classifier: Classifier) -> str:
     labels = classifier.labels
-    return f"{labels.kind}, {len(labels)} labels" if labels.names else str(labels.kind)
+    return "score" if labels.kind == "score" else f"{labels.kind}, {len(labels)} labels"
 
 
 def _url(listener: socket.socket) -> str:
