@@ -95,7 +95,8 @@ def start(folder) -> Iterator[Callable[..., Running]]:
     processes = []
 
     def run(*options: object) -> Running:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+        path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         words = ["serve", "--model", folder, "--port", 0, *options]
         command = [sys.executable, "-m", "lightning_clf", *map(str, words)]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
