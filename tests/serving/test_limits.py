@@ -25,9 +25,9 @@ def test_numbers_out_of_bounds(limits, said):
 
 
 def test_a_batch_has_room_for_a_text_of_the_window(classifier):
-    assert Limits().batch_tokens(512) == 4096
-    assert Limits().batch_tokens(8192) == 8192
-    assert Limits(max_batch_tokens=512).batch_tokens(512) == 512
+    assert [Limits().batch_tokens(window, on_cpu=True) for window in (128, 1024)] == [512, 1024]
+    assert [Limits().batch_tokens(window, on_cpu=False) for window in (128, 16384)] == [8192, 16384]
+    assert Limits(max_batch_tokens=600).batch_tokens(600, on_cpu=True) == 600
     with pytest.raises(InputError) as error:
         Service(classifier("single"), Limits(max_batch_tokens=23))
     assert "--max-batch-tokens 23 is less than one text may have, 24 in this model: give 24 or more" in str(error.value)

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--max-batch-tokens",
         type=positive,
-        help="subwords in a batch, padding included (default: 4096, or the model's window if that is more)",
+        help="subwords in a batch, padding included (default: 512 on a CPU, else 8192, or the window if that is more)",
     )
     parser.add_argument(
         "--max-wait-ms",

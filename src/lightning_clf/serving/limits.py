@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from lightning_clf.errors import InputError, check_number
 
-_BATCH_TOKENS = 4096
+# a CPU computes subwords no faster in larger batches, in which more is padding; anything else does
+_CPU_TOKENS, _OTHER_TOKENS = 512, 8192
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Limits:
     """What a server takes from clients.
 
     Attributes:
-        max_batch_tokens: Subwords in a batch, padding included; `None` is 4096, or the window if that is more.
+        max_batch_tokens: Subwords in a batch, padding included; `None` is 512 on a CPU and 8192
+            elsewhere, or the window if that is more.
         max_wait_ms: Milliseconds a text waits for others to share a batch with, at most, while nothing is computed.
         queue: Texts that are taken at a time; a request that is still being read counts as one.
         max_texts: Texts in a request.
@@ -50,14 +52,18 @@ class Limits:
                 "lower the second"
             )
 
-    def batch_tokens(self, window: int) -> int:
+    def batch_tokens(self, window: int, *, on_cpu: bool) -> int:
         """How many subwords a batch holds, for a model of this window.
+
+        Args:
+            window: The subwords a text may have.
+            on_cpu: Whether a CPU computes.
 
         Raises:
             InputError: If not even one text of the model's window would fit.
         """
         if self.max_batch_tokens is None:
-            return max(_BATCH_TOKENS, window)
+            return max(_CPU_TOKENS if on_cpu else _OTHER_TOKENS, window)
         if self.max_batch_tokens < window:
             raise InputError(
                 f"--max-batch-tokens {self.max_batch_tokens} is less than one text may have, {window} in this model: "

@@ -94,7 +94,8 @@ class Service:
         self.is_draining = False
         self.is_cut_short = False
         classifier.network.eval()  # which that of a module in training is not
-        tokens = limits.batch_tokens(classifier.artefact.max_length)
+        on_cpu = next(classifier.network.parameters()).device.type == "cpu"
+        tokens = limits.batch_tokens(classifier.artefact.max_length, on_cpu=on_cpu)
         self._batcher: Batcher[Encoded] = Batcher(self._compute, tokens, limits.max_wait_ms / 1000)
         # one thread, since a tokenizer is not to be used by two at once
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
