@@ -36,7 +36,7 @@ FLOORS = {
     5: ("modules",),
     6: ("callbacks",),
     7: ("inference", "examine"),
-    8: ("reporting",),
+    8: ("reporting", "serving"),
     9: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

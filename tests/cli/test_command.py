@@ -16,7 +16,7 @@ from tests.cli.conftest import says
 def test_help_names_every_command(command, words):
     code, out, err = command(*words)
     assert (code, err) == (0, "")
-    for name in ("init", "doctor", "fit", "validate", "test", "predict", "calibrate"):
+    for name in ("init", "doctor", "fit", "validate", "test", "predict", "calibrate", "serve"):
         assert f"\n  {name} " in out
 
 
@@ -29,6 +29,7 @@ def test_help_names_every_command(command, words):
         ("init", "--output"),
         ("doctor", "--json"),
         ("calibrate", "--conformal"),
+        ("serve", "--max-batch-tokens"),
     ],
 )
 def test_help_of_a_command_names_its_options(command, name, option):
@@ -40,7 +41,7 @@ def test_help_of_a_command_names_its_options(command, name, option):
 def test_help_loads_nothing_heavy():
     code = (
         "import sys\nfrom lightning_clf.cli import main\nassert main(['--help']) == 0\nassert main(['nonsense']) == 2\n"
-        "assert all(main([name, '--help']) == 0 for name in ('predict', 'init', 'doctor', 'calibrate'))\n"
+        "assert all(main([name, '--help']) == 0 for name in ('predict', 'init', 'doctor', 'calibrate', 'serve'))\n"
         "heavy = {'torch', 'transformers', 'lightning', 'datasets', 'jsonargparse'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
@@ -51,7 +52,7 @@ def test_unknown_command_is_answered_with_those_there_are(complaint):
     says(
         complaint("train"),
         "command 'train' is unknown",
-        "use init, doctor, fit, validate, test, predict, calibrate or report",
+        "use init, doctor, fit, validate, test, predict, calibrate, report or serve",
     )
 
 

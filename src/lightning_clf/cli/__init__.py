@@ -1,4 +1,4 @@
-"""The command line: `lightning-clf init|doctor|fit|validate|test|predict|calibrate|report`.
+"""The command line: `lightning-clf init|doctor|fit|validate|test|predict|calibrate|report|serve`.
 
 This file imports nothing heavy, so that `--help` and a mistyped command answer at once.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lightning_clf.cli.interrupts import INTERRUPTED, SAID, importing
 from lightning_clf.cli.quiet import plain_warnings
@@ -31,12 +32,15 @@ commands:
   predict    answer a file of rows: lightning-clf predict --model RUN/best --input rows.jsonl --output answers.jsonl
   calibrate  fit probabilities to held-out rows: lightning-clf calibrate --model RUN/best --input dev.jsonl --output NEW
   report     what a model does, as a page: lightning-clf report --model RUN/best --input dev.jsonl --output report.html
+  serve      answer texts over HTTP: lightning-clf serve --model RUN/best
 
 A configuration is looked up in the working folder first, then among those that are shipped; several add up.
 lightning-clf COMMAND --help says what a command takes. --traceback shows where an error came from. --import MODULE
 imports a module of your own first, which a model made with its classes needs.
 """
 _TRAINING = ("fit", "validate", "test")
+_PLAIN = ("init", "doctor", "predict", "calibrate", "report", "serve")
+"""Commands that are each a file here, whose `run` takes the options and returns an exit code, or none where it is 0."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -117,32 +121,14 @@ def _run(words: list[str], modules: list[str]) -> int:
             from lightning_clf.cli.training import run_training
 
         run_training(command, options)
-    elif command == "init":
-        from lightning_clf.cli.init import run_init
-
-        run_init(options)
-    elif command == "doctor":
-        from lightning_clf.cli.doctor import run_doctor
-
-        return run_doctor(options)
-    elif command == "predict":
-        from lightning_clf.cli.predict import run_predict
-
-        run_predict(options)
-    elif command == "calibrate":
-        from lightning_clf.cli.calibrate import run_calibrate
-
-        run_calibrate(options)
-    elif command == "report":
-        from lightning_clf.cli.report import run_report
-
-        run_report(options)
+    elif command in _PLAIN:
+        run: Callable[[list[str]], int | None] = importlib.import_module(f"{__name__}.{command}").run
+        return run(options) or 0
     elif command in ("--version", "-V"):
         from importlib.metadata import version
 
         print(version("lightning-clf"))
     else:
-        raise InputError(
-            f"command {command!r} is unknown: use init, doctor, fit, validate, test, predict, calibrate or report"
-        )
+        *names, last = re.findall(r"^  (\w+)  ", _HELP, flags=re.MULTILINE)
+        raise InputError(f"command {command!r} is unknown: use {', '.join(names)} or {last}")
     return 0

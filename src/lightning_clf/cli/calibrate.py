@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("text", "text_pair", "tokens", "label")
 
 
-def run_calibrate(words: list[str]) -> None:
+def run(words: list[str]) -> None:
     """Calibrate a model on a file of held-out rows, and write it as a new folder.
 
     Raises:

@@ -22,7 +22,7 @@ error, else with 0.
 """
 
 
-def run_doctor(words: list[str]) -> int:
+def run(words: list[str]) -> int:
     """Examine the fit that these words would run, and print what was found.
 
     Returns:

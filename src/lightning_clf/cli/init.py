@@ -18,7 +18,7 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}: see lightning-clf init --help")
 
 
-def run_init(words: list[str]) -> None:
+def run(words: list[str]) -> None:
     """Write a configuration for a file or a folder, and say what it was taken for.
 
     Raises:

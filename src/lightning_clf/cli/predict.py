@@ -9,7 +9,7 @@ from lightning_clf.cli.interrupts import importing
 from lightning_clf.cli.options import Parser, positive
 
 
-def run_predict(words: list[str]) -> None:
+def run(words: list[str]) -> None:
     """Answer the rows of a file.
 
     Raises:

@@ -12,7 +12,7 @@ from lightning_clf.errors import InputError
 _COLUMNS = ("text", "text_pair", "tokens", "label")
 
 
-def run_report(words: list[str]) -> None:
+def run(words: list[str]) -> None:
     """Write a page about a model on labelled rows, or about two such reports.
 
     Raises:

@@ -12,7 +12,7 @@ from lightning_clf.artefact import Artefact, load_artefact
 from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
 from lightning_clf.inference.answers import answer
-from lightning_clf.inference.inputs import Inputs
+from lightning_clf.inference.inputs import Inputs, ReadRow
 from lightning_clf.labels import LabelSpace
 
 Answer = dict[str, Any]
@@ -99,12 +99,21 @@ class Classifier:
     def _predict_encoded(self, encoded: list[dict[str, Any]], read: Sequence[Any], batch_size: int) -> list[Answer]:
         order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]["input_ids"]))
         answers: list[Answer] = [{} for _ in encoded]
-        device = next(self.network.parameters()).device
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
-            batch = self._collate([encoded[index] for index in chosen]).to(device)
-            with torch.inference_mode():
-                prediction = self.network.predict(batch)
-            for place, index in enumerate(chosen):
-                answers[index] = answer(self.labels, prediction, place, read[index])
+            found = self.answer_batch([encoded[index] for index in chosen], [read[index] for index in chosen])
+            for index, result in zip(chosen, found, strict=True):
+                answers[index] = result
         return answers
+
+    def answer_batch(self, encoded: Sequence[Mapping[str, Any]], read: Sequence[ReadRow]) -> list[Answer]:
+        """Answer rows in one forward pass, in their order, by a network that is in evaluation mode.
+
+        Args:
+            encoded: What `inputs.encode` made of each.
+            read: What `inputs.read` made of each.
+        """
+        batch = self._collate(encoded).to(next(self.network.parameters()).device)
+        with torch.inference_mode():
+            prediction = self.network.predict(batch)
+        return [answer(self.labels, prediction, place, row) for place, row in enumerate(read)]

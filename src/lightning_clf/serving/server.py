@@ -1,0 +1,161 @@
+"""The server: a socket, connections that may not dawdle, and an end at which nothing that was taken is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from types import FrameType
+from typing import Any
+
+import h11
+from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from lightning_clf.errors import InputError, reason
+from lightning_clf.inference import Classifier
+from lightning_clf.serving.app import make_app
+from lightning_clf.serving.limits import Limits
+from lightning_clf.serving.service import Service
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take an address; nobody is answered before `serve`.
+
+    Args:
+        host: A name or address of this machine.
+        port: The port; 0 takes any that is free.
+
+    Raises:
+        InputError: If it is taken, or not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        found = socket.socket(family, kind, protocol)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind(address)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise InputError(
+            f"--host {host} --port {port} cannot be served at ({reason(error)}): choose another port, or an address of "
+            "this machine"
+        ) from error
+    return found
+
+
+def serve(
+    classifier: Classifier, name: str, listener: socket.socket, limits: Limits, *, log_requests: bool = False
+) -> bool:
+    """Answer requests until SIGTERM or SIGINT; then finish what was taken.
+
+    Args:
+        classifier: What answers.
+        name: What the model is called.
+        listener: What `bind` took.
+        limits: How much is taken, and how it is batched.
+        log_requests: Write a line to standard error for every request to `/predict`.
+
+    Returns:
+        Whether all that was taken was answered, in the time that there is for it.
+
+    Raises:
+        InputError: If the limits do not go with the model.
+    """
+    service = Service(classifier, limits)
+    config = Config(
+        make_app(service, name, log_requests=log_requests),
+        http=_Connection,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_level="critical",  # what goes wrong is said by the application
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=max(1, round(limits.read_timeout)),
+        timeout_graceful_shutdown=max(1, round(limits.drain_timeout)),
+    )
+    config.load()
+    server = _Server(config, service, f"serving {name} ({_said(classifier)}) on {_url(listener)}")
+    # before and after the server handles signals itself, they are not to end the process by force
+    before = {number: signal.signal(number, server.end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        server.run(sockets=[listener])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return not service.is_cut_short
+
+
+class _Server(Server):
+    """A server that says when it listens, and lets the application know when it stops."""
+
+    def __init__(self, config: Config, service: Service, greeting: str) -> None:
+        super().__init__(config)
+        self._service = service
+        self._greeting = greeting
+
+    def end(self, number: int, frame: FrameType | None) -> None:
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self._greeting, file=sys.stderr, flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.is_draining = True
+        await super().shutdown(sockets)
+
+
+class _Connection(H11Protocol):
+    """A connection that is closed where the head of a request does not come in time, and errs in JSON."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._await_head()
+
+    def send_400_response(self, msg: str) -> None:
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # in the middle of an answer
+            self.transport.close()
+            return
+        content = json.dumps({"error": "this is not HTTP/1.1: send requests as a client library does"}).encode()
+        headers: list[tuple[str, str]] = [
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(content))),
+            ("Connection", "close"),
+        ]
+        events: list[Any] = [h11.Response(status_code=400, headers=headers), h11.Data(content), h11.EndOfMessage()]
+        for event in events:
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _await_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(self.config.timeout_keep_alive, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+def _said(classifier: Classifier) -> str:
+    labels = classifier.labels
+    return "score" if labels.kind == "score" else f"{labels.kind}, {len(labels)} labels"
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
