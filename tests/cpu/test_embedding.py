@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -111,3 +113,13 @@ def test_what_is_left_to_pytorch(case, monkeypatch):
         rows.sum().backward()
         assert weight.grad[1:3].all()
         assert kept.rows(weight) is None
+
+
+def test_nothing_is_left_on_a_weight_when_it_is_let_go_of():
+    weight, _ = tables()
+    kept = RowGradients()
+    backward(kept.embedding, weight, [[1, 2]])
+    assert len(weight._backward_hooks) == 1
+    del kept
+    gc.collect()
+    assert not weight._backward_hooks

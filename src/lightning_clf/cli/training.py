@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import pydoc
 import signal
 import traceback
@@ -201,6 +202,7 @@ class TrainingCLI(LightningCLI):
         return super()._instantiate_trainer(config, callbacks)
 
     def _run_subcommand(self, subcommand: str) -> None:
+        gc.freeze()  # what was imported stays: the collector need not look through all of it again and again
         try:
             super()._run_subcommand(subcommand)
         except InputError:
@@ -223,6 +225,7 @@ class TrainingCLI(LightningCLI):
             discard_unused(self.folder)
             raise InputError(f"trainer: {one_line(str(error))}") from error
         finally:
+            gc.unfreeze()
             release(self.folder)
 
     def _say_stopped(self, by: str) -> None:

@@ -7,6 +7,7 @@ last step wrote are set to zero.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import torch
@@ -31,13 +32,9 @@ class RowGradient:
         self._weight = weight
         self._table = torch.zeros_like(weight)
         self._touched: list[Tensor] = []
-        self._is_foreign = False
-        # called where a gradient comes another way, as of a penalty on the weights: it may touch any row
-        weight.register_hook(self._see)  # type: ignore[no-untyped-call]
-
-    def _see(self, gradient: Tensor | None) -> None:
-        if gradient is not None:  # a look-up of ours hands none on
-            self._is_foreign = True
+        self._foreign = _Foreign()
+        handle = weight.register_hook(self._foreign.see)  # type: ignore[no-untyped-call]
+        weakref.finalize(self, handle.remove)
 
     def add(self, ids: Tensor, gradient: Tensor) -> None:
         """Add the gradient of a look-up.
@@ -54,16 +51,27 @@ class RowGradient:
 
     def rows(self) -> Tensor | None:
         """Which rows of `weight.grad` may differ from zero, each once; `None` where any may."""
-        is_ours = self._weight.grad is self._table and not self._is_foreign
+        is_ours = self._weight.grad is self._table and not self._foreign.seen
         return torch.cat(self._touched).unique() if is_ours and self._touched else None  # type: ignore[no-untyped-call]
 
     def _clear(self) -> None:
-        if self._is_foreign:
+        if self._foreign.seen:
             self._table.zero_()
         else:
             for ids in self._touched:
                 self._table.index_fill_(0, ids, 0.0)
-        self._touched, self._is_foreign = [], False
+        self._touched, self._foreign.seen = [], False
+
+
+class _Foreign:
+    """Whether a gradient came another way, as of a penalty on the weights: it may touch any row."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def see(self, gradient: Tensor | None) -> None:
+        if gradient is not None:  # a look-up of ours hands none on
+            self.seen = True
 
 
 class RowGradients:

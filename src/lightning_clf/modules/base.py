@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from typing import Any, ClassVar
 
 import torch
@@ -196,7 +195,6 @@ class ClassifierModule(BuiltModule):
         """Go on with the random numbers of the checkpoint that the Trainer goes on from, and settle what is frozen."""
         if self.finetuning is not None:
             self.finetuning.settle(self.network.encoder)
-        gc.freeze()  # what is there stays: the collector need not look through all of it again and again
         if self.device.type == "cpu":
             keep_freed_memory()
             # what checkpoints activations computes them once more in the backward pass, where no context reaches; and
@@ -209,7 +207,6 @@ class ClassifierModule(BuiltModule):
     def on_train_end(self) -> None:
         """Let go of what a step kept."""
         self._cheap_step = None
-        gc.unfreeze()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Unfreeze what is due."""
