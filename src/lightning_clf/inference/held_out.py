@@ -44,9 +44,32 @@ def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str],
     Args:
         classifier: Its network scores, without the decision it may have.
         file: A `.jsonl`, `.csv`, `.tsv`, `.parquet` or `.conll` file.
+        columns: Names of columns, as for `labelled_batches`.
+        batch_size: How many rows share a forward pass.
+
+    Raises:
+        InputError: If the file or a row cannot be read, named by its line, or a label is none of the model's.
+    """
+    parts = list(_score(classifier, labelled_batches(classifier, file, columns, batch_size)))
+    if not sum(len(part.logits) for part in parts):
+        raise InputError(f"file {file} holds no row with a label: give rows whose answers are known")
+    logits, targets = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    if not logits.isfinite().all():
+        raise InputError(f"the model's scores for {file} are not all finite: it cannot be calibrated, train it again")
+    return HeldOut(logits, targets.bool() if classifier.labels.kind == "multi" else targets)
+
+
+def labelled_batches(
+    classifier: Classifier, file: str, columns: Mapping[str, str], batch_size: int
+) -> Iterator[Batch]:
+    """Read a file of labelled rows in batches of about one length.
+
+    Args:
+        classifier: Says what the rows hold, and how they are encoded.
+        file: A `.jsonl`, `.csv`, `.tsv`, `.parquet` or `.conll` file.
         columns: Names that are not those of training, by role: `text`, `text_pair`, `tokens`, `label`; and as
             `separator` what stands between labels in a cell.
-        batch_size: How many rows share a forward pass.
+        batch_size: How many rows a batch has.
 
     Raises:
         InputError: If the file or a row cannot be read, named by its line, or a label is none of the model's.
@@ -60,7 +83,7 @@ def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str],
     try:
         rows = _row_format(classifier, split, columns)
         encoding = Encoding(rows, labels, classifier.artefact.tokenizer, classifier.artefact.max_length)
-        parts = list(_score(classifier, split, encoding, summary, batch_size))
+        yield from _batches(split, encoding, summary, batch_size)
     except UnknownLabelError as error:
         raise error.among(f"the model's ({labels.shown})", "leave the row out") from error
     except InputError as error:
@@ -70,12 +93,6 @@ def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str],
         ) from error
     if summary.unlabelled:
         warnings.warn(f"{file}: rows without a label are left out, {summary.unlabelled} in all", stacklevel=2)
-    if not sum(len(part.logits) for part in parts):
-        raise InputError(f"file {file} holds no row with a label: give rows whose answers are known")
-    logits, targets = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    if not logits.isfinite().all():
-        raise InputError(f"the model's scores for {file} are not all finite: it cannot be calibrated, train it again")
-    return HeldOut(logits, targets.bool() if labels.kind == "multi" else targets)
 
 
 def _option(match: re.Match[str]) -> str:
@@ -109,18 +126,20 @@ def _differ_without_case(labels: LabelSpace) -> bool:
     return len({name.casefold() for name in labels.names}) == len(labels)
 
 
-def _score(
-    classifier: Classifier, split: FileSplit, encoding: Encoding, summary: Summary, batch_size: int
-) -> Iterator[HeldOut]:
-    network, collate = classifier.network.eval(), Collator(encoding.tokenizer, encoding.labels)
-    device = next(network.parameters()).device
+def _batches(split: FileSplit, encoding: Encoding, summary: Summary, batch_size: int) -> Iterator[Batch]:
+    collate = Collator(encoding.tokenizer, encoding.labels)
     for table in encode_split(split, encoding, summary):
         rows = sorted(table.to_pylist(), key=lambda row: len(row["input_ids"]))
         for start in range(0, len(rows), batch_size):
-            batch = collate(rows[start : start + batch_size])
-            with torch.inference_mode():
-                scores = network(batch.to(device)).float().cpu()
-            yield _flat(scores, batch) if encoding.labels.kind == "tags" else HeldOut(scores, batch.require_targets())
+            yield collate(rows[start : start + batch_size])
+
+
+def _score(classifier: Classifier, batches: Iterator[Batch]) -> Iterator[HeldOut]:
+    network = classifier.network.eval()
+    for batch in batches:
+        with torch.inference_mode():
+            scores = network(batch.to(network.device)).float().cpu()
+        yield _flat(scores, batch) if classifier.labels.kind == "tags" else HeldOut(scores, batch.require_targets())
 
 
 def _flat(scores: Tensor, batch: Batch) -> HeldOut:
