@@ -67,7 +67,10 @@ class GraphScorer(Scorer):
     def forward(self, batch: Batch) -> Tensor:
         """Scores as `Network.forward` gives them: for tags, those of each word's first subword."""
         given = {name: batch.inputs[name].numpy() for name in self._inputs}
-        logits = torch.from_numpy(self.session.run(["logits"], given)[0])
+        try:
+            logits = torch.from_numpy(self.session.run(["logits"], given)[0])
+        except Exception as error:  # of onnxruntime's own classes, which have no base
+            raise InputError(f"the ONNX graph cannot compute a batch ({reason(error)}): export it again") from error
         if self.labels.kind == "tags":
             return gather_words(logits, batch)
         return logits.squeeze(-1) if self.labels.kind == "score" else logits
@@ -119,7 +122,7 @@ def _load_graph(folder: Path) -> Runnable:
 def _session(runtime: Any, file: Path) -> InferenceSession:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3  # errors alone: what it says besides is about its own optimisations
+    options.log_severity_level = 4  # an error is raised too, and the rest is about its own optimisations
     session: InferenceSession = runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     outputs = [entry.name for entry in session.get_outputs()]
     if outputs != ["logits"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -111,7 +111,7 @@ def check_labels(config: PretrainedConfig, labels: LabelSpace) -> None:
     Raises:
         ValueError: If it is of other labels.
     """
-    stored = config.id2label
+    stored: Any = config.id2label
     for index in sorted(stored.keys() | labels.id2label.keys()):
         theirs, ours = stored.get(index), labels.id2label.get(index)
         if theirs != ours:

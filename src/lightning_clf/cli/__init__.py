@@ -1,4 +1,4 @@
-"""The command line: `lightning-clf init|doctor|fit|validate|test|predict|calibrate`.
+"""The command line: `lightning-clf init|doctor|fit|validate|test|predict|calibrate|export`.
 
 This file imports nothing heavy, so that `--help` and a mistyped command answer at once.
 """
@@ -30,6 +30,7 @@ commands:
   test       score a checkpoint on the test split: lightning-clf test --ckpt_path RUN/best.ckpt
   predict    answer a file of rows: lightning-clf predict --model RUN/best --input rows.jsonl --output answers.jsonl
   calibrate  fit probabilities to held-out rows: lightning-clf calibrate --model RUN/best --input dev.jsonl --output NEW
+  export     write for transformers or onnxruntime: lightning-clf export --model RUN/best --format onnx --output NEW
 
 A configuration is looked up in the working folder first, then among those that are shipped; several add up.
 lightning-clf COMMAND --help says what a command takes. --traceback shows where an error came from. --import MODULE
@@ -132,10 +133,16 @@ def _run(words: list[str], modules: list[str]) -> int:
         from lightning_clf.cli.calibrate import run_calibrate
 
         run_calibrate(options)
+    elif command == "export":
+        from lightning_clf.cli.export import run_export
+
+        run_export(options)
     elif command in ("--version", "-V"):
         from importlib.metadata import version
 
         print(version("lightning-clf"))
     else:
-        raise InputError(f"command {command!r} is unknown: use init, doctor, fit, validate, test, predict or calibrate")
+        raise InputError(
+            f"command {command!r} is unknown: use init, doctor, fit, validate, test, predict, calibrate or export"
+        )
     return 0

@@ -10,8 +10,8 @@ import torch
 
 from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
-from lightning_clf.inference.answers import answer
 from lightning_clf.graph import load_runnable
+from lightning_clf.inference.answers import answer
 from lightning_clf.inference.inputs import Inputs
 from lightning_clf.labels import LabelSpace
 from lightning_clf.scorer import Runnable

@@ -13,17 +13,19 @@ from torch import Tensor
 
 from lightning_clf.batch import IGNORE, Batch
 from lightning_clf.data.encoded import Encoding, Summary, encode_split
-from lightning_clf.data.readers import FORMATS, suffix_format
+from lightning_clf.data.readers import FORMATS, Row, suffix_format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError, first_row
 from lightning_clf.data.split import FileSplit
-from lightning_clf.data.text_rows import TextKind, TextRows
-from lightning_clf.data.token_rows import TokenRows, resolve_columns, survey_tags
+from lightning_clf.data.text_rows import TextRows
+from lightning_clf.data.token_rows import TAG_COLUMNS, TokenRows, resolve_columns, survey_tags
 from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
 from lightning_clf.inference.classifier import Classifier
 from lightning_clf.labels import LabelSpace
 
 _KEYS = re.compile(r"data\.((?:text|text_pair|label|tokens|tags)_column|label_separator)")
+
+_LABELS = ("label", "labels", "score")
 
 
 class HeldOut(NamedTuple):
@@ -59,9 +61,7 @@ def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str],
     return HeldOut(logits, targets.bool() if classifier.labels.kind == "multi" else targets)
 
 
-def labelled_batches(
-    classifier: Classifier, file: str, columns: Mapping[str, str], batch_size: int
-) -> Iterator[Batch]:
+def labelled_batches(classifier: Classifier, file: str, columns: Mapping[str, str], batch_size: int) -> Iterator[Batch]:
     """Read a file of labelled rows in batches of about one length.
 
     Args:
@@ -106,11 +106,11 @@ def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, 
         words, tags = resolve_columns(split, tokens, columns.get("label"))
         scheme = "none" if labels.scheme == "none" else survey_tags(split, words, tags, None)[0]
         return TokenRows(words, tags, scheme)
-    kind: TextKind = "multi" if labels.kind == "multi" else "single"
-    label = columns.get("label", "labels" if kind == "multi" else "label")
-    tables = kind == "multi" and "label" not in columns and label not in first and set(labels.names) <= set(first)
+    usual = {"multi": "labels", "score": "score" if "score" in first else "label"}.get(labels.kind, "label")
+    label = columns.get("label", usual)
+    tables = "label" not in columns and label not in first and _has_table(labels, first)
     return TextRows(
-        kind=kind,
+        kind=labels.kind,
         text_column=inputs.text_column(first, inputs.text),
         text_pair_column=inputs.pair,
         label_column=None if tables else label,
@@ -119,6 +119,31 @@ def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, 
         declared=labels.names,
         ignore_case=_differ_without_case(labels),
     )
+
+
+def _has_table(labels: LabelSpace, row: Row) -> bool:
+    """Whether there is a column a label, of any number of labels."""
+    return labels.kind == "multi" and set(labels.names) <= set(row)
+
+
+def has_labels(classifier: Classifier, file: str, columns: Mapping[str, str]) -> bool:
+    """Whether the rows of a file have what they are to be answered with, as far as its columns tell.
+
+    Args:
+        classifier: Says what the labels are.
+        file: A file of any format there is, plain text too.
+        columns: Names of columns, as for `labelled_batches`.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    format = suffix_format(Path(file))
+    if format is None:
+        return False
+    labels, row = classifier.labels, first_row(FileSplit(Path(file), format))
+    if labels.kind == "tags":
+        return "label" in columns or format == "conll" or any(name in row for name in TAG_COLUMNS)
+    return "label" in columns or any(name in row for name in _LABELS) or _has_table(labels, row)
 
 
 def _differ_without_case(labels: LabelSpace) -> bool:
