@@ -33,6 +33,23 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
     return str(path)
 
 
+def probabilities(answers: list[dict]) -> list[float]:
+    """Every number in answers, in their order."""
+    numbers = []
+    for answer in answers:
+        found = answer.get("probabilities", answer.get("score"))
+        numbers += found.values() if isinstance(found, dict) else found if isinstance(found, list) else [found]
+    return [-1.0 if number is None else number for number in numbers]  # of words no subword speaks for
+
+
+def assert_same(answers, wanted, within):
+    for one, other in zip(answers, wanted, strict=True):
+        for key in ("label", "labels", "tags", "entities", "abstained", "label_set"):
+            assert one.get(key) == other.get(key)
+    for one, other in zip(probabilities(answers), probabilities(wanted), strict=True):
+        assert one == pytest.approx(other, abs=within)
+
+
 @pytest.fixture(scope="session")
 def model(encoders, tmp_path_factory) -> Callable[..., str]:
     """The folder of a model of a kind, an architecture and a head."""

@@ -91,7 +91,7 @@ def test_the_folder_is_uploaded_as_it_is(hub, model, tmp_path):
     assert f"pushed to http://127.0.0.1:{hub.server_port}/someone/model" in done.stdout
     assert {authorization for _, authorization, _ in hub.seen} == {"Bearer hf_madeup"}
     created = next(json.loads(body) for path, _, body in hub.seen if path.endswith("/repos/create"))
-    assert (created["private"], created["name"], created["organization"]) == (True, "model", "someone")
+    assert (created["visibility"], created["name"], created["organization"]) == ("private", "model", "someone")
     (commit,) = [body for path, _, body in hub.seen if "/commit/main" in path]
     entries = [json.loads(line) for line in commit.splitlines()]
     files = {
