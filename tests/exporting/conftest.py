@@ -58,13 +58,14 @@ def model(encoders, tmp_path_factory) -> Callable[..., str]:
     def make(name: str, architecture: str = "bert", head: Any = None) -> str:
         folder = root / f"{name}-{architecture}-{head and json.dumps(head.spec()['init_args'])}-{type(head).__name__}"
         if not folder.is_dir():
+            encoder = encoders(architecture)  # which is made with a seed of its own
             torch.manual_seed(1)
             options = {} if head is None else {"head": head}
-            module = make_module(LABELS[name].kind, encoders(architecture), labels=LABELS[name].to_dict(), **options)
+            module = make_module(LABELS[name].kind, encoder, labels=LABELS[name].to_dict(), **options)
             module.max_length, module.columns = 24, COLUMNS[name]
             module.build()
             for weight in module.network.parameters():
-                weight.data.mul_(8)
+                weight.data.mul_(4)
             module.artefact.save(folder)
         return str(folder)
 

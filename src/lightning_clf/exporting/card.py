@@ -46,7 +46,7 @@ def model_card(artefact: Artefact, format: Format, provenance: Provenance, compa
         "## Check",
         _checked(format, comparison),
         "## Limits",
-        "\n".join(_limits(artefact)),
+        "\n".join(_limits(artefact, format)),
     ]
     if provenance.config is not None:
         blocks.append(f"The configuration it was trained with is in `{CONFIG}`, without paths of the machine.")
@@ -150,11 +150,13 @@ def _checked(format: Format, comparison: Comparison) -> str:
     return f"{said} {comparison.metric}: {comparison.source.score:.4f} before, {comparison.export.score:.4f} after."
 
 
-def _limits(artefact: Artefact) -> Iterator[str]:
+def _limits(artefact: Artefact, format: Format) -> Iterator[str]:
     yield "- It knows the labels above and no other, and answers whatever it is given, texts of other kinds too."
     yield "- Scores are of the rows they were measured on; on texts of another source they are lower as a rule."
     if artefact.decision.scaling is None and artefact.labels.kind != "score":
         yield "- Its probabilities were not calibrated."
+    if format == "onnx-int8":
+        yield "- Activations are rounded over a whole batch: an answer depends a little on which texts share its batch."
 
 
 def _code(text: str) -> str:
