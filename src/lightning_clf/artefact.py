@@ -7,10 +7,10 @@ loads it, with `lightning_clf.json` beside it for what a configuration has no pl
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import pickle
-import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,12 @@ from lightning_clf.encoding.tokenizer import (
     tokenizer_to_bytes,
 )
 from lightning_clf.errors import InputError, reason
-from lightning_clf.files import check_checkpoint_file, replace_folder
+from lightning_clf.files import check_checkpoint_file, write_folder
 from lightning_clf.finetuning.adapters import adapter_scaling, merged
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.network import Network, made_up, model_options, quiet_transformers
+from lightning_clf.scorer import Runnable
 from lightning_clf.stored import COMPONENT, CONFIG, DESCRIPTION, MAPPING, OWN_PART, check, damage_named, read_json
 
 SECTION = "lightning_clf"
@@ -42,35 +43,22 @@ FORMAT = 1
 """Which form that part has; another number when an older version could not read it."""
 SIDECAR = "lightning_clf.json"
 """The file of an export folder that holds what a configuration has no place for."""
-_HEAD_WEIGHTS = "head.safetensors"
+HEAD_WEIGHTS = "head.safetensors"
+"""The file of an export folder that holds the parameters of a head of our own."""
+GRAPH = "model.onnx"
+"""The file of an export folder that holds a graph for onnxruntime in the place of weights."""
 _OTHER_CHECKPOINT = "use another, such as last.ckpt"
 
 
 @dataclass
-class Artefact:
-    """A network and what its input must go through.
+class Artefact(Runnable):
+    """A network with its weights, and what its input must go through.
 
     Attributes:
         network: The network, on the CPU.
-        tokenizer: Its tokenizer.
-        max_length: The window it was trained with, in subwords.
-        columns: The columns it was trained on, by role: `text`, `text_pair`, `tokens`.
     """
 
     network: Network
-    tokenizer: Tokenizer
-    max_length: int
-    columns: dict[str, str]
-
-    @property
-    def labels(self) -> LabelSpace:
-        """The label space."""
-        return self.network.labels
-
-    @property
-    def decision(self) -> Decision:
-        """What lies between the network's scores and its answers."""
-        return self.network.decision
 
     def describe(self) -> dict[str, Any]:
         """The artefact without its weights, in primitives and tensors, as a checkpoint holds it."""
@@ -107,7 +95,7 @@ class Artefact:
 
     @classmethod
     def _make(cls, own_part: dict[str, Any], config: dict[str, Any], tokenizer: Tokenizer) -> Artefact:
-        network = Network.from_config(config, from_spec(own_part["head"], Head), _label_space(own_part["labels"]))
+        network = Network.from_config(config, from_spec(own_part["head"], Head), stored_labels(own_part["labels"]))
         max_length, positions = own_part["max_length"], network.max_positions
         if positions and max_length > positions:
             raise ValueError(f"max_length is {max_length}, and the encoder has {positions} positions")
@@ -120,36 +108,36 @@ class Artefact:
         Raises:
             InputError: If the folder cannot be written, or the disk is full. What stood there before still stands.
         """
-        folder = Path(folder)
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir()
-            self._write(temporary)
-            replace_folder(temporary, folder)
-        except (OSError, SafetensorError) as error:
-            raise InputError(
-                f"export folder {folder} cannot be written ({reason(error)}): free space, or choose another"
-            ) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with write_folder(Path(folder)) as temporary:
+            self.write(temporary)
 
-    def _write(self, folder: Path) -> None:
-        head_state = {name: tensor.contiguous() for name, tensor in self.network.head.state_dict().items()}
+    def write(self, folder: Path) -> None:
+        """Write the files of an export folder to one that is there.
+
+        Raises:
+            OSError: If the disk is full.
+        """
         encoder = self.network.encoder
         scaling = adapter_scaling(encoder)
         state = None if scaling is None else merged(encoder.state_dict(), scaling)
-        with quiet_transformers():
+        with _full_disk(SafetensorError), quiet_transformers():
             encoder.save_pretrained(folder, state_dict=state)
+        self.write_beside(folder)
+
+    def write_beside(self, folder: Path) -> None:
+        """Write what stands beside an encoder's own weights and configuration: head, tokenizer, description.
+
+        Raises:
+            OSError: If the disk is full.
+        """
+        head_state = {name: tensor.contiguous() for name, tensor in self.network.head.state_dict().items()}
         if head_state:
-            save_file(head_state, folder / _HEAD_WEIGHTS)
-        _save_tokenizer(self.tokenizer, folder)
+            with _full_disk(SafetensorError):
+                save_file(head_state, folder / HEAD_WEIGHTS)
+        with _full_disk(Exception):  # the tokenizers library has no class of its own for it
+            self.tokenizer.save_pretrained(folder)
         sidecar = json.dumps(self._own_part(), indent=2, ensure_ascii=False)
         (folder / SIDECAR).write_text(sidecar + "\n", encoding="utf-8")
-        allowed = 0o666 & ~_umask()
-        for file in folder.iterdir():  # safetensors writes files that nobody else may read
-            file.chmod(allowed)
 
 
 def load_artefact(path: str | Path) -> Artefact:
@@ -219,6 +207,8 @@ def _load_checkpoint(path: Path) -> Artefact:
 
 
 def _load_folder(folder: Path) -> Artefact:
+    if (folder / GRAPH).is_file():
+        raise InputError(f"folder {folder} is an ONNX export, which only predict reads: give the model it was made of")
     sidecar_file = folder / SIDECAR
     if not sidecar_file.is_file():
         raise InputError(f"folder {folder} holds no {SIDECAR}: give a folder that `fit` exported, such as …/best")
@@ -226,13 +216,18 @@ def _load_folder(folder: Path) -> Artefact:
         own_part, config = read_json(sidecar_file, OWN_PART), read_json(folder / "config.json", CONFIG)
         artefact = Artefact._make(own_part, config, read_tokenizer(folder))
         weights = {f"encoder.{name}": tensor for name, tensor in _encoder_weights(folder, artefact.network).items()}
-        if (folder / _HEAD_WEIGHTS).is_file():
-            weights |= {f"head.{name}": tensor for name, tensor in load_file(folder / _HEAD_WEIGHTS).items()}
+        if (folder / HEAD_WEIGHTS).is_file():
+            weights |= {f"head.{name}": tensor for name, tensor in load_file(folder / HEAD_WEIGHTS).items()}
     load_weights(artefact.network, weights, folder)
     return artefact
 
 
-def _label_space(stored: dict[str, Any]) -> LabelSpace:
+def stored_labels(stored: dict[str, Any]) -> LabelSpace:
+    """The label space that a description holds.
+
+    Raises:
+        ValueError: If it holds none.
+    """
     try:
         return LabelSpace.from_dict(stored)
     except InputError as error:  # it is said to whoever declares labels, and here nobody does
@@ -272,15 +267,12 @@ def load_weights(module: nn.Module, weights: dict[str, Tensor], path: str | Path
         ) from error
 
 
-def _umask() -> int:
-    """What new files keep from others; the system tells it only to who sets it."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
-
-
-def _save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+@contextlib.contextmanager
+def _full_disk(kind: type[Exception]) -> Iterator[None]:
+    """Raise as an `OSError` what a library says of a disk that is full in a class of its own."""
     try:
-        tokenizer.save_pretrained(folder)
-    except Exception as error:  # the tokenizers library has no class of its own for a disk that is full
+        yield
+    except OSError:
+        raise
+    except kind as error:
         raise OSError(str(error)) from error

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, reason
 
 
 def counted(path: Path) -> Iterator[Path]:
@@ -83,6 +83,48 @@ def writable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}): choose another place") from error
+
+
+@contextlib.contextmanager
+def write_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which appears under its name once it is complete, in place of what stood there.
+
+    Args:
+        folder: The final name.
+
+    Raises:
+        InputError: If it cannot be written, or the disk is full. What stood there before still stands, as it does
+            after any other error.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
+    missing = [parent for parent in folder.parents if not os.path.exists(parent)]
+    done = False
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        yield temporary
+        allowed = 0o666 & ~_umask()
+        for file in temporary.iterdir():  # safetensors writes files that nobody else may read
+            file.chmod(allowed)
+        replace_folder(temporary, folder)
+        done = True
+    except OSError as error:
+        raise InputError(
+            f"export folder {folder} cannot be written ({reason(error)}): free space, or choose another"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        for parent in [] if done else missing:
+            with contextlib.suppress(OSError):  # it was not made, or another process has a file there by now
+                parent.rmdir()
+
+
+def _umask() -> int:
+    """What new files keep from others; the system tells it only to who sets it."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def replace_folder(new: Path, final: Path) -> None:

@@ -7,7 +7,7 @@ import inspect
 import logging
 import pickle
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,43 +15,29 @@ from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lightning_clf.batch import Batch
-from lightning_clf.decision import Decision
 from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config
 from lightning_clf.errors import InputError, reason
 from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.heads.base import Head
-from lightning_clf.labels import Kind, LabelSpace
+from lightning_clf.labels import LabelSpace
 from lightning_clf.packing import ATTENTION, pack
-from lightning_clf.prediction import Prediction
+from lightning_clf.scorer import PROBLEM_TYPES, Scorer, check_labels, drop_thresholds
 
-# what stock pipelines read to choose between softmax, sigmoid and neither
-_ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
-_PROBLEM_TYPES: dict[Kind, _ProblemType | None] = {
-    "single": "single_label_classification",
-    "multi": "multi_label_classification",
-    "score": "regression",
-    "tags": None,
-}
 _OURS = ("id2label", "label2id", "num_labels", "problem_type")
 
 
-class Network(nn.Module):
+class Network(Scorer):
     """An encoder with a head on it, for one label space.
 
     Attributes:
         encoder: A stock `transformers` model: the bare encoder, or the architecture with its own head. Where the head
             reads the first token alone, its last layer may be of that token (`first_token.py`).
-        head: What makes scores of the encoder's output.
-        labels: The label space.
-        decision: What lies between scores and answers, besides the head's own `decode`.
+        head: What makes scores of the encoder's output, and predictions of scores.
     """
 
     def __init__(self, encoder: PreTrainedModel, head: Head, labels: LabelSpace) -> None:
-        super().__init__()
+        super().__init__(head, labels)
         self.encoder = encoder
-        self.head = head
-        self.labels = labels
-        self.decision = Decision()
         self._is_narrowed = head.reads_first_token and narrow_last_layer(encoder)
         # from_pretrained returns modules in eval mode, and Lightning keeps the mode it finds: dropout would be off
         self.train()
@@ -130,7 +116,7 @@ class Network(nn.Module):
         """
         options = {key: value for key, value in config.items() if key != "model_type"}
         restored = AutoConfig.for_model(config["model_type"], **options)
-        _check_labels(restored, labels)
+        check_labels(restored, labels)
         head.attach(restored, labels)
         encoder = head.auto_class().from_config(restored, trust_remote_code=False, **model_options(head, restored))
         return cls(encoder.float(), head, labels)
@@ -140,6 +126,11 @@ class Network(nn.Module):
         """The encoder's configuration."""
         config: PretrainedConfig = self.encoder.config
         return config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
 
     @property
     def max_positions(self) -> int | None:
@@ -178,19 +169,6 @@ class Network(nn.Module):
         if self.config._attn_implementation != ATTENTION:
             pack(self.encoder, narrowed=self._is_narrowed)
 
-    def set_decision(self, decision: Decision) -> None:
-        """Answer by this decision from now on. Thresholds are in the configuration too, for who uses it without us.
-
-        Raises:
-            ValueError: If the decision is about other labels.
-        """
-        decision.check(self.labels)
-        self.decision = decision
-        if decision.thresholds is not None:
-            self.config.thresholds = dict(decision.thresholds)
-        else:
-            _drop_thresholds(self.config)
-
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""
         return self.head.hidden(self.encoder(**batch.inputs, return_dict=True))
@@ -199,14 +177,6 @@ class Network(nn.Module):
         """Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`."""
         scores: Tensor = self.head(self.features(batch), batch)
         return scores
-
-    def decide(self, scores: Tensor, batch: Batch) -> Prediction:
-        """Turn scores into answers: calibrated, decoded by the head, and decided. Nothing else does."""
-        return self.decision.decide(self.head.decode(self.decision.scaled(scores), batch))
-
-    def predict(self, batch: Batch) -> Prediction:
-        """Score and decide a batch."""
-        return self.decide(self(batch), batch)
 
 
 def _configure(
@@ -220,16 +190,10 @@ def _configure(
         setattr(config, key, value)
     config.id2label = labels.id2label
     config.label2id = {label: index for index, label in labels.id2label.items()}
-    config.problem_type = _PROBLEM_TYPES[labels.kind]
-    _drop_thresholds(config)
+    config.problem_type = PROBLEM_TYPES[labels.kind]
+    drop_thresholds(config)
     if config.pad_token_id is None:
         config.pad_token_id = tokenizer.pad_token_id
-
-
-def _drop_thresholds(config: PretrainedConfig) -> None:
-    """Forget the thresholds of an export that an encoder is taken from, or that is calibrated again."""
-    if hasattr(config, "thresholds"):
-        del config.thresholds
 
 
 def _not_loaded(name: str, head: Head, given: dict[str, Any], error: Exception) -> InputError:
@@ -239,17 +203,6 @@ def _not_loaded(name: str, head: Head, given: dict[str, Any], error: Exception) 
         f"encoder {name!r} cannot be loaded{asked} under {type(head).__name__} ({reason(error)}): {remedy}save "
         "the encoder again with save_pretrained, or choose another"
     )
-
-
-def _check_labels(config: PretrainedConfig, labels: LabelSpace) -> None:
-    """Hold what `_configure` once wrote against the labels that were stored beside it."""
-    stored: Any = config.id2label
-    for index in sorted(stored.keys() | labels.id2label.keys()):
-        theirs, ours = stored.get(index), labels.id2label.get(index)
-        if theirs != ours:
-            raise ValueError(f"label {index} is {theirs!r} in the encoder's configuration, and {ours!r} in the labels")
-    if config.problem_type != _PROBLEM_TYPES[labels.kind]:
-        raise ValueError(f"labels of kind {labels.kind} stand with the problem_type {config.problem_type!r}")
 
 
 def _refuse_random(encoder: PreTrainedModel, loaded: dict[str, Any], name: str) -> None:

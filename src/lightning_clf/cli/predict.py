@@ -20,8 +20,8 @@ def run(words: list[str]) -> None:
     with importing():
         import torch
 
-        from lightning_clf.artefact import load_artefact
         from lightning_clf.cpu import keep_freed_memory
+        from lightning_clf.graph import load_runnable
         from lightning_clf.inference import Classifier, predict_file
 
     if (options.device or "cpu") == "cpu":
@@ -29,7 +29,7 @@ def run(words: list[str]) -> None:
 
     columns = {"text": options.text_column, "text_pair": options.text_pair_column, "tokens": options.tokens_column}
     given = {role: name for role, name in columns.items() if name is not None}
-    classifier = Classifier(load_artefact(options.model), given)
+    classifier = Classifier(load_runnable(options.model), given)
     classifier.to(options.device, torch.bfloat16 if options.precision == "bf16-true" else None)
     predict_file(
         classifier,

@@ -43,7 +43,8 @@ class LastPooling(Pooling):
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """`[N,T,H]` to `[B,H]`."""
         last = batch.inputs["attention_mask"].sum(1).clamp(min=1) - 1
-        return hidden[torch.arange(len(hidden), device=hidden.device), last]
+        rows = torch.arange(hidden.shape[0], device=hidden.device)  # where len() would be a constant of a trace
+        return hidden[rows, last]
 
 
 class MeanPooling(Pooling):

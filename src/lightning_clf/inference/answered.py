@@ -105,7 +105,7 @@ def _answer(
     start = time.perf_counter()
     batch = Collator(classifier.artefact.tokenizer, labels)(encoded)
     with torch.inference_mode():
-        prediction = network.predict(batch.to(next(network.parameters()).device))
+        prediction = network.predict(batch.to(network.device))
     answers = _plain(labels, prediction, [row.get("word_count", 1) for row in encoded])
     if len(encoded) == speed.batch_size:
         speed.batches.append(time.perf_counter() - start)

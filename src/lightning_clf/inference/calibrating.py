@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 
-from lightning_clf.artefact import SIDECAR, load_artefact
+from lightning_clf.artefact import load_artefact
 from lightning_clf.calibration import Outcome, Wanted, choose, fold
 from lightning_clf.errors import InputError
 from lightning_clf.heads import Head
 from lightning_clf.inference.classifier import Classifier
 from lightning_clf.inference.held_out import read_held_out
+from lightning_clf.inference.target import check_target
 
 
 def calibrate(
@@ -45,7 +45,7 @@ def calibrate(
         InputError: If the model has no probabilities that can be calibrated, a row cannot be read, or the folder would
             take the place of something else.
     """
-    _check_target(model, target)
+    check_target(model, target)
     artefact = load_artefact(model)
     wanted.check(artefact.labels)
     _check_head(artefact.network.head)
@@ -58,17 +58,6 @@ def calibrate(
     artefact.network.set_decision(outcome.decision)
     artefact.save(target)
     return outcome
-
-
-def _check_target(model: str, target: str) -> None:
-    """Keep the new folder from taking the place of the model, or of what is no model."""
-    source, folder = Path(model), Path(target)
-    if folder.exists() and source.is_dir() and folder.samefile(source):
-        raise InputError(f"the calibrated model would replace the one it is made of, {model}: give another --output")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"output {target} is a file: give a folder, which will be made")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / SIDECAR).is_file():
-        raise InputError(f"folder {target} holds something else than a model: give a new one, which will be made")
 
 
 def _check_head(head: Head) -> None:

@@ -8,34 +8,35 @@ from typing import Any, Self
 
 import torch
 
-from lightning_clf.artefact import Artefact, load_artefact
 from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
+from lightning_clf.graph import load_runnable
 from lightning_clf.inference.answers import answer
 from lightning_clf.inference.inputs import Inputs, ReadRow
 from lightning_clf.labels import LabelSpace
+from lightning_clf.scorer import Runnable
 
 Answer = dict[str, Any]
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """Load a checkpoint or an export folder for prediction.
+    """Load a checkpoint or an export folder, of weights or of a graph, for prediction.
 
     Raises:
         InputError: If it is neither, or damaged.
     """
-    return Classifier(load_artefact(path))
+    return Classifier(load_runnable(path))
 
 
 class Classifier:
     """A trained network with all that a row must go through, on one device.
 
     Args:
-        artefact: What `load_artefact` read, or a module's `artefact`.
+        artefact: What `load_runnable` read, or a module's `artefact`.
         columns: Which columns to read, by role (`text`, `text_pair`, `tokens`), where they are not those of training.
     """
 
-    def __init__(self, artefact: Artefact, columns: Mapping[str, str] | None = None) -> None:
+    def __init__(self, artefact: Runnable, columns: Mapping[str, str] | None = None) -> None:
         self.artefact = artefact
         self.network = artefact.network
         self.inputs = Inputs(artefact, columns or {})
@@ -113,7 +114,7 @@ class Classifier:
             encoded: What `inputs.encode` made of each.
             read: What `inputs.read` made of each.
         """
-        batch = self._collate(encoded).to(next(self.network.parameters()).device)
+        batch = self._collate(encoded).to(self.network.device)
         with torch.inference_mode():
             prediction = self.network.predict(batch)
         return [answer(self.labels, prediction, place, row) for place, row in enumerate(read)]

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_clf.artefact import Artefact
 from lightning_clf.data.readers import readable
+from lightning_clf.encoding.tokenizer import tokenizer_to_bytes
+from lightning_clf.scorer import Runnable
 
 
 def file_digest(path: Path) -> str:
@@ -24,15 +25,25 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def model_digest(artefact: Artefact) -> str:
+def model_digest(artefact: Runnable) -> str:
     """The digest of weights, tokenizer, labels and all else that answers follow from."""
-    description = artefact.describe()
-    backend = description["tokenizer"].pop("tokenizer.json", None)
+    network, tokenizer = artefact.network, tokenizer_to_bytes(artefact.tokenizer)
+    description = {
+        "config": json.loads(network.config.to_json_string(use_diff=False)),
+        "tokenizer": tokenizer,
+        "head": network.head.spec(),
+        "labels": artefact.labels.to_dict(),
+        "max_length": artefact.max_length,
+        "columns": artefact.columns,
+        "decision": artefact.decision.to_dict(),
+        "program": network.program,
+    }
+    backend = tokenizer.pop("tokenizer.json", None)
     if backend is not None:
         # a tokenizer that was used says how it was cut and padded last
         description["backend"] = json.loads(backend.numpy().tobytes()) | {"truncation": None, "padding": None}
     digest = hashlib.sha256(json.dumps(description, default=_told).encode())
-    for name, tensor in sorted(artefact.network.state_dict().items()):
+    for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(_bytes(tensor))
     return digest.hexdigest()

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from lightning_clf.batch import IGNORE, Batch
 from lightning_clf.data.encoded import Encoding, Summary, encode_split
+from lightning_clf.data.lines import Row
 from lightning_clf.data.readers import FORMATS, suffix_format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError, first_row
 from lightning_clf.data.split import FileSplit
 from lightning_clf.data.text_rows import LABEL_COLUMNS, TextKind, TextRows
-from lightning_clf.data.token_rows import TokenRows, resolve_columns, survey_tags
+from lightning_clf.data.token_rows import TAG_COLUMNS, TokenRows, resolve_columns, survey_tags
 from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
 from lightning_clf.inference.classifier import Classifier
@@ -45,9 +46,30 @@ def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str],
     Args:
         classifier: Its network scores, without the decision it may have.
         file: A `.jsonl`, `.csv`, `.tsv`, `.parquet` or `.conll` file.
+        columns: Names of columns, as for `labelled_batches`.
+        batch_size: How many rows share a forward pass.
+
+    Raises:
+        InputError: If the file or a row cannot be read, named by its line, or a label is none of the model's.
+    """
+    parts = list(_score(classifier, labelled_batches(classifier, file, columns, batch_size)))
+    if not sum(len(part.logits) for part in parts):
+        raise InputError(f"file {file} holds no row with a label: give rows whose answers are known")
+    logits, targets = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+    if not logits.isfinite().all():
+        raise InputError(f"the model's scores for {file} are not all finite: it cannot be calibrated, train it again")
+    return HeldOut(logits, targets.bool() if classifier.labels.kind == "multi" else targets)
+
+
+def labelled_batches(classifier: Classifier, file: str, columns: Mapping[str, str], batch_size: int) -> Iterator[Batch]:
+    """Read a file of labelled rows in batches of about one length.
+
+    Args:
+        classifier: Says what the rows hold, and how they are encoded.
+        file: A `.jsonl`, `.csv`, `.tsv`, `.parquet` or `.conll` file.
         columns: Names that are not those of training, by role: `text`, `text_pair`, `tokens`, `label`; and as
             `separator` what stands between labels in a cell.
-        batch_size: How many rows share a forward pass.
+        batch_size: How many rows a batch has.
 
     Raises:
         InputError: If the file or a row cannot be read, named by its line, or a label is none of the model's.
@@ -55,14 +77,8 @@ def read_held_out(classifier: Classifier, file: str, columns: Mapping[str, str],
     labels, summary = classifier.labels, Summary()
     with naming_options(labels):
         split, encoding = open_labelled(classifier, file, columns)
-        parts = list(_score(classifier, split, encoding, summary, batch_size))
+        yield from _batches(split, encoding, summary, batch_size)
     warn_unlabelled(file, summary)
-    if not sum(len(part.logits) for part in parts):
-        raise InputError(f"file {file} holds no row with a label: give rows whose answers are known")
-    logits, targets = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
-    if not logits.isfinite().all():
-        raise InputError(f"the model's scores for {file} are not all finite: it cannot be calibrated, train it again")
-    return HeldOut(logits, targets.bool() if labels.kind == "multi" else targets)
 
 
 def open_file(file: str) -> FileSplit:
@@ -122,7 +138,7 @@ def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, 
     kind: TextKind = labels.kind
     usual = LABEL_COLUMNS[kind]
     label = columns.get("label", next((name for name in usual if name in first), usual[0]))
-    tables = kind == "multi" and "label" not in columns and label not in first and set(labels.names) <= set(first)
+    tables = "label" not in columns and label not in first and _has_table(labels, first)
     return TextRows(
         kind=kind,
         text_column=inputs.text_column(first, inputs.text),
@@ -136,23 +152,50 @@ def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, 
     )
 
 
+def _has_table(labels: LabelSpace, row: Row) -> bool:
+    """Whether there is a column a label, of any number of labels."""
+    return labels.kind == "multi" and set(labels.names) <= set(row)
+
+
+def has_labels(classifier: Classifier, file: str, columns: Mapping[str, str]) -> bool:
+    """Whether the rows of a file have what they are to be answered with, as far as its columns tell.
+
+    Args:
+        classifier: Says what the labels are.
+        file: A file of any format there is, plain text too.
+        columns: Names of columns, as for `labelled_batches`.
+
+    Raises:
+        InputError: If the file cannot be read.
+    """
+    format = suffix_format(Path(file))
+    if format is None:
+        return False
+    labels, row = classifier.labels, first_row(FileSplit(Path(file), format))
+    if labels.kind == "tags":
+        return "label" in columns or format == "conll" or any(name in row for name in TAG_COLUMNS)
+    return "label" in columns or any(name in row for name in LABEL_COLUMNS[labels.kind]) or _has_table(labels, row)
+
+
 def _differ_without_case(labels: LabelSpace) -> bool:
     """Whether labels may be read whatever their letters' case, as some corpora write them."""
     return len({name.casefold() for name in labels.names}) == len(labels)
 
 
-def _score(
-    classifier: Classifier, split: FileSplit, encoding: Encoding, summary: Summary, batch_size: int
-) -> Iterator[HeldOut]:
-    network, collate = classifier.network.eval(), Collator(encoding.tokenizer, encoding.labels)
-    device = next(network.parameters()).device
+def _batches(split: FileSplit, encoding: Encoding, summary: Summary, batch_size: int) -> Iterator[Batch]:
+    collate = Collator(encoding.tokenizer, encoding.labels)
     for table in encode_split(split, encoding, summary):
         rows = sorted(table.to_pylist(), key=lambda row: len(row["input_ids"]))
         for start in range(0, len(rows), batch_size):
-            batch = collate(rows[start : start + batch_size])
-            with torch.inference_mode():
-                scores = network(batch.to(device)).float().cpu()
-            yield _flat(scores, batch) if encoding.labels.kind == "tags" else HeldOut(scores, batch.require_targets())
+            yield collate(rows[start : start + batch_size])
+
+
+def _score(classifier: Classifier, batches: Iterator[Batch]) -> Iterator[HeldOut]:
+    network = classifier.network.eval()
+    for batch in batches:
+        with torch.inference_mode():
+            scores = network(batch.to(network.device)).float().cpu()
+        yield _flat(scores, batch) if classifier.labels.kind == "tags" else HeldOut(scores, batch.require_targets())
 
 
 def _flat(scores: Tensor, batch: Batch) -> HeldOut:

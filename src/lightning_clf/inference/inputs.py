@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lightning_clf.artefact import Artefact
 from lightning_clf.data.rows import check_text
 from lightning_clf.encoding import encode_texts, encode_words, split_words
 from lightning_clf.errors import InputError
+from lightning_clf.scorer import Runnable
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Inputs:
         columns: Other names for the roles `text`, `text_pair` and `tokens`.
     """
 
-    def __init__(self, artefact: Artefact, columns: Mapping[str, str]) -> None:
+    def __init__(self, artefact: Runnable, columns: Mapping[str, str]) -> None:
         self.artefact = artefact
         self.tags = artefact.labels.kind == "tags"
         trained = artefact.columns

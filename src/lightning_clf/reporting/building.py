@@ -61,7 +61,7 @@ def build(
             "truncated": answered.truncated,
         },
         "model": origin.describe_model(model, classifier),
-        "machine": origin.describe_machine(next(classifier.network.parameters()).device),
+        "machine": origin.describe_machine(classifier.network.device),
         "speed": origin.describe_speed(answered),
         "bootstrap": {"draws": draws, "seed": SEED, "level": LEVEL, "unit": _unit(outcomes)},
         **(

@@ -34,7 +34,7 @@ def describe_model(model: str, classifier: Classifier) -> dict[str, Any]:
     return {
         "name": model,
         "sha256": digest(model),
-        "architecture": type(network.encoder).__name__,
+        "architecture": type(getattr(network, "encoder", network)).__name__,
         "head": type(network.head).__name__,
         "parameters": sum(weight.numel() for weight in network.parameters()),
         "max_length": classifier.artefact.max_length,

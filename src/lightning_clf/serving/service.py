@@ -94,7 +94,7 @@ class Service:
         self.is_draining = False
         self.is_cut_short = False
         classifier.network.eval()  # which that of a module in training is not
-        on_cpu = next(classifier.network.parameters()).device.type == "cpu"
+        on_cpu = classifier.network.device.type == "cpu"
         tokens = limits.batch_tokens(classifier.artefact.max_length, on_cpu=on_cpu)
         self._batcher: Batcher[Encoded] = Batcher(self._compute, tokens, limits.max_wait_ms / 1000)
         # one thread, since a tokenizer is not to be used by two at once

@@ -1,0 +1,47 @@
+"""An export put on the Hugging Face hub."""
+
+from __future__ import annotations
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+from lightning_clf.errors import InputError, reason
+
+
+def check_repository(name: str) -> None:
+    """Hold a name against what the hub takes, before any work is done.
+
+    Raises:
+        InputError: If it is no name of a repository.
+    """
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise InputError(f"--push-to-hub {name!r} names no repository ({reason(error)}): give OWNER/NAME") from error
+
+
+def push(folder: str, repository: str) -> str:
+    """Upload an export folder; a repository that is not there is made, and is private.
+
+    Args:
+        folder: The export.
+        repository: `OWNER/NAME`. Who may write there is said by the environment's `HF_TOKEN`, or the login that
+            huggingface_hub keeps.
+
+    Returns:
+        The address of what was uploaded.
+
+    Raises:
+        InputError: If the hub cannot be reached, or refuses.
+    """
+    api = HfApi()
+    try:
+        made = api.create_repo(repository, private=True, exist_ok=True)
+        api.upload_folder(folder_path=folder, repo_id=made.repo_id, commit_message="Export of lightning-clf")
+    except Exception as error:  # of the hub, of what carries requests, or of the disk
+        raise InputError(
+            f"{repository} could not be pushed ({reason(error)}): log in with `hf auth login` or set HF_TOKEN, "
+            f"and push again {folder}, which stands as it was written"
+        ) from error
+    return str(made)
