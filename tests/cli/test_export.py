@@ -90,7 +90,7 @@ def test_rows_that_are_not_right_are_named(complaint, words, tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"text": "a", "label": "good"}\n{"text": "b", "label": "odd"}\n')
     says(complaint(*words("single", "hf"), "--input", tmp_path / "rows.jsonl"), "label 'odd'", "line 2", "good")
     (tmp_path / "rows.txt").write_text("")
-    says(complaint(*words("single", "hf"), "--input", tmp_path / "rows.txt"), "rows.txt holds no row")
+    says(complaint(*words("single", "hf"), "--input", tmp_path / "rows.txt"), "rows.txt is empty")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.jsonl", "rows.txt"]
 
 
