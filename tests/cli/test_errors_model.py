@@ -176,7 +176,7 @@ def test_disk_that_fills_while_exporting_leaves_no_half_export(complaint, fit_wo
         (folder / "config.json").write_text("{")
         raise NO_SPACE
 
-    monkeypatch.setattr(Artefact, "_write", write)
+    monkeypatch.setattr(Artefact, "write", write)
     message = complaint(*fit_words("single", source))
     best = tmp_path / "run" / "best"
     says(message, f"export folder {best} cannot be written", "No space left on device", "free space")
