@@ -23,7 +23,7 @@ class CheapStep(TorchFunctionMode):
     heard: a network that checkpoints activations must not be computed in it.
 
     Args:
-        keeps_gradients: Whether gradients may be kept in a place of their own, which DDP would wait for in vain.
+        keeps_gradients: Whether gradients are of this process alone. Those of others come to rows it has not touched.
     """
 
     def __init__(self, *, keeps_gradients: bool) -> None:

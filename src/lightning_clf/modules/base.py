@@ -6,6 +6,7 @@ import contextlib
 from typing import Any, ClassVar
 
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -200,7 +201,7 @@ class ClassifierModule(BuiltModule):
             # what checkpoints activations computes them once more in the backward pass, where no context reaches; and
             # a compiler draws masks of its own
             if not (self.network.encoder.is_activation_checkpointing or self.compiles):
-                self._cheap_step = CheapStep(keeps_gradients=self.trainer.world_size == 1)
+                self._cheap_step = CheapStep(keeps_gradients=isinstance(self.trainer.strategy, SingleDeviceStrategy))
         set_random_state(self.trainer, self._random_states)
         self._random_states = []
 
