@@ -6,12 +6,13 @@ import errno
 import os
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lightning_clf.errors import InputError
-from lightning_clf.files import write_atomically
+from lightning_clf.files import write_atomically, write_bytes_atomically
 
 
 def write(path: Path, text: str, error: BaseException | None = None) -> None:
@@ -99,7 +100,13 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, place: str) -> None:
     assert sorted(os.listdir(tmp_path)) == ["file.txt", "folder"]
 
 
-def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
+def write_bytes(path: Path, text: str) -> None:
+    with write_bytes_atomically(path) as file:
+        file.write(text.encode())
+
+
+@pytest.mark.parametrize("write", [write, write_bytes])
+def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
     received: list[str] = []

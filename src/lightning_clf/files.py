@@ -21,21 +21,39 @@ def counted(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A name beside the final one, which takes its place at the end, or is gone, and the folders made for it too."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.writing")
+def made_parents(path: Path) -> Iterator[None]:
+    """Make the folders that something is to lie in; after an error those are gone again that hold nothing."""
     missing = [folder for folder in path.parents if not os.path.exists(folder)]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        temporary.replace(path)
+        yield
     except BaseException:
-        with contextlib.suppress(OSError):  # where the folder could not be made, this fails once more
-            temporary.unlink()
         for folder in missing:
-            with contextlib.suppress(OSError):  # it was not made either, or another process has a file there by now
+            with contextlib.suppress(OSError):  # it was not made either, or something lies there by now
                 folder.rmdir()
         raise
+
+
+def _beside(path: Path) -> Path:
+    """The name of what is being written until it is whole."""
+    return path.with_name(f".{path.name}.{os.getpid()}.writing")
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A name beside the final one, which takes its place at the end, or is gone; a pipe's or a device's own."""
+    if is_stream(path):
+        yield path
+        return
+    temporary = _beside(path)
+    with made_parents(path):
+        try:
+            yield temporary
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
 
 
 @contextlib.contextmanager
@@ -44,12 +62,14 @@ def write_bytes_atomically(path: Path) -> Iterator[BinaryIO]:
 
     Args:
         path: The final name. What stood there before stands until the new file is whole, even if the process is killed
-            or the machine stops: both are on one file system, and the bytes are there before the name is.
+            or the machine stops: both are on one file system, and the bytes are there before the name is. A pipe or a
+            device is written to as it is, since a finished file would take its place.
     """
-    with _replacing(path) as temporary, temporary.open("wb") as file:
+    with _replacing(path) as target, target.open("wb") as file:
         yield file
         file.flush()
-        os.fsync(file.fileno())
+        if target != path:
+            os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
@@ -58,16 +78,12 @@ def write_atomically(path: Path) -> Iterator[TextIO]:
 
     Args:
         path: The final name. What stood there before stands until the new file is whole. A pipe or a device is written
-            to as it is, since a finished file would take its place.
+            to as it is.
 
     Raises:
         InputError: If the file cannot be written or the disk is full.
     """
-    with (
-        writable(path),
-        contextlib.nullcontext(path) if is_stream(path) else _replacing(path) as target,
-        target.open("w", encoding="utf-8", newline="") as file,
-    ):
+    with writable(path), _replacing(path) as target, target.open("w", encoding="utf-8", newline="") as file:
         yield file
 
 
@@ -96,28 +112,23 @@ def write_folder(folder: Path) -> Iterator[Path]:
         InputError: If it cannot be written, or the disk is full. What stood there before still stands, as it does
             after any other error.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.writing")
-    missing = [parent for parent in folder.parents if not os.path.exists(parent)]
-    done = False
+    temporary = _beside(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        yield temporary
-        allowed = 0o666 & ~_umask()
-        for file in temporary.iterdir():  # safetensors writes files that nobody else may read
-            file.chmod(allowed)
-        replace_folder(temporary, folder)
-        done = True
+        with made_parents(folder):
+            try:
+                shutil.rmtree(temporary, ignore_errors=True)
+                temporary.mkdir()
+                yield temporary
+                allowed = 0o666 & ~_umask()
+                for file in temporary.iterdir():  # safetensors writes files that nobody else may read
+                    file.chmod(allowed)
+                replace_folder(temporary, folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise InputError(
             f"export folder {folder} cannot be written ({reason(error)}): free space, or choose another"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for parent in [] if done else missing:
-            with contextlib.suppress(OSError):  # it was not made, or another process has a file there by now
-                parent.rmdir()
 
 
 def _umask() -> int:

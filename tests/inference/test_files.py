@@ -76,6 +76,22 @@ def test_standard_input_to_standard_output(write, target, classifier, expected, 
     assert answers == [expected[text] for text in texts]
 
 
+def test_standard_output_is_utf_8_whatever_the_locale(classifier, tmp_path, monkeypatch):
+    (tmp_path / "rows.txt").write_text("北京\n", encoding="utf-8")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    predict_file(classifier("tags"), str(tmp_path / "rows.txt"), None)
+    assert json.loads(written.getvalue())["tokens"] == ["北", "京"]
+
+
+def test_standard_output_may_be_text_alone(classifier, tmp_path, monkeypatch):
+    (tmp_path / "rows.txt").write_text("北京\n", encoding="utf-8")
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    predict_file(classifier("tags"), str(tmp_path / "rows.txt"), None)
+    assert json.loads(written.getvalue())["tokens"] == ["北", "京"]
+
+
 def test_answers_may_be_shown_in_another_way(classifier, tmp_path):
     (tmp_path / "rows.txt").write_text("Paris\n", encoding="utf-8")
     predict_file(

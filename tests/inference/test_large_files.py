@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
+import stat
 import sys
 import tracemalloc
 import warnings
@@ -121,6 +123,37 @@ def test_bad_rows_of_a_stream_are_told_or_kept(rejected, echo, tmp_path, capsys)
     else:
         assert len(said) == 1
         assert [row["line"] for row in read_jsonl(tmp_path / rejected)] == list(range(4, 34))
+
+
+@pytest.mark.parametrize("rows", [[{"sentence": "a"}], [{"sentence": "a"}, {}]])
+@pytest.mark.parametrize("target", [None, "out.jsonl"])
+def test_bad_rows_go_into_a_pipe_that_stays_one(target, rows, echo, tmp_path):
+    write_jsonl(tmp_path / "rows.jsonl", rows)
+    os.mkfifo(tmp_path / "pipe")
+    end = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        predict_file(
+            echo, str(tmp_path / "rows.jsonl"), target and str(tmp_path / target), rejected=str(tmp_path / "pipe")
+        )
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert [json.loads(line)["line"] for line in os.read(end, 10_000).splitlines()] == [2] * (len(rows) - 1)
+    os.close(end)
+
+
+def test_bad_rows_do_not_go_where_answers_go(echo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_jsonl(tmp_path / "rows.jsonl", ROWS)
+    message = complaint(lambda: predict_file(echo, "rows.jsonl", "out.jsonl", rejected="./out.jsonl"))
+    assert message == "--rejected ./out.jsonl is the file of the answers, out.jsonl: give another"
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_a_place_for_bad_rows_that_cannot_be_written(echo, tmp_path):
+    write_jsonl(tmp_path / "rows.jsonl", ROWS)
+    place = str(tmp_path / "rows.jsonl" / "bad.jsonl")
+    message = complaint(lambda: predict_file(echo, str(tmp_path / "rows.jsonl"), None, rejected=place))
+    assert message.startswith(f"{place} cannot be written (")
 
 
 @pytest.mark.parametrize("target", [None, "out.jsonl"])

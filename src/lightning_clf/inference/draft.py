@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lightning_clf.errors import InputError
-from lightning_clf.files import writable, write_bytes_atomically
+from lightning_clf.files import is_stream, made_parents, writable, write_bytes_atomically
 from lightning_clf.inference.writers import Rejected, Writer, json_line
 
 _STATE = "state.json"
@@ -69,7 +69,6 @@ class Draft:
         self._files: list[BinaryIO] = []
         self._complete = self._has_state = False
         self._stated = time.monotonic()
-        self._made: list[Path] = []
 
     @contextlib.contextmanager
     def open(self, writer: Writer, resume: bool) -> Iterator[None]:
@@ -80,10 +79,10 @@ class Draft:
         Raises:
             InputError: If another process holds it, it is not of the same job, or it cannot be written.
         """
-        with writable(self.target):
-            self._made = [folder for folder in self.folder.parents if not os.path.exists(folder)]
-            self.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
+            with writable(self.target):
+                stack.enter_context(made_parents(self.folder))
+                self.folder.mkdir(exist_ok=True)
             stack.enter_context(_alone(self.folder, self.target))
             is_kept = resume  # what cannot be gone on with now may be as it should be given
             try:
@@ -96,7 +95,7 @@ class Draft:
                     isinstance(error, InputError) and not isinstance(error.__cause__, OSError)
                 )
                 if not is_kept:
-                    self._remove()
+                    shutil.rmtree(self.folder, ignore_errors=True)
                 raise
 
     def _open_files(self, stack: contextlib.ExitStack, writer: Writer, resume: bool) -> None:
@@ -135,7 +134,8 @@ class Draft:
     def _publish_rejected(self) -> None:
         with writable(self.rejected):
             if not self.tally.rejected:
-                self.rejected.unlink(missing_ok=True)  # of a run before this one
+                if not is_stream(self.rejected):
+                    self.rejected.unlink(missing_ok=True)  # of a run before this one
                 return
             with (self.folder / _REJECTED).open("rb") as file, write_bytes_atomically(self.rejected) as out:
                 shutil.copyfileobj(file, out)
@@ -182,12 +182,6 @@ class Draft:
                 )
         self.tally, self._has_state = tally, True
         return lengths
-
-    def _remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for folder in self._made:
-            with contextlib.suppress(OSError):  # another process has a file there by now
-                folder.rmdir()
 
 
 def _both(then: Any, now: Any) -> str:

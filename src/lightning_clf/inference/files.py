@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from lightning_clf.data.lines import RowError
 from lightning_clf.errors import InputError
-from lightning_clf.inference.classifier import Answer, Classifier
+from lightning_clf.inference.answers import Answer
+from lightning_clf.inference.classifier import Classifier
 from lightning_clf.inference.columns import Carried
 from lightning_clf.inference.digests import file_digest, model_digest
+from lightning_clf.inference.draft import Tally
 from lightning_clf.inference.inputs import ReadRow
 from lightning_clf.inference.progress import progress_bar
 from lightning_clf.inference.sinks import Sink, is_stream, open_sink
@@ -68,8 +70,7 @@ def predict_file(
     """
     if rejected is None and not is_stream(target):
         rejected = f"{target}.rejected.jsonl"
-    for written in (target, rejected):
-        _refuse_one_file(source, written)
+    _refuse_one_file(source, target, rejected)
     with open_source(source) as rows:
         if rows.columns is not None:
             classifier.inputs.check_columns(rows.columns or [classifier.inputs.text], f"file {rows.name}")
@@ -77,37 +78,42 @@ def predict_file(
         table = show is None and is_table(target)
         count, columns = _looked_up(source, rows, shard is not None, table and carry != [])
         writer = make_writer(target, show, carried.table(columns, f"file {rows.name}") if table else None)
-        options = {
-            "carry": carry and list(carry),
-            "strict": strict,
-            "shard": shard and list(shard),
-            "columns": classifier.inputs.columns,
-            "form": type(writer).__name__,
-        }
-        job = None if is_stream(target) else lambda: _job(classifier, source, options, resume)
+        options = {"carry": carry and list(carry), "strict": strict, "shard": shard and list(shard)}
+        job = None if is_stream(target) else lambda: _job(classifier, source, writer, options, resume)
         with open_sink(target, rejected, job, writer, resume) as sink:
             run = _Run(classifier, rows, carried, writer, sink, strict, batch_size)
             run.answer(_part(count, shard))
             sink.publish(writer)
-    tally = sink.tally
+    _warn(sink.tally, rows.name, rejected)
+    return sink.tally.answered
+
+
+def _warn(tally: Tally, name: str, rejected: str | None) -> None:
+    """Say which rows were answered though they are empty, and which were not answered."""
     if tally.empty:
         warnings.warn(
-            f"{rows.name}: {tally.empty} of {tally.answered} rows have an empty text; they are answered", stacklevel=2
+            f"{name}: {tally.empty} of {tally.answered} rows have an empty text; they are answered", stacklevel=3
         )
     if tally.rejected:
         where = f"set aside in {rejected}" if rejected else "left out; --rejected FILE keeps them"
         warnings.warn(
-            f"{rows.name}: {tally.rejected} of {tally.taken} rows are {where}; the first: {tally.first}", stacklevel=2
+            f"{name}: {tally.rejected} of {tally.taken} rows are {where}; the first: {tally.first}", stacklevel=3
         )
-    return tally.answered
 
 
-def _refuse_one_file(source: str, target: str | None) -> None:
-    """Keep answers from taking the place of the rows, which may be the only copy."""
-    if source == "-" or target is None or target == "-":
+def _refuse_one_file(source: str, target: str | None, rejected: str | None) -> None:
+    """Keep what is written from taking the place of the rows, which may be the only copy, or of each other."""
+    for written in (target, rejected):
+        if source == "-" or written is None or written == "-":
+            continue
+        if os.path.isfile(source) and os.path.isfile(written) and os.path.samefile(source, written):
+            raise InputError(
+                f"the answers would replace the rows, as {written} is {source}: write them to another file"
+            )
+    if target is None or rejected is None or is_stream(target):
         return
-    if os.path.isfile(source) and os.path.isfile(target) and os.path.samefile(source, target):
-        raise InputError(f"the answers would replace the rows, as {target} is {source}: write them to another file")
+    if os.path.realpath(target) == os.path.realpath(rejected):
+        raise InputError(f"--rejected {rejected} is the file of the answers, {target}: give another")
 
 
 def _looked_up(
@@ -131,10 +137,16 @@ def _part(count: int | None, shard: tuple[int, int] | None) -> tuple[int, int | 
     return start, stop
 
 
-def _job(classifier: Classifier, source: str, options: dict[str, Any], resume: bool) -> dict[str, Any]:
+def _job(classifier: Classifier, source: str, writer: Writer, options: dict[str, Any], resume: bool) -> dict[str, Any]:
     """What a run has in common with the one it goes on with."""
     if os.path.isfile(source):
-        return {"input": file_digest(Path(source)), "model": model_digest(classifier.artefact), **options}
+        return {
+            "input": file_digest(Path(source)),
+            "model": model_digest(classifier.artefact),
+            "columns": classifier.inputs.columns,
+            "form": type(writer).__name__,
+            **options,
+        }
     if resume:
         name = "standard input" if source == "-" else source
         raise InputError(f"{name} cannot be read from where a run stopped: save it to a file, or leave out --resume")

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from lightning_clf.errors import InputError
 from lightning_clf.files import is_stream as is_stream_file
@@ -40,18 +40,21 @@ class Stream:
 
     def __init__(self, target: str | None, rejected: str | None) -> None:
         self.tally = Tally()
-        self._target, self._rejected = target, rejected
+        self._target = None if target == "-" else target
+        self._rejected = rejected
         self._open = contextlib.ExitStack()
-        self._file: Any = None
-        self._kept: Any = None
+        self._file: BinaryIO | None = None
+        self._kept: BinaryIO | None = None
 
     def __enter__(self) -> Stream:
-        if self._target is not None and self._target != "-":
-            with writable(Path(self._target)):
-                self._file = self._open.enter_context(open(self._target, "wb"))
-        if self._rejected is not None:
-            self._kept = self._open.enter_context(write_bytes_atomically(Path(self._rejected)))
+        self._file, self._kept = self._enter(self._target), self._enter(self._rejected)
         return self
+
+    def _enter(self, name: str | None) -> BinaryIO | None:
+        if name is None:
+            return None
+        with writable(Path(name)):
+            return self._open.enter_context(write_bytes_atomically(Path(name)))
 
     def __exit__(self, *error: Any) -> None:
         self._open.__exit__(*error)
@@ -60,18 +63,31 @@ class Stream:
         """Hand on a chunk."""
         told = self.tally.rejected - len(rejected)
         if self._kept is not None:
-            self._kept.write(b"".join(map(json_line, rejected)))
+            with writable(Path(str(self._rejected))):
+                self._kept.write(b"".join(map(json_line, rejected)))
+                self._kept.flush()
         else:
             for row in rejected[: max(0, _TOLD - told)]:
                 warnings.warn(f"left out: {row['reason']}", stacklevel=2)
         if self._file is None:
-            sys.stdout.write(answers.decode())
+            _print(answers)
         else:
             with writable(Path(str(self._target))):
                 self._file.write(answers)
+                self._file.flush()
 
     def publish(self, writer: Writer) -> None:
         """All has been handed on."""
+
+
+def _print(answers: bytes) -> None:
+    """Write UTF-8 to standard output, whatever the locale; a notebook has text in its place."""
+    if hasattr(sys.stdout, "buffer"):
+        sys.stdout.flush()
+        sys.stdout.buffer.write(answers)
+        sys.stdout.buffer.flush()
+    else:
+        sys.stdout.write(answers.decode())
 
 
 def is_stream(target: str | None) -> bool:
