@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
 from lightning_clf.cli.interrupts import importing
-from lightning_clf.cli.options import Parser, positive, share
+from lightning_clf.cli.options import Parser, named_columns, share
 
 if TYPE_CHECKING:
     from lightning_clf.calibration import Outcome
     from lightning_clf.decision import Scaling
-
-_COLUMNS = ("text", "text_pair", "tokens", "label")
 
 
 def run(words: list[str]) -> None:
@@ -35,13 +32,12 @@ def run(words: list[str]) -> None:
         options.coverage,
         options.conformal,
     )
-    named = {role: getattr(options, f"{role}_column") for role in _COLUMNS} | {"separator": options.label_separator}
     outcome = calibrate(
         options.model,
         options.input,
         options.output,
         wanted,
-        {role: name for role, name in named.items() if name is not None},
+        named_columns(options),
         batch_size=options.batch_size,
         device=options.device,
     )
@@ -72,13 +68,12 @@ def _said(scaling: Scaling) -> str:
     return what + (", in the weights of the last layer" if scaling.in_weights else ", beside the weights")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
-        prog="lightning-clf calibrate",
-        description="Fit probabilities, thresholds, abstention and label sets to held-out rows; write the model anew.",
-        allow_abbrev=False,
+        "calibrate",
+        "Fit probabilities, thresholds, abstention and label sets to held-out rows; write the model anew.",
     )
-    parser.add_argument("--model", required=True, help="a checkpoint (.ckpt) or an export folder, such as RUN/best")
+    parser.add_model()
     parser.add_argument(
         "--input", required=True, help="a .jsonl, .csv, .tsv, .parquet or .conll file of labelled rows it never learnt"
     )
@@ -105,11 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--conformal", type=share, metavar="LEVEL", help="answer with sets of labels that hold the right one so often"
     )
-    parser.add_argument("--batch-size", type=positive, default=32, help="rows in one forward pass (default: 32)")
-    parser.add_argument("--text-column", help="the column of the text (default: the one trained on)")
-    parser.add_argument("--text-pair-column", help="the column of a pair's second text (default: the one trained on)")
-    parser.add_argument("--tokens-column", help="the column of the words of a tagger (default: the one trained on)")
-    parser.add_argument("--label-column", help="the column of labels or tags (default: label, labels or tags)")
-    parser.add_argument("--label-separator", help="what stands between the labels of a cell, such as |")
-    parser.add_argument("--device", help="where to run, such as cuda (default: cpu)")
+    parser.add_batch_size()
+    parser.add_columns(labelled=True)
+    parser.add_device()
     return parser

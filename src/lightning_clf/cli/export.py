@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
 from lightning_clf.cli.interrupts import importing
-from lightning_clf.cli.options import Parser
+from lightning_clf.cli.options import Parser, named_columns
 
 if TYPE_CHECKING:
     from lightning_clf.exporting import Export
-
-_COLUMNS = ("text", "text_pair", "tokens", "label")
 
 
 def run(words: list[str]) -> None:
@@ -27,9 +24,8 @@ def run(words: list[str]) -> None:
 
     if options.push_to_hub is not None:
         check_repository(options.push_to_hub)
-    named = {role: getattr(options, f"{role}_column") for role in _COLUMNS} | {"separator": options.label_separator}
-    given = {role: name for role, name in named.items() if name is not None}
-    print(table(export(options.model, options.format, options.output, options.input, given)), end="")
+    made = export(options.model, options.format, options.output, options.input, named_columns(options))
+    print(table(made), end="")
     if options.push_to_hub is not None:
         print(f"pushed to {push(options.output, options.push_to_hub)}")
 
@@ -48,13 +44,12 @@ def table(export: Export) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
-        prog="lightning-clf export",
-        description="Write a model for stock transformers or onnxruntime, checked against what it was made of.",
-        allow_abbrev=False,
+        "export",
+        "Write a model for stock transformers or onnxruntime, checked against what it was made of.",
     )
-    parser.add_argument("--model", required=True, help="a checkpoint (.ckpt) or an export folder, such as RUN/best")
+    parser.add_model()
     parser.add_argument(
         "--format",
         required=True,
@@ -69,9 +64,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--push-to-hub", metavar="OWNER/NAME", help="upload the folder to this repository, private if it is new"
     )
-    parser.add_argument("--text-column", help="the column of the text (default: the one trained on)")
-    parser.add_argument("--text-pair-column", help="the column of a pair's second text (default: the one trained on)")
-    parser.add_argument("--tokens-column", help="the column of the words of a tagger (default: the one trained on)")
-    parser.add_argument("--label-column", help="the column of labels or tags (default: label, labels, tags or score)")
-    parser.add_argument("--label-separator", help="what stands between the labels of a cell, such as |")
+    parser.add_columns(labelled=True)
     return parser

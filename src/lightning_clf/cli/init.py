@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from lightning_clf.cli.configs import shipped_configs
 from lightning_clf.cli.interrupts import importing
+from lightning_clf.cli.options import Parser
 from lightning_clf.cli.quiet import quiet_logs
 from lightning_clf.errors import InputError
 from lightning_clf.files import write_atomically
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}: see lightning-clf init --help")
 
 
 def run(words: list[str]) -> None:
@@ -43,12 +37,11 @@ def run(words: list[str]) -> None:
     print(f"next: lightning-clf doctor --config {output}, then lightning-clf fit --config {output}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="lightning-clf init",
-        description="Guess the task of your own data, and write a configuration that lightning-clf fit takes as it is. "
+def _parser() -> Parser:
+    parser = Parser(
+        "init",
+        "Guess the task of your own data, and write a configuration that lightning-clf fit takes as it is. "
         "The guess is tried on all rows first, with the class that reads them for training.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "data",

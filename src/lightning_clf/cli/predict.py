@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from lightning_clf.cli.interrupts import importing
-from lightning_clf.cli.options import Parser, positive
+from lightning_clf.cli.options import Parser, load_for
 
 
 def run(words: list[str]) -> None:
@@ -18,21 +18,10 @@ def run(words: list[str]) -> None:
     options = _parser().parse_args(words)
 
     with importing():
-        import torch
+        from lightning_clf.inference import predict_file
 
-        from lightning_clf.cpu import keep_freed_memory
-        from lightning_clf.graph import load_runnable
-        from lightning_clf.inference import Classifier, predict_file
-
-    if (options.device or "cpu") == "cpu":
-        keep_freed_memory()
-
-    columns = {"text": options.text_column, "text_pair": options.text_pair_column, "tokens": options.tokens_column}
-    given = {role: name for role, name in columns.items() if name is not None}
-    classifier = Classifier(load_runnable(options.model), given)
-    classifier.to(options.device, torch.bfloat16 if options.precision == "bf16-true" else None)
     predict_file(
-        classifier,
+        load_for(options),
         options.input,
         options.output,
         batch_size=options.batch_size,
@@ -70,13 +59,12 @@ def _readable_tags(answer: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
-        prog="lightning-clf predict",
-        description="Answer every row of a file, in the order of the rows.",
-        allow_abbrev=False,
+        "predict",
+        "Answer every row of a file, in the order of the rows.",
     )
-    parser.add_argument("--model", required=True, help="a checkpoint (.ckpt) or an export folder, such as RUN/best")
+    parser.add_model()
     parser.add_argument(
         "--input", required=True, help="a .jsonl, .csv, .tsv, .parquet or .conll file, .txt of one input a line, or -"
     )
@@ -96,17 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--resume", action="store_true", help="go on where a run with the same words was killed")
     parser.add_argument("--shard", type=_shard, metavar="I/N", help="answer only part I of N, such as 1/8")
-    parser.add_argument("--batch-size", type=positive, default=32, help="rows in one forward pass (default: 32)")
-    parser.add_argument("--text-column", help="the column of the text (default: the one trained on)")
-    parser.add_argument("--text-pair-column", help="the column of a pair's second text (default: the one trained on)")
-    parser.add_argument("--tokens-column", help="the column of the words of a tagger (default: the one trained on)")
-    parser.add_argument("--device", help="where to run, such as cuda (default: cpu)")
-    parser.add_argument(
-        "--precision",
-        choices=("32-true", "bf16-true"),
-        default="32-true",
-        help="bf16-true is faster where the machine multiplies bfloat16, and less exact (default: 32-true)",
-    )
+    parser.add_batch_size()
+    parser.add_columns(labelled=False)
+    parser.add_device()
+    parser.add_precision()
     parser.add_argument("--pretty", action="store_true", help="write answers for reading instead of JSON")
     return parser
 

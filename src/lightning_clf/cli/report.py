@@ -6,10 +6,8 @@ import argparse
 from typing import Any
 
 from lightning_clf.cli.interrupts import importing
-from lightning_clf.cli.options import Parser, positive
+from lightning_clf.cli.options import Parser, named_columns
 from lightning_clf.errors import InputError
-
-_COLUMNS = ("text", "text_pair", "tokens", "label")
 
 
 def run(words: list[str]) -> None:
@@ -28,12 +26,11 @@ def run(words: list[str]) -> None:
         first, second = options.reports
         compare(first, second, options.output)
     else:
-        named = {role: getattr(options, f"{role}_column") for role in _COLUMNS} | {"separator": options.label_separator}
         found = report(
             options.model,
             options.input,
             options.output,
-            columns={role: name for role, name in named.items() if name is not None},
+            columns=named_columns(options),
             slices=options.slices,
             train=options.train,
             batch_size=options.batch_size,
@@ -64,14 +61,13 @@ def _check(options: argparse.Namespace) -> None:
             raise InputError(f"--{name} is missing: give --model and --input, or two reports to compare")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
-        prog="lightning-clf report",
-        description="Write an HTML page about a model on labelled rows, or compare two reports of the same rows.",
-        allow_abbrev=False,
+        "report",
+        "Write an HTML page about a model on labelled rows, or compare two reports of the same rows.",
     )
     parser.add_argument("reports", nargs="*", metavar="REPORT.json", help="two reports of the same rows to compare")
-    parser.add_argument("--model", help="a checkpoint (.ckpt) or an export folder, such as RUN/best")
+    parser.add_model(required=False)
     parser.add_argument(
         "--input", help="a .jsonl, .csv, .tsv, .parquet or .conll file of labelled rows it never learnt"
     )
@@ -86,13 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--train", metavar="FILE", help="what the model was trained on, to tell words it has never seen"
     )
-    parser.add_argument("--batch-size", type=positive, default=32, help="rows in one forward pass (default: 32)")
-    parser.add_argument("--text-column", help="the column of the text (default: the one trained on)")
-    parser.add_argument("--text-pair-column", help="the column of a pair's second text (default: the one trained on)")
-    parser.add_argument("--tokens-column", help="the column of the words of a tagger (default: the one trained on)")
-    parser.add_argument(
-        "--label-column", help="the column of labels, tags or scores (default: label, labels, tags, score)"
-    )
-    parser.add_argument("--label-separator", help="what stands between the labels of a cell, such as |")
-    parser.add_argument("--device", help="where to run, such as cuda (default: cpu)")
+    parser.add_batch_size()
+    parser.add_columns(labelled=True)
+    parser.add_device()
     return parser

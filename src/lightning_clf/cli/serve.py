@@ -6,7 +6,7 @@ import argparse
 from importlib.util import find_spec
 
 from lightning_clf.cli.interrupts import importing
-from lightning_clf.cli.options import Parser, positive
+from lightning_clf.cli.options import Parser, load_for, positive
 from lightning_clf.errors import InputError
 
 _NEEDED = ("starlette", "uvicorn")
@@ -28,10 +28,6 @@ def run(words: list[str]) -> int:
         )
 
     with importing():
-        import torch
-
-        from lightning_clf.cpu import keep_freed_memory
-        from lightning_clf.inference import load_classifier
         from lightning_clf.serving import Limits, bind, serve
 
     limits = Limits(
@@ -45,21 +41,16 @@ def run(words: list[str]) -> int:
         options.drain_timeout,
     )
     with bind(options.host, options.port) as listener:
-        if (options.device or "cpu") == "cpu":
-            keep_freed_memory()
-        classifier = load_classifier(options.model)
-        classifier.to(options.device, torch.bfloat16 if options.precision == "bf16-true" else None)
-        return int(not serve(classifier, options.model, listener, limits, log_requests=options.log_requests))
+        return int(not serve(load_for(options), options.model, listener, limits, log_requests=options.log_requests))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     parser = Parser(
-        prog="lightning-clf serve",
-        description="Answer texts over HTTP: POST /predict for programs, a page at / for people. Ends with 0 on "
+        "serve",
+        "Answer texts over HTTP: POST /predict for programs, a page at / for people. Ends with 0 on "
         "SIGTERM or Ctrl-C, once what was taken is answered.",
-        allow_abbrev=False,
     )
-    parser.add_argument("--model", required=True, help="a checkpoint (.ckpt) or an export folder, such as RUN/best")
+    parser.add_model()
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=8000, help="the port; 0 takes a free one (default: 8000)")
     parser.add_argument(
@@ -85,13 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--drain-timeout", type=float, default=30.0, help="seconds to finish what was taken, at the end (default: 30)"
     )
-    parser.add_argument("--device", help="where to run, such as cuda (default: cpu)")
-    parser.add_argument(
-        "--precision",
-        choices=("32-true", "bf16-true"),
-        default="32-true",
-        help="bf16-true is faster where the machine multiplies bfloat16, and less exact (default: 32-true)",
-    )
+    parser.add_device()
+    parser.add_precision()
     parser.add_argument("--log-requests", action="store_true", help="write a line to standard error for every request")
     return parser
 

@@ -17,10 +17,9 @@ from torch import Tensor
 
 from lightning_clf.batch import Batch
 from lightning_clf.data.lines import RowError
-from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
 from lightning_clf.inference import Classifier
-from lightning_clf.inference.held_out import has_labels, labelled_batches
+from lightning_clf.inference.labelled import has_labels, labelled_batches, open_labelled
 from lightning_clf.inference.source import open_source
 from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics import build_metrics
@@ -133,9 +132,9 @@ def _batches(
 ) -> Iterator[Batch]:
     if labelled:
         assert file is not None
-        yield from labelled_batches(classifier, file, columns, _BATCH)
+        yield from map(classifier.collate, labelled_batches(*open_labelled(classifier, file, columns), _BATCH))
         return
-    inputs, collate = classifier.inputs, Collator(classifier.artefact.tokenizer, classifier.labels)
+    inputs, collate = classifier.inputs, classifier.collate
     rows = _built_in(classifier) if file is None else _rows(file)
     while chunk := list(itertools.islice(rows, _BATCH)):
         encoded = inputs.encode([inputs.read(row, where) for where, row in chunk])

@@ -10,13 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_clf.data.encoded import Summary, encode_split
 from lightning_clf.data.lines import Row
 from lightning_clf.data.rows import Example
-from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
 from lightning_clf.inference.classifier import Classifier
-from lightning_clf.inference.held_out import naming_options, open_labelled, warn_unlabelled
+from lightning_clf.inference.labelled import labelled_batches, open_labelled
 from lightning_clf.labels import LabelSpace
 from lightning_clf.prediction import Prediction
 
@@ -73,22 +71,16 @@ def answer_labelled(classifier: Classifier, file: str, columns: Mapping[str, str
 
     The arguments and errors are those of `read_held_out`.
     """
-    labels, summary, speed, start = classifier.labels, Summary(), Speed(batch_size), time.perf_counter()
+    labels, speed, start = classifier.labels, Speed(batch_size), time.perf_counter()
     found: dict[int, tuple[Any, Any, Tensor | None]] = {}
     truncated = 0
-    with naming_options(labels):
-        split, encoding = open_labelled(classifier, file, columns)
-        for table in encode_split(split, encoding, summary):
-            encoded = sorted(table.to_pylist(), key=lambda row: len(row["input_ids"]))
-            truncated += sum(row["truncated"] > 0 for row in encoded)
-            for first in range(0, len(encoded), batch_size):
-                found.update(_answer(classifier, encoded[first : first + batch_size], speed))
-        speed.seconds = time.perf_counter() - start
-        kept = [(number, row) for place, (number, row) in enumerate(split.rows()) if place in found]
-        examples = [encoding.rows.parse(row, split.where(number)) for number, row in kept]
-    warn_unlabelled(file, summary)
-    if not found:
-        raise InputError(f"file {file} holds no row with a label: give rows whose answers are known")
+    split, encoding = open_labelled(classifier, file, columns)
+    for encoded in labelled_batches(split, encoding, batch_size):
+        truncated += sum(row["truncated"] > 0 for row in encoded)
+        found.update(_answer(classifier, encoded, speed))
+    speed.seconds = time.perf_counter() - start
+    kept = [(number, row) for place, (number, row) in enumerate(split.rows()) if place in found]
+    examples = [encoding.rows.parse(row, split.where(number)) for number, row in kept]
     gold, predicted, probabilities = zip(*(found[place] for place in sorted(found)), strict=True)
     joined = None if probabilities[0] is None else torch.cat(probabilities)
     if (joined is not None and joined.isnan().any()) or (labels.kind == "score" and not _finite(predicted)):
@@ -103,7 +95,7 @@ def _answer(
     """What one batch was answered, by the place of its rows in the file."""
     network, labels = classifier.network.eval(), classifier.labels
     start = time.perf_counter()
-    batch = Collator(classifier.artefact.tokenizer, labels)(encoded)
+    batch = classifier.collate(encoded)
     with torch.inference_mode():
         prediction = network.predict(batch.to(network.device))
     answers = _plain(labels, prediction, [row.get("word_count", 1) for row in encoded])

@@ -11,21 +11,23 @@ import torch
 from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
 from lightning_clf.graph import load_runnable
-from lightning_clf.inference.answers import answer
+from lightning_clf.inference.answers import Answer, answer
 from lightning_clf.inference.inputs import Inputs, ReadRow
 from lightning_clf.labels import LabelSpace
 from lightning_clf.scorer import Runnable
 
-Answer = dict[str, Any]
 
-
-def load_classifier(path: str | Path) -> Classifier:
+def load_classifier(path: str | Path, columns: Mapping[str, str] | None = None) -> Classifier:
     """Load a checkpoint or an export folder, of weights or of a graph, for prediction.
+
+    Args:
+        path: The checkpoint or the folder.
+        columns: As `Classifier` takes them.
 
     Raises:
         InputError: If it is neither, or damaged.
     """
-    return Classifier(load_runnable(path))
+    return Classifier(load_runnable(path), columns)
 
 
 class Classifier:
@@ -40,7 +42,7 @@ class Classifier:
         self.artefact = artefact
         self.network = artefact.network
         self.inputs = Inputs(artefact, columns or {})
-        self._collate = Collator(artefact.tokenizer, artefact.labels)
+        self.collate = Collator(artefact.tokenizer, artefact.labels)
 
     @property
     def labels(self) -> LabelSpace:
@@ -114,7 +116,7 @@ class Classifier:
             encoded: What `inputs.encode` made of each.
             read: What `inputs.read` made of each.
         """
-        batch = self._collate(encoded).to(self.network.device)
+        batch = self.collate(encoded).to(self.network.device)
         with torch.inference_mode():
             prediction = self.network.predict(batch)
         return [answer(self.labels, prediction, place, row) for place, row in enumerate(read)]

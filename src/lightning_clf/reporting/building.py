@@ -10,7 +10,7 @@ import torch
 from lightning_clf.artefact import load_artefact
 from lightning_clf.data.rows import first_row
 from lightning_clf.inference import Answered, Classifier, answer_labelled
-from lightning_clf.inference.held_out import open_file, open_labelled
+from lightning_clf.inference.labelled import open_file, open_labelled
 from lightning_clf.reporting import mistakes, origin
 from lightning_clf.reporting.drawn import count_curves, describe_curves
 from lightning_clf.reporting.outcomes import Counted, Outcomes, count

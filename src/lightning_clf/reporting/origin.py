@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from lightning_clf.inference import Answered, Classifier
+from lightning_clf.inference.digests import file_digest
 
 _PACKAGES = ("lightning-clf", "torch", "transformers", "tokenizers", "torchmetrics")
 
@@ -21,8 +22,7 @@ def digest(path: str | Path) -> str:
     """The sha256 of a file; of a folder, that of the names and digests of the files in it."""
     path = Path(path)
     if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
     listing = "".join(f"{digest(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
     return hashlib.sha256(listing.encode()).hexdigest()

@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from lightning_clf.inference.classifier import Answer, Classifier
+from lightning_clf.inference.answers import Answer
+from lightning_clf.inference.classifier import Classifier
 from lightning_clf.inference.inputs import ReadRow
 from lightning_clf.serving.batching import Batcher
 from lightning_clf.serving.body import parse_json
