@@ -10,7 +10,7 @@ import torch
 from lightning_clf.artefact import load_artefact
 from lightning_clf.data.rows import first_row
 from lightning_clf.inference import Answered, Classifier, answer_labelled
-from lightning_clf.inference.held_out import open_file, open_labelled
+from lightning_clf.inference.held_out import open_file
 from lightning_clf.reporting import mistakes, origin
 from lightning_clf.reporting.drawn import count_curves, describe_curves
 from lightning_clf.reporting.outcomes import Counted, Outcomes, count
@@ -43,7 +43,7 @@ def build(
 ) -> dict[str, Any]:
     """Answer the rows and say all there is to say of the answers. The arguments are those of `report`."""
     classifier = Classifier(load_artefact(model), columns).to(device)
-    split, _ = open_labelled(classifier, source, columns)
+    split = open_file(source)
     check_columns(first_row(split), slices, source)
     seen = None if train is None else read_words(classifier, train)
     answered = answer_labelled(classifier, source, columns, batch_size)
