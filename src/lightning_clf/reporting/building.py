@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from lightning_clf.artefact import load_artefact
 from lightning_clf.data.rows import first_row
+from lightning_clf.graph import load_runnable
 from lightning_clf.inference import Answered, Classifier, answer_labelled
 from lightning_clf.inference.held_out import open_file
 from lightning_clf.reporting import mistakes, origin
@@ -42,7 +42,7 @@ def build(
     draws: int,
 ) -> dict[str, Any]:
     """Answer the rows and say all there is to say of the answers. The arguments are those of `report`."""
-    classifier = Classifier(load_artefact(model), columns).to(device)
+    classifier = Classifier(load_runnable(model), columns).to(device)
     split = open_file(source)
     check_columns(first_row(split), slices, source)
     seen = None if train is None else read_words(classifier, train)

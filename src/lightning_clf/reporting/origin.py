@@ -13,6 +13,8 @@ from typing import Any
 import torch
 
 from lightning_clf.inference import Answered, Classifier
+from lightning_clf.inference.digests import file_digest
+from lightning_clf.network import Network
 
 _PACKAGES = ("lightning-clf", "torch", "transformers", "tokenizers", "torchmetrics")
 
@@ -21,22 +23,25 @@ def digest(path: str | Path) -> str:
     """The sha256 of a file; of a folder, that of the names and digests of the files in it."""
     path = Path(path)
     if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     files = sorted(file for file in path.rglob("*") if file.is_file())
     listing = "".join(f"{digest(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def describe_model(model: str, classifier: Classifier) -> dict[str, Any]:
-    """Which model it was."""
-    network = classifier.network
+    """Which model it was. A graph does not tell its parameters."""
+    network, parameters = classifier.network, None
+    architecture = f"ONNX graph of {network.config.model_type}"
+    if isinstance(network, Network):
+        architecture = type(network.encoder).__name__
+        parameters = sum(weight.numel() for weight in network.parameters())
     return {
         "name": model,
         "sha256": digest(model),
-        "architecture": type(getattr(network, "encoder", network)).__name__,
+        "architecture": architecture,
         "head": type(network.head).__name__,
-        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "parameters": parameters,
         "max_length": classifier.artefact.max_length,
         "decision": network.decision.to_dict(),
     }
