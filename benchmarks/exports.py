@@ -14,16 +14,14 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import _corpora
 import _ours
 from _cells import Cell, Measured, run_missing
-from lightning_clf.exporting import Format, export
+from lightning_clf.exporting import FORMATS, export
 
 STUDY = "exports"
 CORPORA = ("sst2", "sick", "conll2003", "goemotions")
-FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def measure(corpus: str, runs: Path | None) -> Measured:

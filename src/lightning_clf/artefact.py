@@ -208,7 +208,9 @@ def _load_checkpoint(path: Path) -> Artefact:
 
 def _load_folder(folder: Path) -> Artefact:
     if (folder / GRAPH).is_file():
-        raise InputError(f"folder {folder} is an ONNX export, which only predict reads: give the model it was made of")
+        raise InputError(
+            f"folder {folder} is an ONNX export, which predict, report and serve take: give the model it was made of"
+        )
     sidecar_file = folder / SIDECAR
     if not sidecar_file.is_file():
         raise InputError(f"folder {folder} holds no {SIDECAR}: give a folder that `fit` exported, such as …/best")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoConfig, PretrainedConfig
+from transformers import PretrainedConfig
 
 from lightning_clf.artefact import GRAPH, HEAD_WEIGHTS, SIDECAR, load_artefact, load_weights, stored_labels
 from lightning_clf.batch import Batch
@@ -20,7 +20,7 @@ from lightning_clf.errors import InputError, reason
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.pooling import gather_words
 from lightning_clf.labels import LabelSpace
-from lightning_clf.scorer import Runnable, Scorer, check_labels
+from lightning_clf.scorer import Runnable, Scorer, restore_config
 from lightning_clf.stored import CONFIG, OWN_PART, damage_named, read_json
 
 if TYPE_CHECKING:
@@ -106,11 +106,8 @@ def _load_graph(folder: Path) -> Runnable:
         raise InputError(f"folder {folder} holds no {SIDECAR}: give a folder that `export` wrote")
     with damage_named(f"export folder {folder}", "export it again"):
         own_part, stored = read_json(folder / SIDECAR, OWN_PART), read_json(folder / "config.json", CONFIG)
-        options = {key: value for key, value in stored.items() if key != "model_type"}
-        config = AutoConfig.for_model(stored["model_type"], **options)
         labels, head = stored_labels(own_part["labels"]), from_spec(own_part["head"], Head)
-        check_labels(config, labels)
-        head.attach(config, labels)
+        config = restore_config(stored, head, labels)
         network = GraphScorer(_session(runtime, folder / GRAPH), config, head, labels)
         with (folder / GRAPH).open("rb") as graph:
             network.program = hashlib.file_digest(graph, "sha256").hexdigest()

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lightning_clf.batch import Batch
@@ -21,7 +21,7 @@ from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.packing import ATTENTION, pack
-from lightning_clf.scorer import PROBLEM_TYPES, Scorer, check_labels, drop_thresholds
+from lightning_clf.scorer import PROBLEM_TYPES, Scorer, drop_thresholds, restore_config
 
 _OURS = ("id2label", "label2id", "num_labels", "problem_type")
 
@@ -114,10 +114,7 @@ class Network(Scorer):
             ValueError: If the configuration is of other labels.
             Exception: Of any class, if transformers cannot make an encoder of the configuration.
         """
-        options = {key: value for key, value in config.items() if key != "model_type"}
-        restored = AutoConfig.for_model(config["model_type"], **options)
-        check_labels(restored, labels)
-        head.attach(restored, labels)
+        restored = restore_config(config, head, labels)
         encoder = head.auto_class().from_config(restored, trust_remote_code=False, **model_options(head, restored))
         return cls(encoder.float(), head, labels)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import PretrainedConfig
+from transformers import AutoConfig, PretrainedConfig
 
 from lightning_clf.batch import Batch
 from lightning_clf.decision import Decision
@@ -108,12 +108,26 @@ class Runnable:
         return self.network.decision
 
 
-def check_labels(config: PretrainedConfig, labels: LabelSpace) -> None:
-    """Hold an encoder's configuration against the labels that were stored beside it.
+def restore_config(config: dict[str, Any], head: Head, labels: LabelSpace) -> PretrainedConfig:
+    """An encoder's configuration as it was stored, and a head built for it.
+
+    Args:
+        config: What `PretrainedConfig.to_dict` returned.
+        head: The head, not yet built.
+        labels: The label space that was stored beside it.
 
     Raises:
-        ValueError: If it is of other labels.
+        ValueError: If the configuration is of other labels.
+        Exception: Of any class, if transformers cannot make one of it.
     """
+    options = {key: value for key, value in config.items() if key != "model_type"}
+    restored = AutoConfig.for_model(config["model_type"], **options)
+    _check_labels(restored, labels)
+    head.attach(restored, labels)
+    return restored
+
+
+def _check_labels(config: PretrainedConfig, labels: LabelSpace) -> None:
     stored: Any = config.id2label
     for index in sorted(stored.keys() | labels.id2label.keys()):
         theirs, ours = stored.get(index), labels.id2label.get(index)

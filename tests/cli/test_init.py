@@ -151,6 +151,31 @@ def test_a_folder_of_splits_is_taken_as_it_is(command, tmp_path, monkeypatch):
     assert "default_root_dir: runs/reviews  # a second run goes to runs/reviews-2" in text
 
 
+@pytest.mark.parametrize("name", ["mine.csv", "my: data #1.csv", "back\\1slash.csv", "two\nlines\x85\u2028.csv"])
+@pytest.mark.parametrize("label", ["good", "good\ntrainer: {max_epochs: 0}\n#", "good\u2028model: {}", "g\x7f 😀"])
+def test_no_name_and_no_label_writes_keys_of_its_own(command, tmp_path, monkeypatch, name, label):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / name, [{"text": f"text number {n}", "label": (label, "bad")[n % 2]} for n in range(6)])
+    plain = write(tmp_path / "plain.csv", [{"text": f"text number {n}", "label": "ab"[n % 2]} for n in range(6)])
+    assert command("init", name)[::2] == (0, "")
+    assert command("init", plain.name, "--output", "plain.yaml")[::2] == (0, "")
+    found, expected = (yaml.safe_load((tmp_path / file).read_text()) for file in ("config.yaml", "plain.yaml"))
+    assert found["data"]["init_args"].pop("source") == {"train": name}
+    assert expected["data"]["init_args"].pop("source") == {"train": "plain.csv"}
+    assert found["trainer"].pop("default_root_dir") == f"runs/{Path(name).stem}"
+    assert expected["trainer"].pop("default_root_dir") == "runs/plain"
+    assert found == expected
+
+
+def test_scores_are_read_to_the_last(command, tmp_path):
+    rows = [{"text": f"a film {n}", "score": n / 10_000} for n in range(10_999)] + [{"text": "a film", "score": 40.5}]
+    config = tmp_path / "config.yaml"
+    code, out, _ = command("init", write(tmp_path / "mine.csv", rows), "--output", config)
+    assert code == 0
+    says(out, "scores from 0 to 40.5 were met")
+    assert yaml.safe_load(config.read_text())["data"]["init_args"]["score_range"] == [0.0, 100.0]
+
+
 @pytest.mark.parametrize(
     ("rows", "doubt"),
     [

@@ -74,6 +74,14 @@ def test_options_that_are_not_right_are_named(more, said, complaint, words, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_words_and_tags_that_are_not_found_are_named_by_options(complaint, words, tmp_path):
+    source = tmp_path / "rows.jsonl"
+    for row, option in (({"tokens": ["Anna"]}, "--label-column"), ({"tags": ["O"]}, "--tokens-column")):
+        source.write_text(json.dumps(row) + "\n")
+        says(complaint(*words("tags"), "--input", source), "rows.jsonl", f"give {option}")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_row_that_cannot_be_used(complaint, words, tmp_path):
     source = tmp_path / "rows.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in [*SINGLE, {"text": "a", "label": "odd"}]))

@@ -103,12 +103,39 @@ def test_attention_drops_weights_and_keeps_their_mean():
     torch.testing.assert_close(outputs.mean(0), expected[0], atol=0.02, rtol=0)
 
 
-def test_a_row_that_may_attend_to_nothing_is_no_nan():
+@pytest.mark.parametrize("kind", ["bool", "float", "double"])
+def test_a_row_that_may_attend_to_nothing_is_no_nan(kind):
     mask = torch.ones(1, 1, 3, 3, dtype=torch.bool)
     mask[..., 1, :] = False
+    if kind != "bool":
+        mask = torch.zeros(mask.shape, dtype=getattr(torch, kind)).masked_fill_(~mask, -torch.inf)
     tensors = [torch.randn(1, 1, 3, 4, requires_grad=True) for _ in range(3)]
     for tensor in outcome(attention, tensors, attn_mask=mask, dropout_p=0.1):
         assert tensor.isfinite().all()
+
+
+def test_float64_stays_as_wide():
+    torch.manual_seed(0)
+    tensors = [torch.randn(2, 2, 4, 3, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    lowest = 2**-16  # a rate at which next to nothing is dropped
+    output = attention(*tensors, dropout_p=lowest)
+    expected = functional.scaled_dot_product_attention(*tensors) * masks.scale_of(lowest)
+    torch.testing.assert_close(output, expected, atol=1e-13, rtol=1e-13)
+    found, true = (torch.autograd.grad(one.sin().sum(), tensors) for one in (output, expected))
+    torch.testing.assert_close(found, true, atol=1e-13, rtol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_graph_that_is_kept_gives_its_gradients_again(dtype):
+    tensors = given(dtype)
+    output = attention(*tensors, dropout_p=0.3).float().square().sum()
+    first = torch.autograd.grad(output, tensors, retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(output, tensors), first, atol=0, rtol=0)
+
+
+def test_one_head_of_keys_for_all_is_left_to_pytorch():
+    query, key = torch.randn(2, 4, 3, 8), torch.randn(1, 1, 3, 8)
+    assert attention(query, key, key, dropout_p=0.5).shape == query.shape
 
 
 LEFT = {

@@ -42,7 +42,7 @@ def backward(function, weight, ids, **options):
         min_size=1,
         max_size=6,
     ),
-    padding=st.sampled_from([None, 0, 3]),
+    padding=st.sampled_from([None, 0, 3, -1]),
 )
 def test_every_sequence_of_steps(steps, padding):
     module._LARGE = 1
@@ -85,6 +85,15 @@ def test_no_table_is_made_twice():
         places.add(weight.grad.data_ptr())
     assert len(places) == 1
     assert weight.grad.any(dim=1).nonzero().flatten().tolist() == [2, 3]
+
+
+def test_gradients_that_are_summed_for_long_are_kept_count_of_by_row():
+    weight, _ = tables()
+    kept = RowGradients()
+    for _ in range(5):
+        backward(kept.embedding, weight, [[1, 2], [2, 3]])
+    assert kept.rows(weight).tolist() == [1, 2, 3]
+    assert kept._by_weight[weight]._touched.tolist() == [1, 2, 3]
 
 
 def test_a_gradient_from_elsewhere_that_came_first_is_added_to():

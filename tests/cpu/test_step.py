@@ -126,6 +126,18 @@ def test_a_tensor_that_was_written_to_is_narrowed_anew():
     assert torch.equal(second, 2 * first)
 
 
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_what_is_read_without_gradients_before_has_them_after(without):
+    weight = torch.eye(3)
+    given = torch.ones(2, 3, requires_grad=True)
+    with CheapStep(keeps_gradients=False), torch.autocast("cpu", torch.bfloat16):
+        with without():
+            functional.linear(given * 1, weight)
+            functional.linear(given, weight)
+        functional.linear(given, weight).sum().backward()
+    assert torch.equal(given.grad, torch.ones(2, 3))
+
+
 @pytest.mark.parametrize("most", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("kept", [True, False])
 def test_clipping_is_pytorchs(kept, most, monkeypatch):

@@ -156,8 +156,9 @@ def test_what_stood_there_stands_until_an_export_is_whole(model, tmp_path):
     export(model("pair"), "onnx", str(target))
     assert not (target / "model.safetensors").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
-    message = complaint(lambda: export(str(target), "onnx", str(tmp_path / "other")))
-    assert message.startswith(f"folder {target} is an ONNX export, which only predict reads")
+    for function in (export, calibrate):
+        message = complaint(lambda function=function: function(str(target), "hf", str(tmp_path / "other"), Wanted()))
+        assert message.startswith(f"folder {target} is an ONNX export, which predict, report and serve take: give the")
 
 
 @pytest.mark.parametrize("name", ["single", "multi", "tags", "words", "score"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from lightning.pytorch import Callback, seed_everything
@@ -155,6 +157,32 @@ class OwnStep(SingleLabelClassifier):
 
     def training_step(self, batch, batch_index):
         return functional.cross_entropy(self(batch), batch.targets)
+
+
+class Halt(Callback):
+    """Ends a fit with an error after its first batch."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        raise KeyError("halt")
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_a_fit_after_one_that_an_error_ended_is_as_the_first(accumulated, encoders, tmp_path):
+    encoder, found = encoders("bert"), []
+    for is_halted in (True, False):
+        seed_everything(0, verbose=False)  # the head is drawn as the first fit begins
+        module = make_module("tags", encoder, learning_rate=1e-30, encoder_options=NO_DROPOUT)
+        if is_halted:
+            trainer = make_trainer(tmp_path, callbacks=[Halt()], accumulate_grad_batches=2)
+            with pytest.raises(KeyError, match="halt"):
+                trainer.fit(module, make_data("tags", UNEVEN))
+            copy.deepcopy(module)  # as callbacks that average weights make one
+            module.network.encoder.gradient_checkpointing_enable()
+        steps = Steps()
+        trainer = make_trainer(tmp_path, callbacks=[steps], accumulate_grad_batches=accumulated, num_sanity_val_steps=0)
+        trainer.fit(module, make_data("tags", UNEVEN, batch_size=2, group_by_length=False))
+        found.append(steps.steps[0][1])
+    torch.testing.assert_close(*found)
 
 
 def test_gradients_of_a_step_of_ones_own_are_left_alone(encoders, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -81,6 +82,16 @@ def test_randomisation_comes_near_all_ways_to_swap():
         gaps.append(gap(swaps))
     exact = np.mean(np.array(gaps) >= seen - 1e-12)
     assert differences(first, second, draws=5, swaps=1999)["f1_macro"].p_value == pytest.approx(exact, abs=0.04)
+
+
+def test_a_number_that_is_not_defined_has_no_p_value():
+    first, second = (outcomes("score", 10, seed) for seed in (0, 1))
+    same = [2.5] * 10
+    found = differences(*(Outcomes(side.labels, same, side.predicted) for side in (first, second)), draws=5, swaps=9)
+    for name in ("pearson", "spearman"):
+        assert math.isnan(found[name].difference.value)
+        assert math.isnan(found[name].p_value)
+    assert found["mse"].p_value > 0
 
 
 def test_a_model_does_not_differ_from_itself():

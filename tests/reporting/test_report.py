@@ -13,10 +13,13 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from lightning_clf import load_classifier
 from lightning_clf.calibration import Target, Wanted
-from lightning_clf.heads import SpanHead
+from lightning_clf.exporting import export
+from lightning_clf.heads import LinearHead, SpanHead
 from lightning_clf.inference import calibrate
 from lightning_clf.reporting import report
+from lightning_clf.reporting.writing import write as write_both
 from tests.reporting.conftest import HOSTILE, SPACES, Page, rows_of, write
+from tests.training import complaint
 
 COMMON = ["metrics", "lengths", "slices", "unseen", "speed", "origin"]
 SECTIONS = {
@@ -130,6 +133,14 @@ def test_numbers_of_one_label(model, tmp_path):
     assert found["unseen"]["frequent"] == []
 
 
+def test_a_page_the_disk_has_no_room_for_leaves_no_json(tmp_path):
+    page = tmp_path / "r.html"
+    page.symlink_to("/dev/full")
+    message = complaint(lambda: write_both("short enough to wait in a buffer", {}, page, page.with_suffix(".json")))
+    assert message.startswith(f"{page} cannot be written (No space left on device)")
+    assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
+
+
 def test_heads_without_probabilities(model, tmp_path):
     source, output = write(tmp_path / "dev.jsonl", rows_of("tags")), tmp_path / "r.html"
     found = report(model("tags", head=SpanHead()), source, str(output), draws=5)
@@ -153,6 +164,20 @@ def test_decision_in_force(model, tmp_path):
     macro = [each["metrics"]["f1_macro"]["value"] for each in (before, after)]
     assert macro[0] < macro[1]
     assert "thresholds" in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize("kind", ["single", "tags"])
+def test_a_graph_is_reported_as_the_model_it_was_made_of(kind, model, tmp_path):
+    source, folder = write(tmp_path / "dev.jsonl", rows_of(kind)), str(tmp_path / "graph")
+    export(model(kind, head=LinearHead()), "onnx", folder, source)
+    reports = [report(name, source, str(tmp_path / "r.html"), draws=5) for name in (str(tmp_path / "best"), folder)]
+    for name, each in reports[0]["metrics"].items():
+        assert reports[1]["metrics"][name] == pytest.approx(each, abs=1e-4), name
+    assert reports[0]["rows"] == reports[1]["rows"]
+    models = [found["model"] for found in reports]
+    assert [each["architecture"] for each in models] == ["BertModel", "ONNX graph of bert"]
+    assert [each["parameters"] is None for each in models] == [False, True]
+    assert "ONNX graph of bert, LinearHead" in Page((tmp_path / "r.html").read_text()).text
 
 
 def test_a_report_is_the_same_again_but_for_the_time(model, tmp_path):

@@ -27,7 +27,8 @@ def attention(
 ) -> Tensor:
     """Takes the place of `torch.nn.functional.scaled_dot_product_attention`: `[B,heads,T,H/heads]` each."""
     learns_mask = attn_mask is not None and attn_mask.requires_grad
-    if is_causal or enable_gqa or learns_mask or query.dim() != 4 or not masks.is_between(dropout_p):
+    is_plain = query.dim() == 4 and query.shape[:2] == key.shape[:2] == value.shape[:2]
+    if is_causal or enable_gqa or learns_mask or not is_plain or not masks.is_between(dropout_p):
         return functional.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
@@ -42,22 +43,24 @@ def attention(
 
 def _to_add(mask: Tensor | None) -> Tensor | None:
     """A mask to be added to scores, in float32."""
-    if mask is None or mask.dtype != torch.bool:
-        return mask
+    if mask is None:
+        return None
     # no infinity: a row that may attend to nothing, as in padding, must not become NaN
     lowest = torch.finfo(torch.float32).min
-    return torch.zeros(mask.shape, dtype=torch.float32).masked_fill_(~mask, lowest)
+    if mask.dtype == torch.bool:
+        return torch.zeros(mask.shape, dtype=torch.float32).masked_fill_(~mask, lowest)
+    return mask.float().clamp(min=lowest)
 
 
 class _Attention(torch.autograd.Function):
-    """Softmax in float32 whatever the precision; what is kept for the gradient is as narrow as what came in."""
+    """Softmax in float32 or wider; what is kept for the gradient is as narrow as what came in."""
 
     @staticmethod
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, p: float, scale: float
     ) -> Tensor:
         queries, keys, values = _flat(query), _flat(key), _flat(value)
-        scores = torch.bmm(queries, keys.transpose(1, 2)).float().mul_(scale)
+        scores = _wide(torch.bmm(queries, keys.transpose(1, 2))).mul_(scale)
         if to_add is not None:
             scores.view(*query.shape[:2], *scores.shape[1:]).add_(to_add)
         weights = scores.softmax(-1).to(value.dtype)
@@ -75,15 +78,19 @@ class _Attention(torch.autograd.Function):
         scale, kept_scale = ctx.scales
         gradient = _flat(gradients[0])
         to_values = _product(masks.keep(weights, mask).transpose(1, 2), gradient, kept_scale)
-        to_weights = masks.keep(_product(gradient, values.transpose(1, 2), kept_scale), mask).float()
-        exact = weights.float()
+        to_weights = _wide(masks.keep(_product(gradient, values.transpose(1, 2), kept_scale), mask))
+        exact = _wide(weights)
         # the gradient of a softmax: what exceeds the mean under its own weights
         to_weights.mul_(exact)
-        to_scores = to_weights.sub_(exact.mul_(to_weights.sum(-1, keepdim=True))).to(values.dtype)
+        to_scores = to_weights.addcmul_(exact, to_weights.sum(-1, keepdim=True), value=-1).to(values.dtype)
         to_queries = _product(to_scores, keys, scale)
         to_keys = _product(to_scores.transpose(1, 2), queries, scale)
         shaped = (part.view(*ctx.shape, *part.shape[1:]) for part in (to_queries, to_keys, to_values))
         return (*shaped, None, None, None)
+
+
+def _wide(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _flat(heads: Tensor) -> Tensor:

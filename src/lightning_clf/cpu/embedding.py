@@ -31,7 +31,7 @@ class RowGradient:
     def __init__(self, weight: Tensor) -> None:
         self._weight = weight
         self._table = torch.zeros_like(weight)
-        self._touched: list[Tensor] = []
+        self._touched: Tensor | None = None
         self._foreign = _Foreign()
         handle = weight.register_hook(self._foreign.see)  # type: ignore[no-untyped-call]
         weakref.finalize(self, handle.remove)
@@ -46,21 +46,20 @@ class RowGradient:
         if self._weight.grad is None:
             self._clear()
             self._weight.grad = self._table
-        self._touched.append(ids)
+        self._touched = ids if self._touched is None else torch.cat([self._touched, ids]).unique()  # type: ignore[no-untyped-call]
         self._weight.grad.index_add_(0, ids, gradient)
 
     def rows(self) -> Tensor | None:
         """Which rows of `weight.grad` may differ from zero, each once; `None` where any may."""
         is_ours = self._weight.grad is self._table and not self._foreign.seen
-        return torch.cat(self._touched).unique() if is_ours and self._touched else None  # type: ignore[no-untyped-call]
+        return self._touched if is_ours else None
 
     def _clear(self) -> None:
         if self._foreign.seen:
             self._table.zero_()
-        else:
-            for ids in self._touched:
-                self._table.index_fill_(0, ids, 0.0)
-        self._touched, self._foreign.seen = [], False
+        elif self._touched is not None:
+            self._table.index_fill_(0, self._touched, 0.0)
+        self._touched, self._foreign.seen = None, False
 
 
 class _Foreign:
@@ -111,7 +110,7 @@ class _Embedding(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor, ids: Tensor, padding_idx: int | None, gradient: RowGradient) -> Tensor:
         ctx.save_for_backward(ids)
-        ctx.padding_idx, ctx.gradient = padding_idx, gradient
+        ctx.padding_idx, ctx.gradient, ctx.size = padding_idx, gradient, len(weight)
         return functional.embedding(ids, weight)
 
     @staticmethod
@@ -122,6 +121,6 @@ class _Embedding(torch.autograd.Function):
         # PyTorch's own sum, over a table that holds no other rows
         sums = torch.ops.aten.embedding_dense_backward(gradients[0], places, len(rows), -1, False)
         if ctx.padding_idx is not None:
-            sums.masked_fill_((rows == ctx.padding_idx)[:, None], 0.0)
+            sums.masked_fill_((rows == ctx.padding_idx % ctx.size)[:, None], 0.0)
         ctx.gradient.add(rows, sums)
         return None, None, None, None

@@ -67,7 +67,8 @@ class CheapStep(TorchFunctionMode):
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Takes the place of `functional.linear`: query, key and value are given the same tensor, narrowed for each."""
-        if torch.is_autocast_enabled("cpu") and input.dtype == torch.float32:
+        # what is narrowed where no gradient is wanted is not for layers whose gradient is
+        if torch.is_grad_enabled() and torch.is_autocast_enabled("cpu") and input.dtype == torch.float32:
             input = self._narrow(input, torch.get_autocast_dtype("cpu"))
         return functional.linear(input, weight, bias)
 

@@ -75,23 +75,19 @@ class Column:
     @property
     def is_numbers(self) -> bool:
         """Whether every cell that is not empty holds a number."""
-        return self._all(lambda value: _number(value) is not None)
+        return self._all(lambda value: number_in(value) is not None)
 
     @property
     def is_whole(self) -> bool:
         """Whether they are whole numbers."""
-        return self._all(lambda value: (number := _number(value)) is not None and number.is_integer())
-
-    @property
-    def numbers(self) -> list[float]:
-        """The different numbers there are."""
-        return [number for value in self.values if (number := _number(value)) is not None]
+        return self._all(lambda value: (number := number_in(value)) is not None and number.is_integer())
 
     def _all(self, test: Callable[[Any], bool]) -> bool:
         return not (self.is_lists and self.cells) and bool(self.values) and all(map(test, self.values))
 
 
-def _number(value: Any) -> float | None:
+def number_in(value: Any) -> float | None:
+    """The number that a cell holds as such or as text; `None` if it holds none, or one that is not finite."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import tempfile
 from collections.abc import Mapping
@@ -84,19 +85,18 @@ def configuration(name: str, found: Guess, datamodule: BaseDataModule[Any], sour
     ]
     kept = [line for line in own_data.splitlines() if line.strip().startswith(_KEPT)]
     run = Path(source).resolve().name if isinstance(source, str) else Path(source["train"]).stem
-    trainer = re.sub(
-        r"default_root_dir: runs/.*", f"default_root_dir: runs/{run}  # a second run goes to runs/{run}-2", trainer
-    )
+    folder = f"default_root_dir: {_value(f'runs/{run}')}  # a second run goes to {_shown(f'runs/{run}-2')}"
+    trainer = re.sub(r"default_root_dir: runs/.*", lambda _: folder, trainer)
     lines = [
-        f"# lightning-clf fit --config {name}",
-        f"# {found.task[0].upper()}{found.task[1:]}: {found.reason}.",
-        *(f"# Doubtful: {doubt}." for doubt in found.doubts),
+        f"# lightning-clf fit --config {_shown(name)}",
+        f"# {found.task[0].upper()}{found.task[1:]}: {_shown(found.reason)}.",
+        *(f"# Doubtful: {_shown(doubt)}." for doubt in found.doubts),
         f"model:{model}",
         "data:",
         f"  class_path: {found.datamodule}",
         "  init_args:",
         *keys,
-        f"    # labels: {datamodule.labels.shown}",
+        f"    # labels: {_shown(datamodule.labels.shown)}",
         *kept,
         f"trainer:{trainer}",
     ]
@@ -109,6 +109,14 @@ def _value(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {_value(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and yaml.safe_load(value) == value:
+    if not isinstance(value, str):
+        return json.dumps(value)
+    if _PLAIN.fullmatch(value) and yaml.safe_load(value) == value:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    quoted: str = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=math.inf)
+    return quoted.strip()
+
+
+def _shown(text: str) -> str:
+    """A text for a comment, which a line break in a label or a name of a file would end."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -11,7 +11,7 @@ from typing import Any
 from lightning_clf.data.split import Split
 from lightning_clf.data.token_rows import TAG_COLUMNS, TOKEN_COLUMNS, resolve_columns, survey_tags
 from lightning_clf.errors import InputError
-from lightning_clf.examine.columns import Column, survey
+from lightning_clf.examine.columns import Column, number_in, survey
 from lightning_clf.examine.labels import SEPARATORS, joined_by
 
 _LABELS = ("label", "labels", "class", "category", "target", "intent", "sentiment", "topic", "emotion", "emotions")
@@ -170,8 +170,8 @@ def _several(keys: dict[str, Any], reason: str, doubts: list[str]) -> Guess:
 
 
 def _score(column: Column, splits: Sequence[Split], doubts: list[str]) -> Guess:
-    everywhere = [survey(split).get(column.name, column) for split in splits]
-    numbers = [number for one in everywhere for number in one.numbers]
+    cells = (row.get(column.name) for split in splits for _, row in split.rows())
+    numbers = [number for cell in cells if (number := number_in(cell)) is not None]
     low, high = min(numbers), max(numbers)
     fitting = [limits for limits in _RANGES if limits[0] <= low and high <= limits[1]]
     limits = min(

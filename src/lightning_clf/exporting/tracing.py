@@ -19,7 +19,7 @@ from lightning_clf.heads import ArchitectureHead, Head, LinearHead
 from lightning_clf.heads.pooling import FirstSubword
 from lightning_clf.network import Network
 
-_OPSET = 18  # the newest that PyTorch's tracing exporter is written for
+_OPSET = 18  # not the newest there is, so that runtimes of some years ago read it
 _ROWS, _TOKENS = 3, 8  # of the batch that is traced
 
 
@@ -97,7 +97,7 @@ def write_graph(network: Network, inputs: list[str], file: Path) -> None:
                 output_names=["logits"],
                 dynamic_axes=axes,
                 opset_version=_OPSET,
-                # torch.export takes twenty times as long, and writes where each line of code lies into the file
+                # the other one takes longer, and writes the stack trace of each operator, paths and all, into the file
                 dynamo=False,
             )
     except OSError:

@@ -17,11 +17,10 @@ from lightning_clf.batch import IGNORE
 from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics.base import TaskMetric, require_kind
 from lightning_clf.metrics.counts import count_pairs, ratio
+from lightning_clf.metrics.ranking import BINS, confidence_of
 
 THRESHOLDS = 256
 """Probabilities are told apart by the thresholds k/256, which float32 holds exactly."""
-BINS = 15
-"""Bins of a reliability diagram, as many as the calibration error has."""
 CELLS = 64
 """Cells of a range of scores, a side."""
 _ONE = 2**30  # confidences are added up as multiples of 2^-30, which those of 1/64 and more in float32 are
@@ -143,10 +142,11 @@ class CurveCounts(Histograms[Curves]):
         flat = ((classes * THRESHOLDS + places) * 2 + positives).flatten()
         weights = kept[:, None].expand_as(positives).flatten().long()
         self.counts = self.counts.flatten().index_add(0, flat, weights).view_as(self.counts)
-        confidences, hits = probabilities.flatten(), positives.flatten()
+        confidences, hits = (
+            each.flatten() for each in confidence_of(probabilities, positives, exclusive=self._exclusive)
+        )
         if self._exclusive:
-            confidences, top = probabilities.max(1)
-            hits, weights = positives.gather(1, top[:, None]).flatten(), kept.long()
+            weights = kept.long()
         self._edges = self._edges.to(confidences.device)
         columns = torch.stack([weights, hits * weights, (confidences * _ONE).long() * weights], dim=1)
         self.reliability = self.reliability.index_add(0, place(confidences, self._edges), columns)

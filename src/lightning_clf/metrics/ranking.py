@@ -93,6 +93,35 @@ def expected_calibration_error(confidences: Tensor, hits: Tensor) -> Tensor:
     return ((bins.confidence - bins.accuracy).abs() * bins.counts).sum() / bins.counts.sum()
 
 
+def confidence_of(probabilities: Tensor, positives: Tensor, *, exclusive: bool) -> tuple[Tensor, Tensor]:
+    """Of what a calibration error is made: how sure a model is of something, and whether it is so.
+
+    Args:
+        probabilities: `[B,C]`.
+        positives: Which classes are right, bool `[B,C]`.
+        exclusive: Whether one class is right: a row has one confidence then, that of its most probable class. `[B,1]`.
+    """
+    if not exclusive:
+        return probabilities, positives
+    sure, top = probabilities.max(dim=1, keepdim=True)
+    return sure, positives.gather(1, top)
+
+
+def ranking_scores(probabilities: Tensor, positives: Tensor, *, exclusive: bool) -> dict[str, Tensor]:
+    """`auroc`, `average_precision` and `ece`: float64 scalars on the CPU.
+
+    Args:
+        probabilities: Float32 `[B,C]`, in 0 … 1.
+        positives: Which classes are right, bool `[B,C]`.
+        exclusive: Whether one class is right.
+    """
+    return {
+        "auroc": macro_auroc(probabilities, positives),
+        "average_precision": macro_average_precision(probabilities, positives),
+        "ece": expected_calibration_error(*confidence_of(probabilities, positives, exclusive=exclusive)),
+    }
+
+
 def _mean(values: list[Tensor]) -> Tensor:
     if not values:
         return torch.tensor(math.nan, dtype=torch.float64)
@@ -146,15 +175,7 @@ class RankingScores(TaskMetric):
         probabilities, positives = self._pooled()
         if probabilities.isnan().any():
             return {name: torch.tensor(math.nan, dtype=torch.float64) for name in ("auroc", "average_precision", "ece")}
-        confidences, hits = probabilities, positives
-        if self._exclusive and len(probabilities):
-            confidences, top = probabilities.max(dim=1)
-            hits = positives.gather(1, top[:, None]).flatten()
-        return {
-            "auroc": macro_auroc(probabilities, positives),
-            "average_precision": macro_average_precision(probabilities, positives),
-            "ece": expected_calibration_error(confidences, hits),
-        }
+        return ranking_scores(probabilities, positives, exclusive=self._exclusive)
 
     def _pooled(self) -> tuple[Tensor, Tensor]:
         """All probabilities float32 `[B,C]` and what was right bool `[B,C]`, without ignored examples."""

@@ -196,14 +196,21 @@ class ClassifierModule(BuiltModule):
         """Go on with the random numbers of the checkpoint that the Trainer goes on from, and settle what is frozen."""
         if self.finetuning is not None:
             self.finetuning.settle(self.network.encoder)
-        if self.device.type == "cpu":
-            keep_freed_memory()
-            # what checkpoints activations computes them once more in the backward pass, where no context reaches; and
-            # a compiler draws masks of its own
-            if not (self.network.encoder.is_activation_checkpointing or self.compiles):
-                self._cheap_step = CheapStep(keeps_gradients=isinstance(self.trainer.strategy, SingleDeviceStrategy))
+        # a fit that an error ended has left its own
+        self._gradient_mean, self._cheap_step = GradientMean(), self._make_cheap_step()
         set_random_state(self.trainer, self._random_states)
         self._random_states = []
+
+    def _make_cheap_step(self) -> CheapStep | None:
+        """The context of a step on a CPU, where one is of use."""
+        if self.device.type != "cpu":
+            return None
+        keep_freed_memory()
+        # what checkpoints activations computes them once more in the backward pass, where no context reaches; and a
+        # compiler draws masks of its own
+        if self.network.encoder.is_activation_checkpointing or self.compiles:
+            return None
+        return CheapStep(keeps_gradients=isinstance(self.trainer.strategy, SingleDeviceStrategy))
 
     def on_train_end(self) -> None:
         """Let go of what a step kept."""

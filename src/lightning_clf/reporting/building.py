@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from lightning_clf.artefact import load_artefact
 from lightning_clf.data.rows import first_row
+from lightning_clf.graph import load_runnable
 from lightning_clf.inference import Answered, Classifier, answer_labelled
-from lightning_clf.inference.labelled import open_file, open_labelled
+from lightning_clf.inference.labelled import open_file
 from lightning_clf.reporting import mistakes, origin
 from lightning_clf.reporting.drawn import count_curves, describe_curves
 from lightning_clf.reporting.outcomes import Counted, Outcomes, count
@@ -42,8 +42,8 @@ def build(
     draws: int,
 ) -> dict[str, Any]:
     """Answer the rows and say all there is to say of the answers. The arguments are those of `report`."""
-    classifier = Classifier(load_artefact(model), columns).to(device)
-    split, _ = open_labelled(classifier, source, columns)
+    classifier = Classifier(load_runnable(model), columns).to(device)
+    split = open_file(source)
     check_columns(first_row(split), slices, source)
     seen = None if train is None else read_words(classifier, train)
     answered = answer_labelled(classifier, source, columns, batch_size)

@@ -14,6 +14,7 @@ import torch
 
 from lightning_clf.inference import Answered, Classifier
 from lightning_clf.inference.digests import file_digest
+from lightning_clf.network import Network
 
 _PACKAGES = ("lightning-clf", "torch", "transformers", "tokenizers", "torchmetrics")
 
@@ -29,14 +30,18 @@ def digest(path: str | Path) -> str:
 
 
 def describe_model(model: str, classifier: Classifier) -> dict[str, Any]:
-    """Which model it was."""
-    network = classifier.network
+    """Which model it was. A graph does not tell its parameters."""
+    network, parameters = classifier.network, None
+    architecture = f"ONNX graph of {network.config.model_type}"
+    if isinstance(network, Network):
+        architecture = type(network.encoder).__name__
+        parameters = sum(weight.numel() for weight in network.parameters())
     return {
         "name": model,
         "sha256": digest(model),
-        "architecture": type(getattr(network, "encoder", network)).__name__,
+        "architecture": architecture,
         "head": type(network.head).__name__,
-        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "parameters": parameters,
         "max_length": classifier.artefact.max_length,
         "decision": network.decision.to_dict(),
     }

@@ -7,6 +7,7 @@ all is asked of the exact test of McNemar (1947) for the accuracy of one label a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
@@ -28,7 +29,8 @@ class Difference(NamedTuple):
         first: Of the first model.
         second: Of the second.
         difference: The second less the first, with its interval.
-        p_value: How often chance alone would make as large a difference.
+        p_value: How often chance alone would make as large a difference; NaN where there is none to speak of, as of
+            correlations with right scores that are all the same.
         test: How that was found: `mcnemar` or `randomisation`.
     """
 
@@ -59,12 +61,12 @@ def differences(first: Outcomes, second: Outcomes, draws: int = DRAWS, swaps: in
     drawn, chance = _collect(_drawn(score, rows, draws, width)), _collect(_swapped(score, rows, swaps))
     found = {}
     for name, gap in seen.items():
-        as_large = (chance[name].abs() >= gap.abs() - 1e-12).sum()
+        as_large = int((chance[name].abs() >= gap.abs() - 1e-12).sum())
         found[name] = Difference(
             float(values[0][name]),
             float(values[1][name]),
             interval(float(gap), drawn[name]),
-            (1 + int(as_large)) / (1 + swaps),
+            math.nan if gap.isnan() else (1 + as_large) / (1 + swaps),
             "randomisation",
         )
     if first.labels.kind == "single":

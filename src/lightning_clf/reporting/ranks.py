@@ -9,13 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lightning_clf.metrics.ranking import (
-    BINS,
-    calibration_bin,
-    expected_calibration_error,
-    macro_auroc,
-    macro_average_precision,
-)
+from lightning_clf.metrics.ranking import BINS, calibration_bin, confidence_of, ranking_scores
 from lightning_clf.reporting.resampling import DRAWS, SEED, Interval, draw, interval
 
 
@@ -32,15 +26,8 @@ def ranking_intervals(
         seed: Of the draws.
     """
     probabilities = probabilities.clamp(0, 1)
-    confidences, hits = probabilities, positives
-    if exclusive:
-        confidences, top = probabilities.max(dim=1, keepdim=True)
-        hits = positives.gather(1, top)
-    values = {
-        "auroc": macro_auroc(probabilities, positives),
-        "average_precision": macro_average_precision(probabilities, positives),
-        "ece": expected_calibration_error(confidences, hits),
-    }
+    confidences, hits = confidence_of(probabilities, positives, exclusive=exclusive)
+    values = ranking_scores(probabilities, positives, exclusive=exclusive)
     blocks = [
         torch.stack([*_areas(probabilities, positives, weights), _ece(confidences, hits, weights)])
         for weights in draw(len(probabilities), draws, seed)

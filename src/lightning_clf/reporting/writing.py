@@ -44,6 +44,7 @@ def write(content: str, found: dict[str, Any], path: Path, beside: Path) -> None
     with write_atomically(path) as html_file, write_atomically(beside) as json_file:
         json_file.write(listing + "\n")
         html_file.write(content)
+        html_file.flush()  # what the disk has no room for is known before the JSON file has its name
 
 
 def plain(value: Any) -> Any:
