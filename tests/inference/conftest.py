@@ -11,6 +11,7 @@ import torch
 
 from lightning_clf import LabelSpace
 from lightning_clf.inference import Classifier
+from tests.inference.echo import Echo
 from tests.tiny import CORPUS
 from tests.training import make_module
 
@@ -46,6 +47,12 @@ def classifier(encoders):
         return made[name]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def echo(classifier):
+    """A classifier of one label that answers by the text alone."""
+    return Echo(classifier("single").artefact)
 
 
 def build(name: str, encoder: Path, seed: int) -> Classifier:

@@ -1,14 +1,31 @@
-"""A classifier that answers in no time, by the text alone."""
+"""A classifier that answers in no time, by the text alone, and rows for it."""
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from lightning_clf.artefact import Artefact
 from lightning_clf.inference import Classifier
 from lightning_clf.labels import LabelSpace
+
+ROWS = [{"id": number, "sentence": f"text {number}", "more": None} for number in range(23)]
+
+
+def write_jsonl(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def expected(model: Classifier, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, **answer} for row, answer in zip(rows, model.predict(rows), strict=True)]
 
 
 class Echo(Classifier):
