@@ -8,9 +8,10 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).parent / "results"
@@ -109,6 +110,28 @@ def run_missing(wanted: Iterable[tuple[Cell, Callable[[], Measured]]]) -> None:
         metrics, sizes, recipe = measure()
         cell.write(metrics, metrics.pop("train_seconds"), sizes, recipe)
         print(f"{cell}: done", file=sys.stderr, flush=True)
+
+
+def table(title: str, rows: Mapping[str, Sequence[Cell]], columns: Mapping[str, str]) -> str:
+    """Cells as a Markdown table: of each metric the mean and the spread, highest minus lowest, over their seeds.
+
+    Args:
+        title: What the rows are of.
+        rows: The cells of each row, some of which may not be there yet; a row of none is left out.
+        columns: The metric below each heading.
+    """
+    lines = [f"| {title} | seeds | {' | '.join(f'{heading} | spread' for heading in columns)} |"]
+    lines.append("|---|---:|" + "---:|---:|" * len(columns))
+    for name, cells in rows.items():
+        records = [record for cell in cells if (record := cell.read()) is not None]
+        if not records:
+            continue
+        line = [name, str(len(records))]
+        for metric in columns.values():
+            values = [record["metrics"][metric] for record in records]
+            line += [f"{fmean(values):.3f}", f"{max(values) - min(values):.3f}"]
+        lines.append(f"| {' | '.join(line)} |")
+    return "\n".join(lines)
 
 
 def versions() -> dict[str, str]:

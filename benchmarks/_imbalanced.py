@@ -30,7 +30,8 @@ RARE = ("grief", "pride", "relief", "nervousness", "embarrassment")
 Options = dict[str, object]
 
 
-def _loss(name: str, **init_args: object) -> Options:
+def loss(name: str, **init_args: object) -> Options:
+    """A loss by its class and arguments, as a key of our command."""
     return {"model.init_args.loss": json.dumps({"class_path": name, "init_args": init_args})}
 
 
@@ -49,34 +50,34 @@ SINGLE: dict[str, Options | None] = {
     "weights sqrt_inverse": _weights("sqrt_inverse"),
     "weights inverse": _weights("inverse"),
     "weights effective": _weights("effective"),
-    "focal": _loss("FocalLoss"),
-    "focal, weights inverse": _loss("FocalLoss", class_weights="inverse"),
-    "logit adjustment": _loss("LogitAdjustedLoss"),
-    "LDAM, deferred weights": _loss("LDAMLoss"),
-    "generalised cross-entropy": _loss("GeneralizedCrossEntropyLoss"),
+    "focal": loss("FocalLoss"),
+    "focal, weights inverse": loss("FocalLoss", class_weights="inverse"),
+    "logit adjustment": loss("LogitAdjustedLoss"),
+    "LDAM, deferred weights": loss("LDAMLoss"),
+    "generalised cross-entropy": loss("GeneralizedCrossEntropyLoss"),
     "oversampling sqrt_inverse": _sampling("OverSampling", by="sqrt_inverse"),
     "oversampling inverse": _sampling("OverSampling", by="inverse"),
     "undersampling sqrt_inverse": _sampling("UnderSampling", by="sqrt_inverse"),
 }
 MULTI: dict[str, Options | None] = {
     "Trainer, weighted loss": None,
-    "BCE": _loss("BCELoss"),
-    "BCE, weights sqrt_inverse": _loss("BCELoss", class_weights="sqrt_inverse"),
-    "focal": _loss("BinaryFocalLoss"),
-    "asymmetric": _loss("AsymmetricLoss"),
-    "distribution-balanced": _loss("DistributionBalancedLoss"),
-    "oversampling sqrt_inverse": {**_loss("BCELoss"), **_sampling("OverSampling", by="sqrt_inverse")},
+    "BCE": loss("BCELoss"),
+    "BCE, weights sqrt_inverse": loss("BCELoss", class_weights="sqrt_inverse"),
+    "focal": loss("BinaryFocalLoss"),
+    "asymmetric": loss("AsymmetricLoss"),
+    "distribution-balanced": loss("DistributionBalancedLoss"),
+    "oversampling sqrt_inverse": {**loss("BCELoss"), **_sampling("OverSampling", by="sqrt_inverse")},
     "asymmetric, oversampling sqrt_inverse": {
-        **_loss("AsymmetricLoss"),
+        **loss("AsymmetricLoss"),
         **_sampling("OverSampling", by="sqrt_inverse"),
     },
 }
 # what the textbook combines; its rows of the rare labels are more, so that it has a setting of its own
 TEXTBOOK: dict[str, tuple[str, Options]] = {
-    "BCE": ("textbook", _loss("BCELoss")),
+    "BCE": ("textbook", loss("BCELoss")),
     "focal, 3x rare, more rows": (
         "textbook-more",
-        {**_loss("BinaryFocalLoss", gamma=2.0), **_sampling("OverSampling", factors=dict.fromkeys(RARE, 3.0))},
+        {**loss("BinaryFocalLoss", gamma=2.0), **_sampling("OverSampling", factors=dict.fromkeys(RARE, 3.0))},
     ),
 }
 
@@ -204,10 +205,10 @@ def _weighted(corpus: Corpus) -> Callable[..., Tensor]:
     found = torch.tensor([float(counts[label]) for label in corpus.labels])
     rows = len(corpus.splits["train"])
 
-    def loss(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | None = None) -> Tensor:
+    def weighted(outputs: Any, labels: Tensor, num_items_in_batch: Tensor | None = None) -> Tensor:
         logits: Tensor = outputs.logits.float()
         if corpus.kind == "multi":
             return functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=(rows - found) / found)
         return functional.cross_entropy(logits, labels, weight=rows / (len(found) * found))
 
-    return loss
+    return weighted

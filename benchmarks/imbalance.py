@@ -19,7 +19,7 @@ from functools import partial
 from statistics import fmean
 
 import _corpora
-from _cells import Cell, run_missing
+from _cells import Cell, run_missing, table
 from _imbalanced import MULTI, RATES, SINGLE, TEXTBOOK, Options, measure
 
 STUDY = "imbalance"
@@ -57,8 +57,8 @@ def plan() -> Iterator[tuple[str, str, int, Options | None]]:
         yield from ((name, strategy, seed, options) for strategy, (name, options) in TEXTBOOK.items())
 
 
-def table(name: str, strategies: Mapping[str, str], seeds: Sequence[int], second: str = "accuracy") -> str:
-    """The cells of some strategies as a Markdown table: mean and spread (highest minus lowest) over their seeds.
+def shown(name: str, strategies: Mapping[str, str], seeds: Sequence[int], second: str = "accuracy") -> str:
+    """The cells of some strategies as a table.
 
     Args:
         name: What the table is called.
@@ -66,18 +66,8 @@ def table(name: str, strategies: Mapping[str, str], seeds: Sequence[int], second
         seeds: The seeds.
         second: The metric beside macro F1 and that of the rare labels.
     """
-    lines = [f"| {name} | seeds | macro F1 | spread | rare F1 | spread | {second} | spread |"]
-    lines.append("|---|---:|---:|---:|---:|---:|---:|---:|")
-    for strategy, where in strategies.items():
-        records = [record for seed in seeds if (record := cell(where, strategy, seed).read()) is not None]
-        if not records:
-            continue
-        row = [strategy, str(len(records))]
-        for metric in ("f1_macro", "f1_rare", second):
-            values = [record["metrics"][f"test/{metric}"] for record in records]
-            row += [f"{fmean(values):.3f}", f"{max(values) - min(values):.3f}"]
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
+    rows = {strategy: [cell(where, strategy, seed) for seed in seeds] for strategy, where in strategies.items()}
+    return table(name, rows, {"macro F1": "test/f1_macro", "rare F1": "test/f1_rare", second: f"test/{second}"})
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -100,9 +90,9 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"imbalance.py: {error}", file=sys.stderr)
         return 2
     for name in (*FIRST, *NEXT):
-        print(table(name, dict.fromkeys(SINGLE, name), SEEDS if name in FIRST else (0,)) + "\n")
-    print(table("goemotions", dict.fromkeys(MULTI, "goemotions"), (0,), "f1_micro") + "\n")
-    print(table("textbook", {strategy: name for strategy, (name, _) in TEXTBOOK.items()}, SEEDS, "f1_micro"))
+        print(shown(name, dict.fromkeys(SINGLE, name), SEEDS if name in FIRST else (0,)) + "\n")
+    print(shown("goemotions", dict.fromkeys(MULTI, "goemotions"), (0,), "f1_micro") + "\n")
+    print(shown("textbook", {strategy: name for strategy, (name, _) in TEXTBOOK.items()}, SEEDS, "f1_micro"))
     return 0
 
 
