@@ -1,6 +1,7 @@
-"""Attention with dropout, whose gradient is computed by hand in as few passes over `[…,T,T]` as there can be.
+"""Attention with dropout, whose gradient is computed by hand in few passes over `[…,T,T]`.
 
-PyTorch has no fast attention with dropout on a CPU: it takes a path of ten passes, whose gradient takes as many again.
+PyTorch has no fast attention with dropout on a CPU: it takes a path of one operation after another, and so does its
+gradient.
 """
 
 from __future__ import annotations
