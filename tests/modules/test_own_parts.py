@@ -7,11 +7,13 @@ import torch
 from torch import nn
 
 from lightning_clf import LabelSpace, SingleLabelClassifier, load_classifier
+from lightning_clf.counts import ClassCounts
 from lightning_clf.encoding import Collator
+from lightning_clf.errors import InputError
 from lightning_clf.finetuning import Schedule
 from lightning_clf.heads import Head
 from lightning_clf.inference import Classifier
-from lightning_clf.losses import Loss, LossTerms
+from lightning_clf.losses import CrossEntropyLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss, Loss, LossTerms, WeightedSum
 from tests.training import ROWS, make_data, make_module, make_trainer
 
 
@@ -125,3 +127,23 @@ def test_batches_without_a_datamodule_of_ours(encoders, tmp_path):
     assert numbers["test/accuracy"] == sum(right) / 8
     long = load_classifier(tmp_path / "export").predict(["a film " * 200])  # cut at what the encoder has positions for
     assert len(long) == 1
+
+
+COUNTED = [
+    CrossEntropyLoss(class_weights="inverse"),
+    LDAMLoss(),
+    LogitAdjustedLoss(),
+    WeightedSum([CrossEntropyLoss(), FocalLoss(class_weights="effective")], [1.0, 1.0]),
+]
+
+
+@pytest.mark.parametrize("loss", COUNTED, ids=lambda loss: type(loss).__name__)
+def test_a_loss_of_counts_that_nobody_tells_is_refused(loss, encoders, tmp_path):
+    labels = LabelSpace.of(["bad", "good"], "single")
+    module = make_module("single", encoders("bert"), labels=labels.to_dict(), loss=loss)
+    rows = [{"input_ids": [2, 5, 3], "example_id": place, "target": place % 2} for place in range(4)]
+    loader = torch.utils.data.DataLoader(rows, batch_size=2, collate_fn=Collator(module.tokenizer, labels))
+    with pytest.raises(InputError, match=rf"^{type(loss).__name__} follows from how often train has each label"):
+        make_trainer(tmp_path).fit(module, loader)
+    module.loss.fit_counts(ClassCounts(labels, (2, 2), 4))
+    make_trainer(tmp_path).fit(module, loader)

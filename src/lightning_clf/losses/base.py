@@ -27,12 +27,19 @@ class Loss(Component, nn.Module, ABC):
     """
 
     kinds: ClassVar[frozenset[Kind]]
+    _counted: bool = False
 
     def build(self, labels: LabelSpace) -> None:
         """Prepare for a label space. The default needs nothing."""
 
+    @property
+    def awaits_counts(self) -> bool:
+        """Whether the loss is not what it was asked to be until `fit_counts` is called. The default needs none."""
+        return False
+
     def fit_counts(self, counts: ClassCounts) -> None:
-        """Take in how often each of the C labels occurs in train. The default needs nothing."""
+        """Take in how often each of the C labels occurs in train. The default needs nothing but that it happened."""
+        self._counted = True
 
     def advance(self, progress: float) -> None:
         """Take in which share of all training steps is done, before each step. The default does not change.

@@ -27,6 +27,11 @@ class CountedLoss(Loss):
         self.register_buffer("label_counts", torch.ones(len(labels), dtype=torch.long))
         self.register_buffer("places", torch.tensor(2))
 
+    @property
+    def awaits_counts(self) -> bool:
+        """Whether nobody has told the counts."""
+        return not self._counted
+
     def fit_counts(self, counts: ClassCounts) -> None:
         """Take in the counts."""
         super().fit_counts(counts)

@@ -53,6 +53,11 @@ class WeightedLoss(Loss):
             weights = declared_weights(declared, labels, "class_weights")
         self.register_buffer("class_weights", weights)
 
+    @property
+    def awaits_counts(self) -> bool:
+        """Whether the weights are to come from counts, which nobody has told."""
+        return super().awaits_counts or (isinstance(self._declared, str) and not self._counted)
+
     def fit_counts(self, counts: ClassCounts) -> None:
         """Compute the weights, if they are to come from the counts."""
         super().fit_counts(counts)

@@ -59,6 +59,11 @@ class WeightedSum(Loss):
         for part in self.parts:
             part.build(labels)
 
+    @property
+    def awaits_counts(self) -> bool:
+        """Whether a part does."""
+        return any(part.awaits_counts for part in self.parts)
+
     def fit_counts(self, counts: ClassCounts) -> None:
         """Give each part the counts."""
         for part in self.parts:

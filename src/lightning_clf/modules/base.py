@@ -155,8 +155,17 @@ class ClassifierModule(BuiltModule):
         if self.finetuning is not None:
             check_finetuning(self.trainer, self.finetuning)
             self.finetuning.prepare(self.network.encoder)
-        if self.datamodule is not None and self.loss is not None:
-            self.loss.fit_counts(self.datamodule.class_counts)
+        if self.loss is not None:
+            self._tell_counts(self.loss)
+
+    def _tell_counts(self, loss: Loss) -> None:
+        if self.datamodule is not None:
+            loss.fit_counts(self.datamodule.class_counts)
+        elif loss.awaits_counts:
+            raise InputError(
+                f"{type(loss).__name__} follows from how often train has each label, which only our datamodules count: "
+                "call build() and loss.fit_counts(...) of the module before the fit"
+            )
 
     def setup(self, stage: str) -> None:
         """Build what is not built yet, and say what is to be trained."""
