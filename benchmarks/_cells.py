@@ -112,16 +112,17 @@ def run_missing(wanted: Iterable[tuple[Cell, Callable[[], Measured]]]) -> None:
         print(f"{cell}: done", file=sys.stderr, flush=True)
 
 
-def table(title: str, rows: Mapping[str, Sequence[Cell]], columns: Mapping[str, str]) -> str:
+def table(title: str, rows: Mapping[str, Sequence[Cell]], columns: Mapping[str, str], *, spread: bool = True) -> str:
     """Cells as a Markdown table: of each metric the mean and the spread, highest minus lowest, over their seeds.
 
     Args:
         title: What the rows are of.
         rows: The cells of each row, some of which may not be there yet; a row of none is left out.
         columns: The metric below each heading.
+        spread: Whether the spread is shown.
     """
-    lines = [f"| {title} | seeds | {' | '.join(f'{heading} | spread' for heading in columns)} |"]
-    lines.append("|---|---:|" + "---:|---:|" * len(columns))
+    headings = [part for heading in columns for part in (heading, "spread")[: 1 + spread]]
+    lines = [f"| {title} | seeds | {' | '.join(headings)} |", "|---|---:|" + "---:|" * len(headings)]
     for name, cells in rows.items():
         records = [record for cell in cells if (record := cell.read()) is not None]
         if not records:
@@ -129,7 +130,7 @@ def table(title: str, rows: Mapping[str, Sequence[Cell]], columns: Mapping[str, 
         line = [name, str(len(records))]
         for metric in columns.values():
             values = [record["metrics"][metric] for record in records]
-            line += [f"{fmean(values):.3f}", f"{max(values) - min(values):.3f}"]
+            line += [f"{fmean(values):.3f}", f"{max(values) - min(values):.3f}"][: 1 + spread]
         lines.append(f"| {' | '.join(line)} |")
     return "\n".join(lines)
 
