@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from lightning.pytorch.loggers.logger import DummyLogger
 
 from lightning_clf.cli.configs import find_config, shipped_configs
 from lightning_clf.cli.run_folder import discard_unused, release, run_folder
+from lightning_clf.modules import ClassifierModule
 from tests.cli.conftest import SINGLE, write_rows
 
 
@@ -29,6 +31,20 @@ def test_second_fit_writes_beside_the_first(command, fit_words, source, tmp_path
     assert {path: path.read_bytes() for path in first} == first
     assert {path.name for path in tmp_path.iterdir()} == {"data", "run", "run-2"}
     assert (tmp_path / "run-2" / "best.ckpt").is_file()
+
+
+def test_second_fit_of_a_process_finds_nothing_left_of_the_first(command, fit_words, source, monkeypatch):
+    alive = []
+    monkeypatch.setattr(
+        gc, "freeze", lambda: alive.append(sum(isinstance(one, ClassifierModule) for one in gc.get_objects()))
+    )
+    gc.disable()  # so that it is not by chance
+    try:
+        for _ in range(2):
+            assert command(*fit_words("single", source)).code == 0
+    finally:
+        gc.enable()
+    assert alive[0] == alive[1]
 
 
 def test_name_that_is_taken_counts_up(tmp_path):

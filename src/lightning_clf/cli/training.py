@@ -202,6 +202,7 @@ class TrainingCLI(LightningCLI):
         return super()._instantiate_trainer(config, callbacks)
 
     def _run_subcommand(self, subcommand: str) -> None:
+        gc.collect()  # what a fit before this one left, as where a script calls the command again and again
         gc.freeze()  # what was imported stays: the collector need not look through all of it again and again
         try:
             super()._run_subcommand(subcommand)
