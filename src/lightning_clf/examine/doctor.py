@@ -19,7 +19,6 @@ from lightning_clf.examine.labels import imbalance, missing_labels, taken_for
 from lightning_clf.examine.lengths import true_lengths, truncation
 from lightning_clf.examine.measure import measure
 from lightning_clf.examine.texts import known_rows, repeated_texts
-from lightning_clf.heads import ArchitectureHead
 from lightning_clf.modules import ClassifierModule
 
 
@@ -110,12 +109,13 @@ def _export(module: ClassifierModule, folder: Path | None) -> Finding:
     if folder is None:
         return Finding("ok", "export", "none, as checkpoint.export or trainer.enable_checkpointing is false")
     head = module.network.head
-    if isinstance(head, ArchitectureHead):
+    if head.is_stock:
         return Finding("ok", "export", f"{folder}, which plain transformers loads")
     return Finding(
         "ok",
         "export",
-        f"{folder}, which lightning-clf reads; plain transformers would, without its {type(head).__name__}",
+        f"{folder}, which lightning-clf reads; without it transformers read the encoder alone, as "
+        f"{type(head).__name__} is ours",
     )
 
 

@@ -11,8 +11,8 @@ import yaml
 from lightning_clf.artefact import Artefact
 from lightning_clf.exporting.checking import Comparison
 from lightning_clf.exporting.provenance import CONFIG, Provenance
-from lightning_clf.heads import ArchitectureHead
 from lightning_clf.labels import Kind
+from lightning_clf.token_logits import gives_token_logits
 
 Format = Literal["hf", "onnx", "onnx-int8"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -54,7 +54,7 @@ def model_card(artefact: Artefact, format: Format, provenance: Provenance, compa
 
 
 def _is_stock(artefact: Artefact) -> bool:
-    return type(artefact.network.head) is ArchitectureHead
+    return artefact.network.head.is_stock
 
 
 def _pipeline(artefact: Artefact) -> str:
@@ -117,10 +117,22 @@ def _use(artefact: Artefact, format: Format) -> Iterator[str]:
             f"print(classify({text}))",
         )
     else:
-        yield (
-            "Stock transformers load the encoder alone, with `AutoModel`. The head is in `head.safetensors`; an Auto "
-            "class with a head of its own would fill that with random numbers."
+        yield from _use_own_head(artefact)
+
+
+def _use_own_head(artefact: Artefact) -> Iterator[str]:
+    """How `transformers` load an export whose head is ours, as far as they can."""
+    head = artefact.network.head
+    if head.gives_logits and gives_token_logits(head):
+        yield "With transformers, once this library is imported:"
+        task = "TokenClassification" if artefact.labels.kind == "tags" else "SequenceClassification"
+        yield _python(
+            "import lightning_clf",
+            f"from transformers import AutoModelFor{task}",
+            "",
+            f'model = AutoModelFor{task}.from_pretrained("FOLDER")',
         )
+    yield "Without it stock transformers load the encoder alone, from the folder `encoder`, with `AutoModel`."
 
 
 def _scores(artefact: Artefact, provenance: Provenance) -> Iterator[str]:

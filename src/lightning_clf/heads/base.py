@@ -77,6 +77,16 @@ class Head(Component, nn.Module, ABC):
         return AutoModel
 
     @property
+    def is_stock(self) -> bool:
+        """Whether the encoder with this head on it is a model that `transformers` itself defines."""
+        return False
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether scores are one logit a label, of which a softmax or a sigmoid makes probabilities."""
+        return not self.brings_loss and type(self).decode is Head.decode
+
+    @property
     def reads_first_token(self) -> bool:
         """Whether nothing but the first token's hidden state is read, so that the last layer needs no other."""
         return False

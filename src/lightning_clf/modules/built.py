@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 import torch
 from lightning.pytorch import Callback
 
-from lightning_clf.artefact import FORMAT, SECTION, Artefact, merge_stored
+from lightning_clf.artefact import Artefact
+from lightning_clf.checkpoint import FORMAT, SECTION, merge_stored
 from lightning_clf.component import Component, from_spec
 from lightning_clf.data import BaseDataModule
 from lightning_clf.encoding import Tokenizer, load_tokenizer
