@@ -129,7 +129,7 @@ class Artefact(Runnable):
     def _auto_config(self) -> dict[str, Any]:
         """What an Auto class reads of an export whose head is ours."""
         task = "TokenClassification" if self.labels.kind == "tags" else "SequenceClassification"
-        kept = ("id2label", "label2id", "problem_type", "pad_token_id")
+        kept = ("id2label", "label2id", "problem_type", "pad_token_id", "thresholds")
         config = json.loads(self.network.config.to_json_string(use_diff=False))
         return {
             "model_type": MODEL_TYPE,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     AutoTokenizer,
@@ -17,6 +18,7 @@ from transformers import (
 )
 
 from lightning_clf import InputError, LabelSpace, load_classifier
+from lightning_clf.artefact import load_artefact
 from lightning_clf.decision import Decision, Scaling
 from lightning_clf.heads import CRFHead, LabelAttentionHead, LinearHead, MLPHead, OrdinalHead, SpanHead
 from tests.training import ROWS, complaint, make_module
@@ -116,6 +118,14 @@ def test_precision_is_as_asked_for_and_writing_gives_the_same_export(export, tmp
     AutoModelForSequenceClassification.from_pretrained(folder).save_pretrained(tmp_path / "again")
     texts = [row["text"] for row in ROWS["single"]]
     assert load_classifier(tmp_path / "again").predict(texts) == load_classifier(folder).predict(texts)
+
+
+def test_thresholds_are_in_the_configuration(export):
+    folder = export("multi", MLPHead())
+    artefact = load_artefact(folder)
+    artefact.network.set_decision(Decision(thresholds={"fear": 0.25, "joy": 0.75}))
+    artefact.save(folder)
+    assert AutoConfig.from_pretrained(folder).thresholds == {"fear": 0.25, "joy": 0.75}
 
 
 def test_as_an_encoder_it_is_named_by_its_folder(export):
