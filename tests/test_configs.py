@@ -64,6 +64,7 @@ TASKS_BY_CONFIG = {
         "label",
         "f1_macro",
     ),
+    "setfit.yaml": Task(_texts(label=lambda index: "ab"[index % 2]), "text", "label", "f1_macro"),
     "sts.yaml": Task(
         [{"sentence1": text, "sentence2": CORPUS[0], "score": index / 8} for index, text in enumerate(CORPUS)],
         "sentence1",

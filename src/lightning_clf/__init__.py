@@ -14,6 +14,7 @@ from lightning_clf import auto
 if TYPE_CHECKING:
     from lightning_clf.data import (
         CoNLL2003DataModule,
+        FewShotDataModule,
         MultiLabelDataModule,
         NLIDataModule,
         SequenceDataModule,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from lightning_clf.labels import LabelSpace
     from lightning_clf.modules import (
         MultiLabelClassifier,
+        SetFitClassifier,
         SimilarityRegressor,
         SingleLabelClassifier,
         TokenClassifier,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _ROOMS = {
     "data": (
         "CoNLL2003DataModule",
+        "FewShotDataModule",
         "MultiLabelDataModule",
         "NLIDataModule",
         "SST2DataModule",
@@ -42,12 +45,19 @@ _ROOMS = {
     "errors": ("InputError",),
     "inference": ("load_classifier",),
     "labels": ("LabelSpace",),
-    "modules": ("MultiLabelClassifier", "SimilarityRegressor", "SingleLabelClassifier", "TokenClassifier"),
+    "modules": (
+        "MultiLabelClassifier",
+        "SetFitClassifier",
+        "SimilarityRegressor",
+        "SingleLabelClassifier",
+        "TokenClassifier",
+    ),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "CoNLL2003DataModule",
+    "FewShotDataModule",
     "InputError",
     "LabelSpace",
     "MultiLabelClassifier",
@@ -55,6 +65,7 @@ __all__ = [
     "NLIDataModule",
     "SST2DataModule",
     "SequenceDataModule",
+    "SetFitClassifier",
     "SimilarityRegressor",
     "SingleLabelClassifier",
     "TokenClassifier",

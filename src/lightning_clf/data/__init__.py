@@ -2,6 +2,7 @@
 
 from lightning_clf.data.base import BaseDataModule
 from lightning_clf.data.conll2003 import CoNLL2003DataModule
+from lightning_clf.data.few_shot import FewShotDataModule
 from lightning_clf.data.multi_label import MultiLabelDataModule
 from lightning_clf.data.nli import NLIDataModule
 from lightning_clf.data.sampling import OverSampling, Sampling, UnderSampling
@@ -12,6 +13,7 @@ from lightning_clf.data.token import TokenDataModule
 __all__ = [
     "BaseDataModule",
     "CoNLL2003DataModule",
+    "FewShotDataModule",
     "MultiLabelDataModule",
     "NLIDataModule",
     "OverSampling",

@@ -15,6 +15,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
 from lightning_clf.data.checks import check_fraction, check_split, count_labels
+from lightning_clf.data.division import Division
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.loading import BatchLoader, Loading, Place
 from lightning_clf.data.position import Position
@@ -118,8 +119,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         )
         lengths = (batch_tokens, group_by_length, pad_to_multiple_of)
         self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling)
-        self.val_fraction = check_fraction("val_fraction", val_fraction)
         self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
+        self.division = Division(check_fraction("val_fraction", val_fraction), self.seed)
         self.drop_duplicates = drop_duplicates
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else cache.default_cache_dir()
         self._declared = list(labels) if labels is not None else None
@@ -241,8 +242,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         self.loading.check_window(self.max_length)
         self._position = Position.first(self.seed)  # a checkpoint that is gone on from is read after this
         prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)
-        if "val" not in self.splits and "train" in self.splits:
-            prepared.hold_out(self.val_fraction, self.seed)
+        self.division.apply(prepared)
         self._prepared = prepared
         prepared.report_truncated()
         if stage == "fit" and "train" in self.splits:

@@ -89,13 +89,16 @@ class BatchRows(TorchDataset[Any]):
         """How many batches there are in the rows' own order."""
         return -(-self._count // self.batch_size)
 
-    def __getitem__(self, batch: list[int] | int) -> list[dict[str, Any]]:
+    def __getitem__(self, batch: list[int] | int) -> list[Any]:
         """The rows with these numbers, or those of the batch at this place."""
         if isinstance(batch, int):
             start = batch * self.batch_size
             batch = list(range(start, min(start + self.batch_size, self._count)))
             batch = batch if self.drawn is None else self.drawn[batch].tolist()
-        rows: list[dict[str, Any]] = self.rows.__getitems__(batch)
+        return self._read(batch)
+
+    def _read(self, numbers: list[int]) -> list[Any]:
+        rows: list[Any] = self.rows.__getitems__(numbers)
         return rows
 
     @property

@@ -15,6 +15,7 @@ from lightning_clf.batch import Batch
 from lightning_clf.component import Spec
 from lightning_clf.data.batching import BatchRows, EvalBatches, Room, TrainBatches, length_tops, token_lengths
 from lightning_clf.data.drawing import Drawing, Numbers
+from lightning_clf.data.pairs import PairCollator, PairRows, Pairs
 from lightning_clf.data.position import Position
 from lightning_clf.data.sampling import Sampling
 from lightning_clf.encoding import Collator, Tokenizer
@@ -142,7 +143,29 @@ class Loading:
             tops = length_tops(lengths) if lengths is not None and room.tokens is not None else None
             drawing = Drawing(self.sampling.quotas(rows, labels), position.order, tops)
         batches = TrainBatches(len(rows), room, place.processes, place.rank, position, lengths, drawing)
-        return self._loader(rows, batches, self._collator(tokenizer, labels, max_length, place), drawing)
+        drawn = None if drawing is None else np.sort(drawing.rows(0))  # what overfitting goes by
+        batch_rows = BatchRows(rows, self.batch_size, drawn)
+        return self._loader(batch_rows, batches, self._collator(tokenizer, labels, max_length, place))
+
+    def train_pairs(
+        self,
+        rows: Dataset,
+        tokenizer: Tokenizer,
+        labels: LabelSpace,
+        max_length: int,
+        place: Place,
+        position: Position,
+        pairs: Pairs,
+    ) -> BatchLoader:
+        """Shuffled batches of `batch_size` pairs of encoded rows, whatever their lengths: each text of a batch once.
+
+        Arguments are those of `train`, and the pairs there are.
+        """
+        drawing = Drawing(pairs.quotas, position.order)
+        room = Room(self.batch_size)
+        batches = TrainBatches(len(pairs), room, place.processes, place.rank, position, None, drawing)
+        pair_rows = PairRows(rows, self.batch_size, np.sort(drawing.rows(0)), pairs)
+        return self._loader(pair_rows, batches, PairCollator(self._collator(tokenizer, labels, max_length, place)))
 
     def evaluate(
         self, rows: Dataset, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place
@@ -152,7 +175,8 @@ class Loading:
         tokens = 2 * self.batch_tokens if self.batch_tokens and self.eval_batch_size is None else None
         room = Room(self.eval_batch_size or 2 * self.batch_size, tokens)
         batches = EvalBatches(self._lengths(rows, place), room, place.processes, place.rank)
-        return self._loader(rows, batches, self._collator(tokenizer, labels, max_length, place))
+        batch_rows = BatchRows(rows, room.rows)
+        return self._loader(batch_rows, batches, self._collator(tokenizer, labels, max_length, place))
 
     def _multiple(self, place: Place) -> int:
         return self.pad_to_multiple_of or (_TENSOR_CORES if place.device.type == "cuda" else 1)
@@ -166,15 +190,10 @@ class Loading:
         return Collator(tokenizer, labels, self._multiple(place), max_length)
 
     def _loader(
-        self,
-        rows: Dataset,
-        batches: TrainBatches | EvalBatches,
-        collate: Collator,
-        drawing: Drawing | None = None,
+        self, rows: BatchRows, batches: TrainBatches | EvalBatches, collate: Collator | PairCollator
     ) -> BatchLoader:
-        drawn = None if drawing is None else np.sort(drawing.rows(0))  # what overfitting goes by
         return DataLoader(
-            BatchRows(rows, batches.room.rows, drawn),
+            rows,
             batch_size=None,  # the sampler yields whole batches
             sampler=batches,
             collate_fn=collate,

@@ -14,6 +14,7 @@ from lightning_clf.data.checks import column, sum_column
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.holdout import hold_out
 from lightning_clf.data.imbalance import report
+from lightning_clf.data.shots import draw_shots
 from lightning_clf.data.split import Split
 from lightning_clf.errors import InputError
 
@@ -40,6 +41,10 @@ class PreparedSplits:
                 raise RuntimeError(f"{split.name} is not in the cache {cache_dir}: call prepare_data before setup")
             self._rows[name] = loaded[0]
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a split, of the source or made of its train."""
+        return name in self._rows
+
     def hold_out(self, fraction: float, seed: int) -> None:
         """Make a dev split of some rows of train, for single labels with the same share of each.
 
@@ -52,6 +57,28 @@ class PreparedSplits:
         kept, held = hold_out(len(train), fraction, seed, strata)
         self._rows |= {"train": train.select(kept), "val": train.select(held)}
         rank_zero_info(f"{split.name}: {len(held)} of {len(train)} rows are held out as dev split (data.seed={seed})")
+
+    def few_shots(self, shots: int, fraction: float, seed: int) -> None:
+        """Leave in train a few rows a label, and make of its others the dev and the test split, where there are none.
+
+        Args:
+            shots: How many rows a label.
+            fraction: How much of the others is the dev split, where there is none.
+            seed: Which rows.
+        """
+        train, split, labels = self._rows["train"], self.splits["train"], self.encodings["train"].labels
+        targets = column(train, "target").to_pylist()
+        kept, others = draw_shots(targets, len(labels), shots, seed)
+        self._rows["train"] = train.select(kept)
+        rank_zero_info(f"{split.name}: {len(kept)} of {len(train)} rows are trained on (data.seed={seed})")
+        if "val" not in self and len(others) > 1:
+            test, dev = hold_out(len(others), fraction, seed)
+            self._rows["val"] = train.select([others[place] for place in dev])
+            others = [others[place] for place in test]
+            rank_zero_info(f"{split.name}: {len(dev)} of the others are the dev split")
+        if "test" not in self and others:
+            self._rows["test"] = train.select(others)
+            rank_zero_info(f"{split.name}: {len(others)} of the others are the test split")
 
     def rows(self, name: str) -> Dataset:
         """The rows of a split.

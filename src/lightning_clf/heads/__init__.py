@@ -3,6 +3,8 @@
 from lightning_clf.heads.architecture import ArchitectureHead
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.crf import CRFHead
+from lightning_clf.heads.embedding import EmbeddingHead
+from lightning_clf.heads.fitting import GradientFit, HeadFit, LogisticFit
 from lightning_clf.heads.label_attention import LabelAttentionHead
 from lightning_clf.heads.linear import LinearHead, MLPHead
 from lightning_clf.heads.ordinal import OrdinalHead
@@ -12,9 +14,13 @@ from lightning_clf.heads.span import SpanHead
 __all__ = [
     "ArchitectureHead",
     "CRFHead",
+    "EmbeddingHead",
+    "GradientFit",
     "Head",
+    "HeadFit",
     "LabelAttentionHead",
     "LinearHead",
+    "LogisticFit",
     "MLPHead",
     "OrdinalHead",
     "SequencePooling",

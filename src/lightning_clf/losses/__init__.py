@@ -3,6 +3,13 @@
 from lightning_clf.loss_terms import LossTerms
 from lightning_clf.losses.asymmetric import AsymmetricLoss
 from lightning_clf.losses.base import Loss
+from lightning_clf.losses.contrastive import (
+    CosineSimilarityLoss,
+    EmbeddingLoss,
+    MarginContrastiveLoss,
+    SupervisedContrastiveLoss,
+    TripletLoss,
+)
 from lightning_clf.losses.cross_entropy import BCELoss, CrossEntropyLoss
 from lightning_clf.losses.dice import DiceLoss
 from lightning_clf.losses.distribution_balanced import DistributionBalancedLoss
@@ -19,9 +26,11 @@ __all__ = [
     "BCELoss",
     "BinaryFocalLoss",
     "ClassWeights",
+    "CosineSimilarityLoss",
     "CrossEntropyLoss",
     "DiceLoss",
     "DistributionBalancedLoss",
+    "EmbeddingLoss",
     "FocalLoss",
     "GeneralizedCrossEntropyLoss",
     "LDAMLoss",
@@ -29,6 +38,9 @@ __all__ = [
     "Loss",
     "LossTerms",
     "MSELoss",
+    "MarginContrastiveLoss",
+    "SupervisedContrastiveLoss",
+    "TripletLoss",
     "WeightedSum",
     "class_weights",
 ]
