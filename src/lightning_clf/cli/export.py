@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from lightning_clf.cli.interrupts import importing
@@ -20,12 +21,14 @@ def run(words: list[str]) -> None:
     options = _parser().parse_args(words)
 
     with importing():
-        from lightning_clf.exporting import check_repository, export, push
+        from lightning_clf.exporting import PICKLE_WARNING, check_repository, export, push
 
     if options.push_to_hub is not None:
         check_repository(options.push_to_hub)
     made = export(options.model, options.format, options.output, options.input, named_columns(options))
     print(table(made), end="")
+    if made.format == "setfit":
+        print(f"warning: {PICKLE_WARNING}", file=sys.stderr)
     if options.push_to_hub is not None:
         print(f"pushed to {push(options.output, options.push_to_hub)}")
 
@@ -53,8 +56,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "--format",
         required=True,
-        choices=("hf", "onnx", "onnx-int8"),
-        help="for stock transformers; for onnxruntime; or for it with weights of eight bits",
+        choices=("hf", "onnx", "onnx-int8", "setfit"),
+        help="for stock transformers; for onnxruntime; for it with weights of eight bits; or for the package setfit",
     )
     parser.add_argument("--output", required=True, help="the folder to write, not that of the model")
     parser.add_argument(

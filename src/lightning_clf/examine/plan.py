@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from lightning_clf.data.batching import token_lengths
 from lightning_clf.data.drawing import Numbers
 from lightning_clf.data.loading import BatchLoader, Loading, Place
+from lightning_clf.data.pairs import Pairs
 from lightning_clf.data.position import Position
 from lightning_clf.encoding import Tokenizer
 from lightning_clf.labels import LabelSpace
@@ -31,6 +32,7 @@ class Plan:
         slices: The first row of the largest batch, and the first two: what they keep in memory tells what all would.
         largest: The rows of the largest batch, the longest first.
         sample: Batches from the smallest to the largest, evenly spaced.
+        unit: What rows are called: `texts`, or `pairs` of them.
     """
 
     batches: int
@@ -38,20 +40,22 @@ class Plan:
     slices: list[Rows]
     largest: Rows
     sample: list[Rows]
+    unit: str = "texts"
 
     @classmethod
-    def of(cls, batches: list[Rows], lengths: Numbers) -> Self:
+    def of(cls, batches: list[Rows], lengths: Numbers, unit: str = "texts") -> Self:
         """The plan for the batches of an epoch.
 
         Args:
             batches: The rows of each.
             lengths: How many subwords each of R rows has, `[R]`.
+            unit: What rows are called.
         """
         order = sorted(batches, key=lambda batch: (len(batch) * lengths[batch].max(), lengths[batch].max()))
         largest = sorted(order[-1], key=lambda row: -lengths[row])
         places = np.linspace(0, len(order) - 1, min(_SAMPLED, len(order))).round().astype(int)
         sample = [order[place] for place in places]
-        return cls(len(batches), int(lengths[largest[0]]), [largest[:1], largest[:2]], largest, sample)
+        return cls(len(batches), int(lengths[largest[0]]), [largest[:1], largest[:2]], largest, sample, unit)
 
     @property
     def computed(self) -> list[Rows]:
@@ -80,6 +84,23 @@ class PlannedLoading(Loading):
     ) -> BatchLoader:
         """The batches of the plan, of the first epoch's."""
         loader = super().train(rows, tokenizer, labels, max_length, place, position)
-        plan = Plan.of(list(loader.sampler), token_lengths(rows))
+        return self._planned(loader, Plan.of(list(loader.sampler), token_lengths(rows)))
+
+    def train_pairs(
+        self,
+        rows: Dataset,
+        tokenizer: Tokenizer,
+        labels: LabelSpace,
+        max_length: int,
+        place: Place,
+        position: Position,
+        pairs: Pairs,
+    ) -> BatchLoader:
+        """The same of batches of pairs, each as long as the longer of its texts."""
+        loader = super().train_pairs(rows, tokenizer, labels, max_length, place, position, pairs)
+        lengths = token_lengths(rows)[pairs.rows].max(1)
+        return self._planned(loader, Plan.of(list(loader.sampler), lengths, "pairs"))
+
+    def _planned(self, loader: BatchLoader, plan: Plan) -> BatchLoader:
         self.plans.append(plan)
         return DataLoader(loader.dataset, batch_size=None, sampler=plan.computed, collate_fn=loader.collate_fn)

@@ -14,7 +14,7 @@ from lightning_clf.exporting.provenance import CONFIG, Provenance
 from lightning_clf.labels import Kind
 from lightning_clf.token_logits import gives_token_logits
 
-Format = Literal["hf", "onnx", "onnx-int8"]
+Format = Literal["hf", "onnx", "onnx-int8", "setfit"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _TASKS: dict[Kind, str] = {
@@ -62,6 +62,8 @@ def _pipeline(artefact: Artefact) -> str:
 
 
 def _front_matter(artefact: Artefact, format: Format) -> dict[str, Any]:
+    if format == "setfit":
+        return {"library_name": "setfit", "pipeline_tag": _pipeline(artefact), "tags": ["lightning-clf", "setfit"]}
     stock = format == "hf" and _is_stock(artefact)
     tags = ["lightning-clf", artefact.network.config.model_type, *(["onnx"] if format != "hf" else [])]
     return {
@@ -93,6 +95,15 @@ def _about(artefact: Artefact) -> Iterator[str]:
 
 
 def _use(artefact: Artefact, format: Format) -> Iterator[str]:
+    if format == "setfit":
+        yield "With the package setfit. Its head is a pickle, and loading it runs what is in it:"
+        yield _python(
+            "from setfit import SetFitModel",
+            "",
+            'model = SetFitModel.from_pretrained("FOLDER")',
+            'print(model.predict_proba(["A text."]))',
+        )
+        return
     row: str = '"A text."'
     if artefact.columns.get("text_pair"):
         row = repr({artefact.columns.get("text", "text"): "A text.", artefact.columns["text_pair"]: "Another."})

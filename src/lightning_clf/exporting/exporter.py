@@ -14,6 +14,7 @@ from lightning_clf.errors import InputError
 from lightning_clf.exporting.card import Format, model_card
 from lightning_clf.exporting.checking import Comparison, compare, one_thread
 from lightning_clf.exporting.provenance import CONFIG, find_provenance
+from lightning_clf.exporting.setfit_folder import check_setfit, read_setfit, write_setfit
 from lightning_clf.exporting.tracing import quantise, write_graph
 from lightning_clf.files import write_folder
 from lightning_clf.graph import load_runnable
@@ -22,7 +23,7 @@ from lightning_clf.inference.target import check_target
 from lightning_clf.network import Network, quiet_transformers
 from lightning_clf.scorer import Runnable
 
-_TOLERANCES: dict[Format, float] = {"hf": 1e-5, "onnx": 1e-4}
+_TOLERANCES: dict[Format, float] = {"hf": 1e-5, "onnx": 1e-4, "setfit": 1e-5}
 """How much a probability may differ; those that are rounded on purpose have none."""
 
 
@@ -54,7 +55,8 @@ def export(
 
     Args:
         model: A checkpoint or an export folder.
-        format: `hf` for stock `transformers`, `onnx` for onnxruntime, `onnx-int8` for it with small weights.
+        format: `hf` for stock `transformers`, `onnx` for onnxruntime, `onnx-int8` for it with small weights, `setfit`
+            for the package of that name, whose folder holds a pickle.
         target: The folder to write.
         source: A file of rows, labelled or not, on which both are compared; `None` takes built-in sentences.
         columns: Names of columns, by role (`text`, `text_pair`, `tokens`, `label`), and the `separator` of labels.
@@ -66,13 +68,17 @@ def export(
     """
     check_target(model, target)
     artefact = load_artefact(model)
+    if format == "setfit":
+        check_setfit(artefact)
     provenance = find_provenance(model)
     with write_folder(Path(target)) as folder, one_thread():
         if format == "hf":
             artefact.write(folder)
+        elif format == "setfit":
+            write_setfit(artefact, folder)
         else:
             _write_graph(artefact, folder, small=format == "onnx-int8")
-        read = _read_back(folder, artefact)
+        read = read_setfit(folder, artefact) if format == "setfit" else _read_back(folder, artefact)
         comparison = compare(Classifier(artefact, columns), Classifier(read, columns), source, columns or {})
         _check(comparison, format)
         written = sum(file.stat().st_size for file in folder.glob("*") if file.suffix in (".onnx", ".safetensors"))
