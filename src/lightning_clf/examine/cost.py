@@ -94,8 +94,8 @@ def _memory(cost: Cost, by_tokens: bool) -> Finding:
     rows, length = len(cost.plan.largest), cost.plan.length
     free = "" if cost.available is None else f" of {cost.available / _GB:.2f} GB that are free"
     found = (
-        f"the largest batch, {rows} {cost.plan.unit} of {length} subwords, takes about {cost.needed(rows) / _GB:.2f} GB{free}, "
-        f"{cost.fixed / _GB:.2f} GB of it whatever the batch"
+        f"the largest batch, {rows} {cost.plan.unit} of {length} subwords, takes about {cost.needed(rows) / _GB:.2f} GB"
+        f"{free}, {cost.fixed / _GB:.2f} GB of it whatever the batch"
     )
     if cost.fits:
         return Finding("ok", "memory", found)
