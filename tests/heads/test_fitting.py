@@ -70,7 +70,7 @@ def test_each_of_many_labels_by_itself():
 @pytest.mark.parametrize("kind", ["single", "multi"])
 def test_descent_comes_to_the_optimum_of_what_it_descends(kind):
     embeddings, targets = rows(3, 60)
-    targets = targets[torch.randperm(60, generator=torch.Generator().manual_seed(0))]  # so that no layer tells all apart
+    targets = targets[torch.randperm(60, generator=torch.Generator().manual_seed(0))]  # which no layer tells apart
     if kind == "multi":
         targets = functional.one_hot(targets, 3).float()
     with torch.inference_mode():  # as validation is

@@ -73,8 +73,7 @@ def test_answers_are_those_of_the_package_on_the_same_weights(body, tmp_path):
     module, _ = fit(body, tmp_path, encoder_options=NO_DROPOUT)
     assert module.head.spec()["init_args"] == {"pooling": "mean", "normalize": True}
     whole = SentenceTransformer(str(body), device="cpu")
-    trained = {f"auto_model.{name}": weight for name, weight in module.network.encoder.state_dict().items()}
-    missing, unknown = whole[0].load_state_dict(trained, strict=False)
+    missing, unknown = whole[0].auto_model.load_state_dict(module.network.encoder.state_dict(), strict=False)
     assert not unknown
     assert all("pooler" in name for name in missing)
     weight, bias = module.head.output.weight.detach().numpy(), module.head.output.bias.detach().numpy()
@@ -161,7 +160,7 @@ def test_each_pair_trains_what_its_formula_says(encoders, tmp_path):
             embedded = module.head.embed(module.network.features(batch), batch).double()
             hidden |= dict(zip(batch.example_ids.tolist(), embedded, strict=True))
     losses = [
-        (torch.cosine_similarity(hidden[a], hidden[b], 0) - (rows[a]["label"] == rows[b]["label"])) ** 2
+        (torch.cosine_similarity(hidden[a], hidden[b], 0) - float(rows[a]["label"] == rows[b]["label"])) ** 2
         for _, pairs in seen
         for a, b in pairs
     ]
@@ -172,14 +171,16 @@ def test_each_pair_trains_what_its_formula_says(encoders, tmp_path):
 def test_a_run_goes_on_from_any_step(encoders, tmp_path):
     options = {"data": {"pairs": 24}, "trainer": {"max_epochs": 2}}
     (tmp_path / "whole").mkdir()
-    whole, seen = fit(encoders("bert"), tmp_path / "whole", save=tmp_path / "whole", **options)
+    _, seen = fit(encoders("bert"), tmp_path / "whole", save=tmp_path / "whole", **options)
+    wanted = torch.load(tmp_path / "whole" / "last.ckpt", weights_only=True)["state_dict"]
     assert [epoch for epoch, _ in seen] == [0, 0, 0, 1, 1, 1]
     for step in (1, 3, 4):
         checkpoint = tmp_path / "whole" / f"step{step}.ckpt"
-        rest, pairs = fit(encoders("bert"), tmp_path / str(step), checkpoint=checkpoint, seed=5, **options)
+        _, pairs = fit(encoders("bert"), tmp_path / str(step), checkpoint=checkpoint, seed=5, **options)
         assert pairs == seen[step:]
-        weights = whole.state_dict()
-        assert [name for name, weight in rest.state_dict().items() if not torch.equal(weight, weights[name])] == []
+        weights = torch.load(tmp_path / str(step) / "last.ckpt", weights_only=True)["state_dict"]
+        assert weights.keys() == wanted.keys()
+        assert [name for name, weight in wanted.items() if not torch.equal(weight, weights[name])] == []
 
 
 def test_what_the_encoder_says_of_its_embeddings(body, encoders, tmp_path):

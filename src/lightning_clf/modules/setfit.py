@@ -34,8 +34,9 @@ class SetFitClassifier(ClassifierModule):
     A linear layer is fitted to the embeddings of all rows of train before each validation, and where none followed the
     last step, at the end. What comes out is an encoder with an `EmbeddingHead`, like any other. Judged by macro F1.
 
-    `train/loss` is that of pairs, `val/loss` and `test/loss` are cross-entropy of the answers; train has no other
-    metrics.
+    A checkpoint that a fit writes between two validations has the layer of the earlier one; `best.ckpt` and what is
+    exported have that of their own encoder. `train/loss` is that of pairs, `val/loss` and `test/loss` are cross-entropy
+    of the answers; train has no other metrics.
 
     Args:
         encoder: A hub id, or a folder; best one that was made to compare sentences.
