@@ -37,8 +37,8 @@ def made(encoders, tmp_path):
         torch.manual_seed(1)
         tokenizer = load_tokenizer(encoder)
         network = Network.from_pretrained(encoder, head, SPACES[name], tokenizer)
-        for weight in network.parameters():
-            weight.data.mul_(4)
+        for weight in network.encoder.parameters():
+            weight.data.mul_(15)
         network.set_decision(decision or Decision())
         Artefact(network, tokenizer, 24, columns or {"text": "text"}).save(tmp_path / "model")
         return str(tmp_path / "model")
@@ -50,7 +50,7 @@ def made(encoders, tmp_path):
     ("name", "head"),
     [
         ("two", EmbeddingHead("mean", normalize=True)),
-        ("three", EmbeddingHead("cls", normalize=False)),
+        ("three", EmbeddingHead("max", normalize=False)),
         ("many", EmbeddingHead("mean", normalize=True)),
     ],
 )

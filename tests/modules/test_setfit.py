@@ -37,7 +37,7 @@ class Batches(Callback):
 
 
 def few(kind="single", **options):
-    options = {"source": {"train": FEW[kind]}, "shots": 4, "batch_size": 8, "max_length": 32, **options}
+    options = {"source": {"train": FEW[kind]}, "shots": 4, "pairs": 48, "batch_size": 8, "max_length": 32, **options}
     return FewShotDataModule(kind=kind, **options)
 
 

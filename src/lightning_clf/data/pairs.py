@@ -25,7 +25,7 @@ RowPair = tuple[Row, Row]
 MOST_ROWS = 2000
 """The most rows whose pairs are drawn; they have two million."""
 PER_ROW = 40
-"""The most pairs an epoch has for each row where nobody says: 20 of either kind, as 20 iterations of `setfit` draw."""
+"""The pairs an epoch has for each row where nobody says: 20 of either kind, as 20 iterations of `setfit` draw."""
 _REPEATS = 10  # the most often that an epoch shows a pair: what is shown more often is learned by heart
 
 
@@ -37,10 +37,9 @@ class Pairs:
     whether they are alike. Pairs are in groups, positive ones by the label they share (of several the rarest in train),
     negative ones by their two labels, or one group where rows have several.
 
-    An epoch has as many positive pairs as negative ones: as many as there are of the kind that has more, but within the
-    budget, and each pair at most ten times. Within a kind all groups have about the same number, so that neither
-    frequent labels nor the many pairs of different ones fill an epoch: groups with few pairs repeat them, of others an
-    epoch has some, by turns (`Drawing`).
+    An epoch has as many positive pairs as negative ones, within the budget and each at most ten times. Within a kind
+    all groups have about the same number, so that neither frequent labels nor the many pairs of different ones fill an
+    epoch: groups with few pairs repeat them, of others an epoch has some, by turns (`Drawing`).
 
     Attributes:
         rows: The two rows of each of M pairs, the lower first, int32 `[M,2]`.
@@ -59,7 +58,7 @@ class Pairs:
         Args:
             rows: R encoded rows.
             labels: The label space of their targets.
-            budget: The most pairs an epoch has. `None` is 40 a row.
+            budget: How many pairs an epoch has, if ten of each are enough. `None` is 40 a row.
 
         Raises:
             InputError: If there are too many rows, or no two that share a label, or none that do not.
@@ -115,7 +114,7 @@ def _common_label(has: NDArray[np.bool_], first: Numbers, second: Numbers) -> Nu
 def _quotas(group: NDArray[np.int64], positive: NDArray[np.bool_], budget: int) -> Quotas:
     """How often an epoch has the pairs of each group, of which none is of both kinds."""
     sizes = [int(np.count_nonzero(positive == kind)) for kind in (True, False)]
-    wanted = min(max(sizes), budget // 2, _REPEATS * min(sizes))
+    wanted = min(budget // 2, _REPEATS * min(sizes))
     for kind in (True, False):
         ours = np.unique(group[positive == kind])
         if len(ours) > wanted:  # some would never have their turn
