@@ -26,7 +26,7 @@ class FewShotDataModule(SequenceDataModule):
         source: As for `SequenceDataModule`.
         shots: How many rows a label; for `kind: multi` at least as many of each, as far as train has them. 8 is what
             SetFit is known for. `None` takes all of train, for a source that is few rows already.
-        pairs: How many pairs of rows an epoch has, as far as ten of each make so many. `None` is 40 for each row trained
+        pairs: How many pairs of rows an epoch has, as far as ten of each make them. `None` is 40 for each row trained
             on, 20 that share a label and 20 that do not, as many as `num_iterations: 20` of the package `setfit` draws;
             `Pairs` says which they are.
         batch_size: Rows a training step and process, or pairs; 16 is SetFit's.

@@ -74,16 +74,17 @@ def write_setfit(artefact: Artefact, folder: Path) -> None:
         OSError: If the disk is full.
     """
     import joblib
-    from sentence_transformers import SentenceTransformer, models
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Normalize, Pooling, Transformer
 
     head = artefact.network.head
     assert isinstance(head, EmbeddingHead)
     with tempfile.TemporaryDirectory() as own, _quiet():
         artefact.network.encoder.save_pretrained(own)
         artefact.tokenizer.save_pretrained(own)
-        transformer = models.Transformer(own, max_seq_length=artefact.max_length)
-    modules = [transformer, models.Pooling(head.output.in_features, _POOLINGS[head.pooling_name or "mean"])]
-    modules += [models.Normalize()] if head.normalize else []
+        transformer = Transformer(own, max_seq_length=artefact.max_length)
+    modules = [transformer, Pooling(head.output.in_features, _POOLINGS[head.pooling_name or "mean"])]
+    modules += [Normalize()] if head.normalize else []
     with _quiet():
         SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
     joblib.dump(_estimator(head, several=artefact.labels.kind == "multi"), folder / HEAD)

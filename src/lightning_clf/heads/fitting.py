@@ -141,7 +141,8 @@ class GradientFit(HeadFit):
             for step in range(self.steps):
                 for group in optimizer.param_groups:
                     group["lr"] = self.learning_rate * (1 - step / self.steps)
-                optimizer.zero_grad()
-                loss(embeddings @ weight.T + bias, targets).backward()
+                weight.grad, bias.grad = torch.autograd.grad(
+                    loss(embeddings @ weight.T + bias, targets), (weight, bias)
+                )
                 optimizer.step()
         return weight.detach(), bias.detach()

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from lightning_clf.errors import InputError
 from lightning_clf.heads.pooling import SequencePooling
