@@ -80,7 +80,7 @@ def test_workers_on_ray_leave_standard_output_clean(command, trained, rows, monk
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     words = ["predict", "--model", trained("single") / "best", "--input", rows("a great film\nso sad\n", "rows.txt")]
-    ray = [*map(str, words), "--engine", "ray", "--workers", "2"]
+    ray = [*map(str, words), "--engine", "ray", "--workers", "1"]
     run = subprocess.run(
         [sys.executable, "-m", "lightning_clf", *ray], capture_output=True, encoding="utf-8", timeout=280
     )

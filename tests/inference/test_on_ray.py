@@ -42,6 +42,7 @@ def cluster():
         ray.init(
             "local",
             num_cpus=2,
+            num_gpus=0,
             include_dashboard=False,
             log_to_driver=False,
             object_store_memory=100 * 2**20,
@@ -161,6 +162,16 @@ def test_rows_of_a_worker_that_dies_are_answered_by_another(model, rows, tmp_pat
 def test_the_first_bad_row_ends_a_strict_run(model, rows, tmp_path):
     run = lambda engine: predict_file(load_classifier(model), rows, "out.jsonl", strict=True, engine=engine)  # noqa: E731
     assert complaint(lambda: run(RayEngine(model, workers=1))) == complaint(lambda: run(None))
+    assert [path.name for path in tmp_path.iterdir()] == [rows]
+
+
+@pytest.mark.process
+@pytest.mark.usefixtures("cluster", "in_time")
+@pytest.mark.parametrize(("more", "said"), [({"workers": 3}, "2 CPUs, too few for 3"),
+                                            ({"device": "cuda"}, "0 GPUs, too few for 1")])  # fmt: skip
+def test_more_workers_than_there_is_room_for_are_refused(more, said, model, rows, tmp_path):
+    message = complaint(lambda: quietly(load_classifier(model), rows, "out.jsonl", engine=RayEngine(model, **more)))
+    assert message.startswith(f"the Ray cluster has {said} workers with one each")
     assert [path.name for path in tmp_path.iterdir()] == [rows]
 
 

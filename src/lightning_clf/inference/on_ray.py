@@ -106,9 +106,13 @@ class RayEngine:
                 yield row["chunk"]
 
     def _count(self, ray: Any) -> int:
-        there = int(ray.cluster_resources().get(self.resource, 0))
-        if there < 1:
-            raise InputError(f"the Ray cluster has no {self.resource}: give another --device, or begin Ray with one")
+        there, wanted = int(ray.cluster_resources().get(self.resource, 0)), self.workers or 1
+        if wanted > there:
+            # Ray would wait for them, it may be for ever
+            raise InputError(
+                f"the Ray cluster has {there} {self.resource}s, too few for {wanted} workers with one each: give fewer "
+                "--workers, or another --device"
+            )
         return self.workers or there
 
 
@@ -167,18 +171,26 @@ def _connected() -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    logger = logging.getLogger("ray.data")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it tells how it goes, which a bar of ours does
+    try:
+        _connect(ray)
+        yield ray
+    finally:
+        ray.shutdown()
+        logger.setLevel(level)
+
+
+def _connect(ray: Any) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone who was not asked for
     try:
         with _same_end():
             # what workers print would stand between answers on standard output
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.WARNING)
+            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         address = os.environ.get("RAY_ADDRESS")
         raise InputError(f"the Ray cluster at {address} cannot be reached: correct RAY_ADDRESS, or unset it") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
 
 
 @contextlib.contextmanager
@@ -205,5 +217,4 @@ def _ray() -> Any:
         import ray.data
     except ImportError as error:
         raise InputError("--engine ray needs the package ray: pip install 'lightning-clf[ray]'") from error
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
     return ray
