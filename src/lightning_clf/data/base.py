@@ -61,6 +61,10 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             in it. `None` takes those of the data: the hub's, else train's, sorted.
         max_length: The window in subwords. `None` is a trained model's own, else 128, which holds most sentences. Cost
             grows with it, and what it cuts is reported.
+        stride: In place of cutting long texts off, read them in windows of `max_length`, each of which repeats so many
+            subwords of the one before; a quarter of the window is usual. `None` is a trained model's own, else cuts.
+        max_windows: So many windows of a text go into a training step, drawn anew as batches change, so that memory is
+            bounded. Evaluation reads all. `None` trains on all.
         batch_size: Examples a training step and process. 32 is what fine-tuning recipes start from.
         eval_batch_size: Examples a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
         batch_tokens: In place of `batch_size`, subwords a training step and process, padding included: short texts come
@@ -100,6 +104,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         splits: dict[str, str] | None = None,
         labels: list[str] | None = None,
         max_length: int | None = None,
+        stride: int | None = None,
+        max_windows: int | None = None,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         batch_tokens: int | None = None,
@@ -116,8 +122,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         self._max_length = (
             None if max_length is None else check_number("data.max_length", max_length, least=1, most=10**6)
         )
+        self._stride = None if stride is None else check_number("data.stride", stride, least=0)
         lengths = (batch_tokens, group_by_length, pad_to_multiple_of)
-        self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling)
+        self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling, max_windows)
         self.val_fraction = check_fraction("val_fraction", val_fraction)
         self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
         self.drop_duplicates = drop_duplicates
@@ -176,6 +183,12 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return self._max_length or getattr(self._module(), "max_length", None) or 128
 
     @property
+    def stride(self) -> int | None:
+        """How many subwords a window repeats: as given, else that of a trained module; `None` cuts texts off."""
+        own: int | None = getattr(self._module(), "stride", None)
+        return own if self._stride is None else self._stride
+
+    @property
     def declared(self) -> list[str] | None:
         """The label names that the configuration or the corpus declares, without looking into the data."""
         return self._declared if self._declared is not None else list(self.known_labels or ()) or None
@@ -190,7 +203,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return tokenizer
 
     def _encodings(self) -> dict[str, Encoding]:
-        encoding = Encoding(self.row_format, self.labels, self._tokenizer(), self.max_length)
+        encoding = Encoding(self.row_format, self.labels, self._tokenizer(), self.max_length, self.stride)
         encodings = dict.fromkeys(self.splits, encoding)
         if self.drop_duplicates and "train" in encodings:  # what is evaluated on stays as it was given
             encodings["train"] = replace(encoding, drop_duplicates=True)
@@ -238,13 +251,13 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             InputError: If `prepare_data` met one, in this or another process.
         """
         raise_shared(self._fault)
-        self.loading.check_window(self.max_length)
+        self.loading.check_window(self.max_length, self.stride)
         self._position = Position.first(self.seed)  # a checkpoint that is gone on from is read after this
         prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)
         if "val" not in self.splits and "train" in self.splits:
             prepared.hold_out(self.val_fraction, self.seed)
         self._prepared = prepared
-        prepared.report_truncated()
+        prepared.report_lengths()
         if stage == "fit" and "train" in self.splits:
             prepared.report_imbalance(self.class_counts, self.num_train)
 
