@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
-from lightning_clf.data.checks import check_fraction, check_split, count_labels
+from lightning_clf.data.checks import check_fraction, check_split, count_labels, explain_label
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.loading import BatchLoader, Loading, Place
 from lightning_clf.data.position import Position
@@ -38,8 +38,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     The label space is known from construction. The tokenizer is that of the module being trained; outside of a Trainer,
     set `datamodule.tokenizer` before `prepare_data` and `setup`.
 
-    A subclass says what its rows look like (`_find_row_format`, `_find_labels`); one for a known corpus only declares
-    the class attributes.
+    A subclass defines `_find_row_format` and `_find_labels`; one for a known corpus only declares class attributes.
 
     Attributes:
         corpora: Data sets this class knows, by the short name a user may give as `source`; the first is the default.
@@ -61,10 +60,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             in it. `None` takes those of the data: the hub's, else train's, sorted.
         max_length: The window in subwords. `None` is a trained model's own, else 128, which holds most sentences. Cost
             grows with it, and what it cuts is reported.
-        stride: In place of cutting long texts off, read them in windows of `max_length`, each of which repeats so many
-            subwords of the one before; a quarter of the window is usual. `None` is a trained model's own, else cuts.
-        max_windows: So many windows of a text go into a training step, drawn anew as batches change, so that memory is
-            bounded. Evaluation reads all. `None` trains on all.
+        stride: In place of cutting long texts off, read them in windows, each of which repeats so many subwords of the
+            one before; a quarter of the window is usual. `None` is a trained model's own, else cuts.
+        max_windows: Of a text so many windows, drawn anew with each batch, go into a training step. `None` is all.
         batch_size: Examples a training step and process. 32 is what fine-tuning recipes start from.
         eval_batch_size: Examples a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
         batch_tokens: In place of `batch_size`, subwords a training step and process, padding included: short texts come
@@ -185,8 +183,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     @property
     def stride(self) -> int | None:
         """How many subwords a window repeats: as given, else that of a trained module; `None` cuts texts off."""
-        own: int | None = getattr(self._module(), "stride", None)
-        return own if self._stride is None else self._stride
+        return getattr(self._module(), "stride", None) if self._stride is None else self._stride
 
     @property
     def declared(self) -> list[str] | None:
@@ -231,18 +228,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             try:
                 rows, summary = cache.prepare(split, encodings[name], self.cache_dir)
             except UnknownLabelError as error:
-                raise self._explain(error) from error
+                trained = getattr(self._module(), "labels", None)
+                raise explain_label(error, type(self), self.labels, trained, self._declared) from error
             check_split(name, split, rows, summary, self.labels)
-
-    def _explain(self, error: UnknownLabelError) -> InputError:
-        if getattr(self._module(), "labels", None) is self.labels:
-            return error.among(f"the model's ({self.labels.shown}), which data.labels are", "train anew")
-        if self._declared is not None:
-            return error.among(f"data.labels ({self.labels.shown})", "add it to data.labels")
-        if self.known_labels is None:
-            return error
-        any_labels = next(base.__name__ for base in type(self).__mro__ if not getattr(base, "known_labels", None))
-        return error.among(f"{type(self).__name__}'s ({self.labels.shown})", f"take --data {any_labels}")
 
     def setup(self, stage: str | None = None) -> None:
         """Open what `prepare_data` wrote, and hold out a dev split if there is none.
