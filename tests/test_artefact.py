@@ -141,8 +141,8 @@ def test_stock_transformers_load_the_encoder_under_our_own_head(encoders, tmp_pa
     module = make_module("single", encoders("bert"), head=MLPHead("mean"), labels=LABELS["single"].to_dict())
     module.build()
     module.artefact.save(tmp_path / "best")
-    batch = AutoTokenizer.from_pretrained(tmp_path / "best")("a great joy", return_tensors="pt")
-    stock = AutoModel.from_pretrained(tmp_path / "best", add_pooling_layer=False)
+    batch = AutoTokenizer.from_pretrained(tmp_path / "best" / "encoder")("a great joy", return_tensors="pt")
+    stock = AutoModel.from_pretrained(tmp_path / "best" / "encoder", add_pooling_layer=False)
     with torch.inference_mode():
         hidden = module.network.eval().encoder(**batch).last_hidden_state
         torch.testing.assert_close(stock(**batch).last_hidden_state, hidden, atol=1e-6, rtol=0)
@@ -169,7 +169,9 @@ def test_a_damaged_folder(damage, encoders, tmp_path):
     module.build()
     folder = tmp_path / "best"
     module.artefact.save(folder)
-    sidecar, weights, head = (folder / name for name in ("lightning_clf.json", "model.safetensors", "head.safetensors"))
+    sidecar, weights, head = (
+        folder / name for name in ("lightning_clf.json", "encoder/model.safetensors", "head.safetensors")
+    )
     match damage:
         case "no description":
             sidecar.unlink()

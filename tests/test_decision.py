@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from transformers import AutoConfig
 
 from lightning_clf import LabelSpace, load_classifier
-from lightning_clf.artefact import load_artefact, read_checkpoint
+from lightning_clf.artefact import load_artefact
+from lightning_clf.checkpoint import read_checkpoint
 from lightning_clf.decision import Choice, Decision, LabelSets, Scaling
 from lightning_clf.heads import LinearHead
 from lightning_clf.inference import Classifier

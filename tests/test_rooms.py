@@ -30,9 +30,9 @@ FLOORS = {
         "specs",
     ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token", "packing", "cpu"),
-    2: ("scorer", "network", "stored", "figures"),
-    3: ("artefact", "graph", "calibration"),
-    4: ("data",),
+    2: ("scorer", "network", "stored", "checkpoint", "figures"),
+    3: ("artefact", "graph", "token_logits", "calibration"),
+    4: ("data", "auto"),
     5: ("modules",),
     6: ("callbacks",),
     7: ("inference", "exporting", "examine"),
@@ -44,7 +44,8 @@ FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("component", "errors"),
           ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
           ("decision", "labels"), ("decision", "prediction"), ("specs", "component"),
-          ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference")}  # fmt: skip
+          ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference"),
+          ("checkpoint", "stored")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
@@ -55,6 +56,9 @@ NO_LIGHTNING = {
     "exporting",
     "stored",
     "artefact",
+    "checkpoint",
+    "token_logits",
+    "auto",
     "figures",
     "calibration",
     "reporting",

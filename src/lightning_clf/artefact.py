@@ -1,15 +1,15 @@
 """A trained classifier on disk: written as an export folder, read from such a folder or from a checkpoint.
 
 An export folder is what `save_pretrained` writes (configuration, safetensors, tokenizer), so that stock `transformers`
-loads it, with `lightning_clf.json` beside it for what a configuration has no place for. A head of our own adds
-`head.safetensors`; stock code then loads the encoder without it.
+loads it, with `lightning_clf.json` beside it for what a configuration has no place for. Where a head of our own is on
+it, that model is in the folder `encoder` below and the head in `head.safetensors`, and the configuration names a type
+that stock code refuses, rather than put a head of random numbers on the encoder; `auto` knows that type.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,34 +20,32 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lightning_clf.checkpoint import OTHER, SECTION, merge_stored, read_checkpoint
 from lightning_clf.component import from_spec
 from lightning_clf.decision import Decision
 from lightning_clf.encoding.tokenizer import (
+    ENCODER,
+    MODEL_TYPE,
     Tokenizer,
     read_tokenizer,
     tokenizer_from_bytes,
     tokenizer_to_bytes,
 )
 from lightning_clf.errors import InputError, reason
-from lightning_clf.files import check_checkpoint_file, write_folder
+from lightning_clf.files import write_folder
 from lightning_clf.finetuning.adapters import adapter_scaling, merged
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.network import Network, made_up, model_options, quiet_transformers
 from lightning_clf.scorer import Runnable
-from lightning_clf.stored import COMPONENT, CONFIG, DESCRIPTION, MAPPING, OWN_PART, check, damage_named, read_json
+from lightning_clf.stored import CONFIG, OWN_PART, damage_named, read_json
 
-SECTION = "lightning_clf"
-"""The key under which a checkpoint holds all that loading needs besides the weights."""
-FORMAT = 1
-"""Which form that part has; another number when an older version could not read it."""
 SIDECAR = "lightning_clf.json"
 """The file of an export folder that holds what a configuration has no place for."""
 HEAD_WEIGHTS = "head.safetensors"
 """The file of an export folder that holds the parameters of a head of our own."""
 GRAPH = "model.onnx"
 """The file of an export folder that holds a graph for onnxruntime in the place of weights."""
-_OTHER_CHECKPOINT = "use another, such as last.ckpt"
 
 
 @dataclass
@@ -76,6 +74,7 @@ class Artefact(Runnable):
             "labels": self.labels.to_dict(),
             "max_length": self.max_length,
             "columns": self.columns,
+            **({"stride": self.stride} if self.stride is not None else {}),
             **({"decision": decision} if (decision := self.decision.to_dict()) else {}),
         }
 
@@ -90,7 +89,7 @@ class Artefact(Runnable):
         Raises:
             InputError: If no network or tokenizer can be made of it, or it names a class that is not to be had.
         """
-        with damage_named(source, _OTHER_CHECKPOINT):
+        with damage_named(source, OTHER):
             return cls._make(description, description["config"], tokenizer_from_bytes(description["tokenizer"]))
 
     @classmethod
@@ -99,8 +98,9 @@ class Artefact(Runnable):
         max_length, positions = own_part["max_length"], network.max_positions
         if positions and max_length > positions:
             raise ValueError(f"max_length is {max_length}, and the encoder has {positions} positions")
+        stride = stored_stride(own_part)
         network.set_decision(Decision.from_dict(own_part.get("decision", {})))
-        return cls(network, tokenizer, max_length, own_part["columns"])
+        return cls(network, tokenizer, max_length, own_part["columns"], stride)
 
     def save(self, folder: str | Path) -> None:
         """Write an export folder: in whole under its final name, or not at all.
@@ -120,9 +120,28 @@ class Artefact(Runnable):
         encoder = self.network.encoder
         scaling = adapter_scaling(encoder)
         state = None if scaling is None else merged(encoder.state_dict(), scaling)
+        whole = folder if self.network.head.is_stock else folder / ENCODER
         with _full_disk(SafetensorError), quiet_transformers():
-            encoder.save_pretrained(folder, state_dict=state)
+            encoder.save_pretrained(whole, state_dict=state)
+        if whole != folder:
+            self._write_tokenizer(whole)
+            _write_json(folder / "config.json", self._auto_config())
         self.write_beside(folder)
+
+    def _auto_config(self) -> dict[str, Any]:
+        """What an Auto class reads of an export whose head is ours."""
+        task = "TokenClassification" if self.labels.kind == "tags" else "SequenceClassification"
+        kept = ("id2label", "label2id", "problem_type", "pad_token_id", "thresholds")
+        config = json.loads(self.network.config.to_json_string(use_diff=False))
+        return {
+            "model_type": MODEL_TYPE,
+            "architectures": [f"LightningClfFor{task}"],
+            **{key: config[key] for key in kept if key in config},
+        }
+
+    def _write_tokenizer(self, folder: Path) -> None:
+        with _full_disk(Exception):  # the tokenizers library has no class of its own for it
+            self.tokenizer.save_pretrained(folder)
 
     def write_beside(self, folder: Path) -> None:
         """Write what stands beside an encoder's own weights and configuration: head, tokenizer, description.
@@ -134,10 +153,8 @@ class Artefact(Runnable):
         if head_state:
             with _full_disk(SafetensorError):
                 save_file(head_state, folder / HEAD_WEIGHTS)
-        with _full_disk(Exception):  # the tokenizers library has no class of its own for it
-            self.tokenizer.save_pretrained(folder)
-        sidecar = json.dumps(self._own_part(), indent=2, ensure_ascii=False)
-        (folder / SIDECAR).write_text(sidecar + "\n", encoding="utf-8")
+        self._write_tokenizer(folder)
+        _write_json(folder / SIDECAR, self._own_part())
 
 
 def load_artefact(path: str | Path) -> Artefact:
@@ -150,48 +167,6 @@ def load_artefact(path: str | Path) -> Artefact:
     artefact = _load_folder(path) if path.is_dir() else _load_checkpoint(path)
     artefact.network.eval()
     return artefact
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of this library, tensors and primitives only.
-
-    Raises:
-        InputError: If there is no such file, it is cut off or damaged, or another program, or another version of this
-            one, wrote it.
-    """
-    path = Path(path)
-    check_checkpoint_file(path)
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            f"checkpoint {path} holds more than tensors and primitives, or is damaged: it was not read, since loading "
-            "it could run code; use one that this library wrote"
-        ) from error
-    except Exception as error:  # a damaged file can make an unpickler raise anything
-        raise InputError(f"checkpoint {path} is damaged or cut off: {_OTHER_CHECKPOINT}") from error
-    if not isinstance(checkpoint, dict) or SECTION not in checkpoint:
-        raise InputError(f"checkpoint {path} was not written by lightning-clf: use one that `fit` wrote")
-    section = checkpoint[SECTION]
-    if isinstance(section, dict) and (found := section.get("format")) != FORMAT:
-        raise InputError(
-            f"checkpoint {path} has format {found}, and this version of lightning-clf reads {FORMAT}: use the version "
-            "that wrote it"
-        )
-    with damage_named(f"checkpoint {path}", _OTHER_CHECKPOINT):
-        check(checkpoint, {"state_dict": MAPPING, SECTION: {"module": COMPONENT, "artefact": DESCRIPTION}}, "it")
-    return checkpoint
-
-
-def merge_stored(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """The weights a checkpoint holds, with the adapters it was trained with added in, if there are any.
-
-    Raises:
-        InputError: If adapters are incomplete.
-    """
-    weights: dict[str, Tensor] = checkpoint["state_dict"]
-    with damage_named("the checkpoint", _OTHER_CHECKPOINT):
-        return merged(weights, checkpoint[SECTION]["artefact"].get("adapter_scaling"))
 
 
 def _load_checkpoint(path: Path) -> Artefact:
@@ -214,10 +189,11 @@ def _load_folder(folder: Path) -> Artefact:
     sidecar_file = folder / SIDECAR
     if not sidecar_file.is_file():
         raise InputError(f"folder {folder} holds no {SIDECAR}: give a folder that `fit` exported, such as …/best")
+    whole = folder / ENCODER if (folder / ENCODER).is_dir() else folder
     with damage_named(f"export folder {folder}", "export it again"):
-        own_part, config = read_json(sidecar_file, OWN_PART), read_json(folder / "config.json", CONFIG)
+        own_part, config = read_json(sidecar_file, OWN_PART), read_json(whole / "config.json", CONFIG)
         artefact = Artefact._make(own_part, config, read_tokenizer(folder))
-        weights = {f"encoder.{name}": tensor for name, tensor in _encoder_weights(folder, artefact.network).items()}
+        weights = {f"encoder.{name}": tensor for name, tensor in _encoder_weights(whole, artefact.network).items()}
         if (folder / HEAD_WEIGHTS).is_file():
             weights |= {f"head.{name}": tensor for name, tensor in load_file(folder / HEAD_WEIGHTS).items()}
     load_weights(artefact.network, weights, folder)
@@ -234,6 +210,18 @@ def stored_labels(stored: dict[str, Any]) -> LabelSpace:
         return LabelSpace.from_dict(stored)
     except InputError as error:  # it is said to whoever declares labels, and here nobody does
         raise ValueError(str(error)) from error
+
+
+def stored_stride(own_part: dict[str, Any]) -> int | None:
+    """How many subwords windows repeat, as a description has it.
+
+    Raises:
+        ValueError: If that is no such number.
+    """
+    stride: int | None = own_part.get("stride")
+    if stride is not None and not (type(stride) is int and 0 <= stride < own_part["max_length"]):
+        raise ValueError(f"stride is {stride!r}, no number of subwords below max_length {own_part['max_length']}")
+    return stride
 
 
 def _encoder_weights(folder: Path, network: Network) -> dict[str, Tensor]:
@@ -267,6 +255,10 @@ def load_weights(module: nn.Module, weights: dict[str, Tensor], path: str | Path
         raise InputError(
             f"{path} does not hold the weights its own description asks for ({reason(error)}): use another"
         ) from error
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

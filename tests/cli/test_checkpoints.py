@@ -11,8 +11,8 @@ import yaml
 from lightning.pytorch import Trainer
 
 from lightning_clf import SequenceDataModule, SingleLabelClassifier
-from lightning_clf.artefact import read_checkpoint
 from lightning_clf.callbacks import BestCheckpoint
+from lightning_clf.checkpoint import read_checkpoint
 from lightning_clf.heads import LinearHead
 from tests.cli.conftest import SINGLE, says, write_rows
 

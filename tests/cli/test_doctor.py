@@ -164,7 +164,7 @@ def test_tags_and_a_head_of_its_own(doctor, tmp_path):
     assert code == 0
     says(findings["labels"]["found"], "tags, 2 entity types: LOC, PER")
     says(findings["model"]["found"], "TokenClassifier with CRFHead and its own loss; ")
-    says(findings["export"]["found"], "which lightning-clf reads; plain transformers would, without its CRFHead")
+    says(findings["export"]["found"], "; without it transformers read the encoder alone, as CRFHead is ours")
 
 
 def test_the_checkpoint_of_a_run_is_gone_on_from(doctor, command, run_copy):

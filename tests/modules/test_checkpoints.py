@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lightning_clf import SingleLabelClassifier, TokenClassifier, load_classifier
-from lightning_clf.artefact import read_checkpoint
+from lightning_clf.checkpoint import read_checkpoint
 from lightning_clf.heads import ArchitectureHead
 from lightning_clf.inference import Classifier
 from lightning_clf.losses import FocalLoss

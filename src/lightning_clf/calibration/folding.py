@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from lightning_clf.decision import Scaling
-from lightning_clf.heads import ArchitectureHead
 from lightning_clf.network import Network
 
 _PROBE = 8  # subwords of the input that shows whether logits changed as they should
@@ -49,7 +48,7 @@ def fold(network: Network, scaling: Scaling) -> Scaling:
 
 def _last_layer(network: Network) -> nn.Linear | None:
     """The last linear layer of the architecture's own head, if it has an output a class."""
-    if type(network.head) is not ArchitectureHead:
+    if not network.head.is_stock:
         return None
     encoder = network.encoder
     body = encoder.base_model

@@ -14,13 +14,13 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from lightning_clf.artefact import load_artefact, read_checkpoint
+from lightning_clf.artefact import load_artefact
 from lightning_clf.callbacks.averaging import checkpoints_differ, ends_with_mean, warn_of_going_on
 from lightning_clf.callbacks.folder import run_files
 from lightning_clf.callbacks.monitor import check_logged, watched
 from lightning_clf.callbacks.whole_files import WholeFileIO
+from lightning_clf.checkpoint import read_checkpoint
 from lightning_clf.errors import InputError, check_number
-from lightning_clf.heads import ArchitectureHead
 from lightning_clf.modules.base import ClassifierModule
 
 
@@ -199,9 +199,10 @@ class BestCheckpoint(ModelCheckpoint):
             f"{self.best_model_path}" + (f" and exported to {self.export_folder}" if self.export else "")
         )
         head = cast(ClassifierModule, pl_module).network.head
-        if self.export and not isinstance(head, ArchitectureHead):
+        if self.export and not head.is_stock:
             rank_zero_info(
-                f"lightning-clf reads this export; plain transformers would read it without its {type(head).__name__}"
+                "lightning-clf reads this export; without it transformers read the encoder alone, as "
+                f"{type(head).__name__} is ours"
             )
 
     def _keep_mean(self, trainer: Trainer, module: ClassifierModule) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lightning.pytorch import LightningDataModule
 
-from lightning_clf.artefact import SECTION, read_checkpoint
+from lightning_clf.checkpoint import SECTION, read_checkpoint
 from lightning_clf.component import Spec
 from lightning_clf.errors import InputError
 from lightning_clf.modules import ClassifierModule

@@ -25,6 +25,11 @@ from lightning_clf.errors import FOREIGN_CODE, InputError, reason
 
 Tokenizer = PreTrainedTokenizerBase
 
+MODEL_TYPE = "lightning-clf"
+"""What the configuration of an export calls it whose head is ours: it is no encoder."""
+ENCODER = "encoder"
+"""The folder of such an export that holds its encoder."""
+
 # seconds; the hub client's own retries would keep a user with a mistyped folder waiting a minute
 _NETWORK_TIMEOUT = 10.0
 # no name that leads out of a folder, and none that Python would import
@@ -129,6 +134,11 @@ def load_config(name: str) -> PretrainedConfig:
             f"encoder {name!r} has a config.json that transformers cannot read ({reason(error)}): save the encoder "
             "again with save_pretrained, or choose another"
         ) from error
+    if config.model_type == MODEL_TYPE:
+        raise InputError(
+            f"encoder {name!r} is an export whose head is not the architecture's: give its encoder alone, "
+            f"{name}/{ENCODER}"
+        )
     return config
 
 

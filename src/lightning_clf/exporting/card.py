@@ -11,8 +11,8 @@ import yaml
 from lightning_clf.artefact import Artefact
 from lightning_clf.exporting.checking import Comparison
 from lightning_clf.exporting.provenance import CONFIG, Provenance
-from lightning_clf.heads import ArchitectureHead
 from lightning_clf.labels import Kind
+from lightning_clf.token_logits import gives_token_logits
 
 Format = Literal["hf", "onnx", "onnx-int8"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -54,7 +54,7 @@ def model_card(artefact: Artefact, format: Format, provenance: Provenance, compa
 
 
 def _is_stock(artefact: Artefact) -> bool:
-    return type(artefact.network.head) is ArchitectureHead
+    return artefact.network.head.is_stock
 
 
 def _pipeline(artefact: Artefact) -> str:
@@ -88,7 +88,13 @@ def _about(artefact: Artefact) -> Iterator[str]:
     if artefact.columns:
         columns = ", ".join(f"{role} from {_code(name)}" for role, name in artefact.columns.items())
         yield f"- Columns of the training data: {columns}"
-    yield f"- Window: {artefact.max_length} subwords; what lies beyond is cut off"
+    if artefact.stride is None:
+        yield f"- Window: {artefact.max_length} subwords; what lies beyond is cut off"
+    else:
+        yield (
+            f"- Windows: {artefact.max_length} subwords, of which each repeats {artefact.stride} of the one before; "
+            "whoever reads a text in one window alone cuts off what lies beyond"
+        )
     yield f"- Head: {_code(type(artefact.network.head).__name__)}"
 
 
@@ -117,10 +123,22 @@ def _use(artefact: Artefact, format: Format) -> Iterator[str]:
             f"print(classify({text}))",
         )
     else:
-        yield (
-            "Stock transformers load the encoder alone, with `AutoModel`. The head is in `head.safetensors`; an Auto "
-            "class with a head of its own would fill that with random numbers."
+        yield from _use_own_head(artefact)
+
+
+def _use_own_head(artefact: Artefact) -> Iterator[str]:
+    """How `transformers` load an export whose head is ours, as far as they can."""
+    head = artefact.network.head
+    if head.gives_logits and gives_token_logits(head):
+        yield "With transformers, once this library is imported:"
+        task = "TokenClassification" if artefact.labels.kind == "tags" else "SequenceClassification"
+        yield _python(
+            "import lightning_clf",
+            f"from transformers import AutoModelFor{task}",
+            "",
+            f'model = AutoModelFor{task}.from_pretrained("FOLDER")',
         )
+    yield "Without it stock transformers load the encoder alone, from the folder `encoder`, with `AutoModel`."
 
 
 def _scores(artefact: Artefact, provenance: Provenance) -> Iterator[str]:

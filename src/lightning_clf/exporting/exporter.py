@@ -17,7 +17,6 @@ from lightning_clf.exporting.provenance import CONFIG, find_provenance
 from lightning_clf.exporting.tracing import quantise, write_graph
 from lightning_clf.files import write_folder
 from lightning_clf.graph import load_runnable
-from lightning_clf.heads import ArchitectureHead
 from lightning_clf.inference import Classifier
 from lightning_clf.inference.target import check_target
 from lightning_clf.network import Network, quiet_transformers
@@ -96,7 +95,7 @@ def _write_graph(artefact: Artefact, folder: Path, *, small: bool) -> None:
 def _read_back(folder: Path, artefact: Artefact) -> Runnable:
     """What others will have: with the architecture's own head, the stock model as it is, without our shortcuts."""
     read = load_runnable(folder)
-    if isinstance(read.network, Network) and type(artefact.network.head) is ArchitectureHead:
+    if isinstance(read.network, Network) and artefact.network.head.is_stock:
         with quiet_transformers():
             read.network.encoder = (
                 artefact.network.head.auto_class().from_pretrained(folder, dtype=torch.float32).eval()

@@ -12,12 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lightning_clf.batch import Batch
 from lightning_clf.errors import InputError, reason
 from lightning_clf.graph import onnxruntime
-from lightning_clf.heads import ArchitectureHead, Head, LinearHead
-from lightning_clf.heads.pooling import FirstSubword
 from lightning_clf.network import Network
+from lightning_clf.token_logits import check_tokens, token_logits
 
 _OPSET = 18  # not the newest there is, so that runtimes of some years ago read it
 _ROWS, _TOKENS = 3, 8  # of the batch that is traced
@@ -37,37 +35,7 @@ class _Graph(nn.Module):
 
     def forward(self, *given: Tensor) -> Tensor:
         """Inputs `[N,T]` to `[N,C]`, `[N,T,C]` for tags, or `[N,1]` for scores."""
-        inputs = dict(zip(self.names, given, strict=True))
-        head, rows = self.network.head, torch.arange(given[0].shape[0])
-        features = self.network.features(batch := Batch(inputs, rows, rows))
-        if isinstance(head, LinearHead) and head.labels.kind == "tags":
-            logits: Tensor = head.output(features)
-            return logits
-        if type(head).forward is ArchitectureHead.forward:
-            return features
-        scores: Tensor = head(features, batch)
-        return scores[:, None] if head.labels.kind == "score" else scores
-
-
-def check_head(head: Head) -> None:
-    """Refuse heads that are no function from subwords to logits.
-
-    Raises:
-        InputError: If it is such a head.
-    """
-    if head.labels.kind != "tags" or type(head).forward is ArchitectureHead.forward:
-        return
-    name = type(head).__name__
-    if type(head).forward is not LinearHead.forward or not isinstance(head, LinearHead):
-        raise InputError(
-            f"{name} scores words together, as spans of them, and a graph gives each subword scores of its own: "
-            "export it as hf"
-        )
-    if not isinstance(head.pooling, FirstSubword):
-        raise InputError(
-            f"{name} pools a word's subwords by {head.pooling_name}, and a graph knows no words, only its first "
-            "subword can be read: export it as hf"
-        )
+        return token_logits(self.network, dict(zip(self.names, given, strict=True)))
 
 
 def write_graph(network: Network, inputs: list[str], file: Path) -> None:
@@ -81,7 +49,7 @@ def write_graph(network: Network, inputs: list[str], file: Path) -> None:
     Raises:
         InputError: If the head, or the architecture, cannot be written this way, or a package is missing.
     """
-    check_head(network.head)
+    check_tokens(network.head, "a graph", "export it as hf")
     onnxruntime()
     names: list[str] = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in inputs]
     axes: dict[str, dict[int, str]] = {name: {0: "batch", 1: "tokens"} for name in names}

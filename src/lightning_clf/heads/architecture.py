@@ -30,6 +30,11 @@ class ArchitectureHead(Head):
         return AutoModelForTokenClassification if self.labels.kind == "tags" else AutoModelForSequenceClassification
 
     @property
+    def is_stock(self) -> bool:
+        """Whether no subclass reads it otherwise."""
+        return type(self) is ArchitectureHead
+
+    @property
     def reads_first_token(self) -> bool:
         """For texts, as far as `first_token.py` knows the architecture; a subclass may read more."""
         cls = type(self)

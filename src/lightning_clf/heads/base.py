@@ -60,7 +60,8 @@ class Head(Component, nn.Module, ABC):
             batch: The batch they were computed from.
 
         Returns:
-            Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`. Those of a head that
+            Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`; for texts also of each
+            window, `[N,C]` or `[N]`, of which the mean is taken then. Those of a head that
             brings its loss may be of another shape: nothing but its own `structural_loss` and `decode` reads them.
         """
 
@@ -75,6 +76,16 @@ class Head(Component, nn.Module, ABC):
     def auto_class(self) -> Any:
         """Which `transformers` Auto class makes the encoder this head sits on."""
         return AutoModel
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether the encoder with this head on it is a model that `transformers` itself defines."""
+        return False
+
+    @property
+    def gives_logits(self) -> bool:
+        """Whether scores are one logit a label, of which a softmax or a sigmoid makes probabilities."""
+        return not self.brings_loss and type(self).decode is Head.decode
 
     @property
     def reads_first_token(self) -> bool:

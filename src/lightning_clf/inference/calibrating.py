@@ -62,7 +62,7 @@ def calibrate(
 
 def _check_head(head: Head) -> None:
     """Refuse heads whose scores are not a logit for each label."""
-    if head.brings_loss or type(head).decode is not Head.decode:
+    if not head.gives_logits:
         raise InputError(
             f"{type(head).__name__} makes its answers of scores that are no logits of single labels, so that there is "
             "nothing a temperature or a threshold could be of: calibrate a model with another head"

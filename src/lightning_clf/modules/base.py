@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from lightning_clf.artefact import SECTION
 from lightning_clf.batch import Batch
+from lightning_clf.checkpoint import SECTION
 from lightning_clf.cpu import CheapStep, keep_freed_memory
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw

@@ -8,7 +8,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
 
-from lightning_clf.artefact import SECTION
+from lightning_clf.checkpoint import SECTION
 from lightning_clf.component import Spec
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.finetuning import FineTuning

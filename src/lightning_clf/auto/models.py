@@ -1,0 +1,134 @@
+"""Classes that the Auto classes of `transformers` load an export into whose head is of this library.
+
+Nothing of the library is imported until an export is loaded: this is imported while `transformers` still is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+)
+from transformers.configuration_utils import PretrainedConfig
+from transformers.modeling_outputs import SequenceClassifierOutput, TokenClassifierOutput
+
+if TYPE_CHECKING:
+    from lightning_clf.artefact import Artefact
+
+_INSTEAD = "use lightning_clf.load_classifier"
+_HUB_OPTIONS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
+
+
+class LightningClfConfig(PretrainedConfig):
+    """The labels of an export; its encoder has a configuration of its own, in the folder `encoder`."""
+
+    model_type = "lightning-clf"
+
+
+class _Exported(PreTrainedModel):
+    """An export as a stock model: what a tokenizer makes goes in, calibrated logits come out."""
+
+    config_class = LightningClfConfig
+    main_input_name = "input_ids"
+
+    def __init__(self, config: LightningClfConfig, artefact: Artefact) -> None:
+        super().__init__(config)
+        self.artefact = artefact
+        self.network = artefact.network
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, name: str | Path, *args: Any, config: LightningClfConfig | None = None, **options: Any
+    ) -> Self:
+        """Load an export folder, or one from the hub.
+
+        Args:
+            name: A folder, or a hub id.
+            args: None.
+            config: Its configuration, which an Auto class has read.
+            options: `dtype`, one device as `device_map`, and what the hub is asked with, such as `revision`.
+
+        Raises:
+            InputError: If it is damaged, or its head gives no logits of subwords.
+        """
+        from huggingface_hub import snapshot_download
+
+        from lightning_clf.artefact import load_artefact
+        from lightning_clf.errors import InputError
+        from lightning_clf.token_logits import check_tokens
+
+        folder = Path(name)
+        if not folder.is_dir():
+            hub = {key: options[key] for key in _HUB_OPTIONS if options.get(key) is not None}
+            folder = Path(snapshot_download(str(name), **hub))
+        artefact = load_artefact(folder)
+        head = artefact.network.head
+        if not head.gives_logits:
+            raise InputError(
+                f"{type(head).__name__} decodes its scores in a way of its own, and {cls.__name__} gives logits of "
+                f"single labels: {_INSTEAD}"
+            )
+        check_tokens(head, cls.__name__, _INSTEAD)
+        model = cls(config or LightningClfConfig.from_pretrained(folder), artefact)
+        dtype = options.get("dtype")
+        torch.nn.Module.to(model, options.get("device_map"), dtype if isinstance(dtype, torch.dtype) else None)
+        model.train(False)
+        return model
+
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: str | Path, **options: Any
+    ) -> None:
+        """Write the export folder again, whole.
+
+        Args:
+            save_directory: The folder.
+            options: None of those of other models: an export is written in one way.
+        """
+        self.artefact.save(save_directory)
+
+    def _logits(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
+        from lightning_clf.token_logits import token_logits
+
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+        given = {key: value for key, value in inputs.items() if value is not None}
+        return self.artefact.decision.scaled(token_logits(self.network, given))
+
+
+class LightningClfForSequenceClassification(_Exported):
+    """One label, any number of them, or a score for a text or a pair."""
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        **ignored: Any,
+    ) -> SequenceClassifierOutput:
+        """Logits `[B,C]`, or scores `[B,1]`, of `[B,T]`."""
+        return SequenceClassifierOutput(logits=self._logits(input_ids, attention_mask, token_type_ids))
+
+
+class LightningClfForTokenClassification(_Exported):
+    """A tag for each subword; a word's is that of its first."""
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        **ignored: Any,
+    ) -> TokenClassifierOutput:
+        """Logits `[B,T,C]` of `[B,T]`."""
+        return TokenClassifierOutput(logits=self._logits(input_ids, attention_mask, token_type_ids))
+
+
+AutoConfig.register(LightningClfConfig.model_type, LightningClfConfig)
+AutoModelForSequenceClassification.register(LightningClfConfig, LightningClfForSequenceClassification)
+AutoModelForTokenClassification.register(LightningClfConfig, LightningClfForTokenClassification)
