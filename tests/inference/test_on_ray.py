@@ -85,7 +85,7 @@ def rows(tmp_path, monkeypatch):
     lines = [json.dumps({"sentence": f"text {n} " * (n % 5), "id": n, "more": None if n % 3 else n / 7})
              for n in range(COUNT)]  # fmt: skip
     lines[4] = lines[15] = "{"
-    lines[40] = '{"text": "a"}'
+    lines[40] = '{"txt": "a"}'
     (tmp_path / "rows.jsonl").write_text("\n".join(lines))
     return "rows.jsonl"
 
