@@ -75,7 +75,7 @@ def _of_data(module: ClassifierModule, datamodule: BaseDataModule[Any]) -> Itera
         counts = {name: count_labels(rows, labels) for name, rows in encoded.items()}
         yield from missing_labels(counts)
         if "train" in counts:
-            finding = imbalance(counts["train"], len(encoded["train"]), is_met=_meets_imbalance(module, datamodule))
+            finding = imbalance(counts["train"], is_met=_meets_imbalance(module, datamodule))
             yield from [finding] if finding is not None else []
     positions = module.network.max_positions if hasattr(module, "network") else None
     for name, rows in encoded.items():
