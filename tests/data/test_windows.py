@@ -35,3 +35,10 @@ def test_what_several_windows_are_taken_for_is_said(encoders, tmp_path, caplog):
     assert several
     said = f"max_length=8 takes several windows for {several} of the 8 of train, {several} of the 8 of val"
     assert any(record.getMessage().startswith(said) for record in caplog.records)
+
+
+def test_a_split_without_labels_has_no_windows(encoders, tmp_path):
+    data = make_data("single", max_length=8, stride=2)
+    data._source["test"] = [{**row, "label": -1} for row in data._source["test"]]
+    make_trainer(tmp_path).fit(make_module("single", encoders("bert")), data)
+    assert len(data._prepared._rows["test"]) == 0

@@ -74,7 +74,7 @@ class PreparedSplits:
         """Say in one line what the window cut, or what is read in several."""
         encoding = next(iter(self.encodings.values()))
         if encoding.stride is not None:
-            many = {name: (count_windows(rows) > 1).sum() for name, rows in self._rows.items()}
+            many = {name: (count_windows(rows) > 1).sum() for name, rows in self._rows.items() if len(rows)}
             shown = ", ".join(f"{count} of the {len(self._rows[name])} of {name}" for name, count in many.items())
             rank_zero_info(f"max_length={encoding.max_length} takes several windows for {shown}")
             return
