@@ -76,7 +76,9 @@ TASKS_BY_CONFIG = {
     "ner.yaml": Task(_WORDS, "tokens", "entities", "entity_f1"),
     "quickstart.yaml": Task(_WORDS, "tokens", "entities", "entity_f1"),
     "pos.yaml": Task(_WORDS, "tokens", "tags", "accuracy"),
+    "long.yaml": Task(_texts(label=lambda index: "abc"[index % 3]), "text", "label", "f1_macro"),
 }
+OF_ITS_OWN = {"long.yaml": {"data.max_length": 8, "data.stride": 2}}  # so that the tiny texts are long
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_every_configuration_has_rows_to_run_on():
 @pytest.mark.parametrize(("source", "name"), [(name, name) for name in TASKS], indirect=["source"])
 def test_configuration_runs_from_fit_to_predict(encoders, source, name, tmp_path):
     task = TASKS_BY_CONFIG[name]
-    run = fit(tmp_path, encoders("bert"), source, [name])
+    run = fit(tmp_path, encoders("bert"), source, [name], **OF_ITS_OWN.get(name, {}))
     assert main(["test", "--ckpt_path", str(run / "best.ckpt")]) == 0
     assert f"test/{task.metric}" in json.loads((run / "test_metrics.json").read_text())
     output = tmp_path / "answers.jsonl"

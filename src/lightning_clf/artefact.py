@@ -74,6 +74,7 @@ class Artefact(Runnable):
             "labels": self.labels.to_dict(),
             "max_length": self.max_length,
             "columns": self.columns,
+            **({"stride": self.stride} if self.stride is not None else {}),
             **({"decision": decision} if (decision := self.decision.to_dict()) else {}),
         }
 
@@ -97,8 +98,9 @@ class Artefact(Runnable):
         max_length, positions = own_part["max_length"], network.max_positions
         if positions and max_length > positions:
             raise ValueError(f"max_length is {max_length}, and the encoder has {positions} positions")
+        stride = stored_stride(own_part)
         network.set_decision(Decision.from_dict(own_part.get("decision", {})))
-        return cls(network, tokenizer, max_length, own_part["columns"])
+        return cls(network, tokenizer, max_length, own_part["columns"], stride)
 
     def save(self, folder: str | Path) -> None:
         """Write an export folder: in whole under its final name, or not at all.
@@ -208,6 +210,18 @@ def stored_labels(stored: dict[str, Any]) -> LabelSpace:
         return LabelSpace.from_dict(stored)
     except InputError as error:  # it is said to whoever declares labels, and here nobody does
         raise ValueError(str(error)) from error
+
+
+def stored_stride(own_part: dict[str, Any]) -> int | None:
+    """How many subwords windows repeat, as a description has it.
+
+    Raises:
+        ValueError: If that is no such number.
+    """
+    stride: int | None = own_part.get("stride")
+    if stride is not None and not (type(stride) is int and 0 <= stride < own_part["max_length"]):
+        raise ValueError(f"stride is {stride!r}, no number of subwords below max_length {own_part['max_length']}")
+    return stride
 
 
 def _encoder_weights(folder: Path, network: Network) -> dict[str, Tensor]:

@@ -11,7 +11,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PretrainedConfig
 
-from lightning_clf.artefact import GRAPH, HEAD_WEIGHTS, SIDECAR, load_artefact, load_weights, stored_labels
+from lightning_clf.artefact import (
+    GRAPH,
+    HEAD_WEIGHTS,
+    SIDECAR,
+    load_artefact,
+    load_weights,
+    stored_labels,
+    stored_stride,
+)
 from lightning_clf.batch import Batch
 from lightning_clf.component import from_spec
 from lightning_clf.decision import Decision
@@ -19,8 +27,9 @@ from lightning_clf.encoding.tokenizer import read_tokenizer
 from lightning_clf.errors import InputError, reason
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.pooling import gather_words
+from lightning_clf.heads.windows import mean_of_windows
 from lightning_clf.labels import LabelSpace
-from lightning_clf.scorer import Runnable, Scorer, restore_config
+from lightning_clf.scorer import Runnable, Scorer, over_windows, restore_config
 from lightning_clf.stored import CONFIG, OWN_PART, damage_named, read_json
 
 if TYPE_CHECKING:
@@ -67,14 +76,18 @@ class GraphScorer(Scorer):
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores as `Network.forward` gives them: for tags, those of each word's first subword."""
-        given = {name: batch.inputs[name].numpy() for name in self._inputs}
-        try:
-            logits = torch.from_numpy(self.session.run(["logits"], given)[0])
-        except Exception as error:  # of onnxruntime's own classes, which have no base
-            raise InputError(f"the ONNX graph cannot compute a batch ({reason(error)}): export it again") from error
+        logits = over_windows(self._compute, batch)
         if self.labels.kind == "tags":
             return gather_words(logits, batch)
+        logits = mean_of_windows(logits, batch)
         return logits.squeeze(-1) if self.labels.kind == "score" else logits
+
+    def _compute(self, inputs: dict[str, Tensor]) -> Tensor:
+        try:
+            found = self.session.run(["logits"], {name: inputs[name].numpy() for name in self._inputs})[0]
+        except Exception as error:  # of onnxruntime's own classes, which have no base
+            raise InputError(f"the ONNX graph cannot compute a batch ({reason(error)}): export it again") from error
+        return torch.from_numpy(found)
 
 
 def load_runnable(path: str | Path) -> Runnable:
@@ -112,11 +125,11 @@ def _load_graph(folder: Path) -> Runnable:
         with (folder / GRAPH).open("rb") as graph:
             network.program = hashlib.file_digest(graph, "sha256").hexdigest()
         network.set_decision(Decision.from_dict(own_part.get("decision", {})))
-        tokenizer = read_tokenizer(folder)
+        tokenizer, stride = read_tokenizer(folder), stored_stride(own_part)
         weights = load_file(folder / HEAD_WEIGHTS) if (folder / HEAD_WEIGHTS).is_file() else {}
     load_weights(head, weights, folder)
     network.eval()
-    return Runnable(network, tokenizer, own_part["max_length"], own_part["columns"])
+    return Runnable(network, tokenizer, own_part["max_length"], own_part["columns"], stride)
 
 
 def _session(runtime: Any, file: Path) -> InferenceSession:

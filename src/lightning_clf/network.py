@@ -19,9 +19,10 @@ from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_co
 from lightning_clf.errors import InputError, reason
 from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.heads.base import Head
+from lightning_clf.heads.windows import mean_of_windows
 from lightning_clf.labels import LabelSpace
 from lightning_clf.packing import ATTENTION, pack
-from lightning_clf.scorer import PROBLEM_TYPES, Scorer, drop_thresholds, restore_config
+from lightning_clf.scorer import PROBLEM_TYPES, Scorer, drop_thresholds, over_windows, restore_config
 
 _OURS = ("id2label", "label2id", "num_labels", "problem_type")
 
@@ -168,12 +169,17 @@ class Network(Scorer):
 
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""
-        return self.head.hidden(self.encoder(**batch.inputs, return_dict=True))
+        if torch.is_grad_enabled():
+            return self._encode(batch.inputs)
+        return over_windows(self._encode, batch)
+
+    def _encode(self, inputs: dict[str, Tensor]) -> Tensor:
+        return self.head.hidden(self.encoder(**inputs, return_dict=True))
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`."""
         scores: Tensor = self.head(self.features(batch), batch)
-        return scores
+        return scores if self.labels.kind == "tags" else mean_of_windows(scores, batch)
 
 
 def _configure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from lightning_clf.encoding.tokenizer import Tokenizer
 from lightning_clf.heads.base import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.prediction import Prediction
+
+_WINDOWS = 64  # that are computed at a time
 
 # what stock pipelines read to choose between softmax, sigmoid and neither
 ProblemType = Literal["single_label_classification", "multi_label_classification", "regression"]
@@ -81,6 +84,20 @@ class Scorer(nn.Module, ABC):
         return self.decide(self(batch), batch)
 
 
+def over_windows(compute: Callable[[dict[str, Tensor]], Tensor], batch: Batch) -> Tensor:
+    """Compute `[N,…]` of a batch's inputs; where texts have several windows, so many at a time that memory is bounded.
+
+    Args:
+        compute: What is to be computed of inputs `[N,T]` by name, each window by itself.
+        batch: The batch.
+    """
+    windows = len(batch.window_to_example)
+    if windows == len(batch):
+        return compute(batch.inputs)
+    parts = (slice(start, start + _WINDOWS) for start in range(0, windows, _WINDOWS))
+    return torch.cat([compute({name: values[part] for name, values in batch.inputs.items()}) for part in parts])
+
+
 @dataclass
 class Runnable:
     """A scorer and what its input must go through.
@@ -90,12 +107,14 @@ class Runnable:
         tokenizer: Its tokenizer.
         max_length: The window it was trained with, in subwords.
         columns: The columns it was trained on, by role: `text`, `text_pair`, `tokens`.
+        stride: How many subwords each window of a long text repeats of the one before; `None` cuts texts off.
     """
 
     network: Scorer
     tokenizer: Tokenizer
     max_length: int
     columns: dict[str, str]
+    stride: int | None = None
 
     @property
     def labels(self) -> LabelSpace:

@@ -31,7 +31,9 @@ def token_logits(network: Network, inputs: dict[str, Tensor]) -> Tensor:
 
 
 def gives_token_logits(head: Head) -> bool:
-    """Whether a head is a function from subwords to logits, as `token_logits` computes them."""
+    """Whether a head is a function from the subwords of a window to logits, as `token_logits` computes them."""
+    if isinstance(head, LinearHead) and head.windows is not None:
+        return False
     if head.labels.kind != "tags" or type(head).forward is ArchitectureHead.forward:
         return True
     is_linear = isinstance(head, LinearHead) and type(head).forward is LinearHead.forward
@@ -52,6 +54,11 @@ def check_tokens(head: Head, what: str, instead: str) -> None:
     if gives_token_logits(head):
         return
     name = type(head).__name__
+    if isinstance(head, LinearHead) and head.windows is not None:
+        raise InputError(
+            f"{name} pools the windows of a text by {head.windows_name} before its last layer, and {what} knows of one "
+            f"window: {instead}"
+        )
     if isinstance(head, LinearHead) and type(head).forward is LinearHead.forward:
         raise InputError(
             f"{name} pools a word's subwords by {head.pooling_name}, and {what} knows no words, only its first "

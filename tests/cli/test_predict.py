@@ -75,6 +75,18 @@ def test_standard_input_is_answered_on_a_clean_standard_output(trained):
     assert all(len(answer["tags"]) == len(answer["tokens"]) for answer in answers)
 
 
+@pytest.mark.process
+def test_workers_on_ray_leave_standard_output_clean(command, trained, rows, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    words = ["predict", "--model", trained("single") / "best", "--input", rows("a great film\nso sad\n", "rows.txt")]
+    ray = [*map(str, words), "--engine", "ray", "--workers", "1"]
+    run = subprocess.run(
+        [sys.executable, "-m", "lightning_clf", *ray], capture_output=True, encoding="utf-8", timeout=280
+    )
+    assert (run.returncode, run.stdout) == (0, command(*words).out)
+
+
 def test_output_file_is_whole_or_not_there(command, complaint, trained, rows, tmp_path):
     words = ["predict", "--model", trained("single") / "best", "--output", tmp_path / "new" / "out.jsonl", "--input"]
     complaint(*words, rows('{"text": "a"}\n{"txt": "b"}\n'), "--strict")
@@ -153,6 +165,7 @@ def test_column_that_is_named_is_the_one_that_is_read(command, complaint, traine
         (["--model", "m", "--input", "i", "--batch-size", "x"], ("--batch-size: x is not a whole number from 1 up",)),
         (["--model", "m", "--input", "i", "--precision", "fp8"], ("--precision: invalid choice: 'fp8'", "bf16-true")),
         (["--model", "m", "--input", "i", "--shard", "3/2"], ("--shard: 3/2 is no part such as 1/8, from 1/N to N/N",)),
+        (["--model", "m", "--input", "i", "--workers", "2"], ("--workers is of --engine ray", "leave out --workers")),
         (["--model", "/nowhere", "--input", "i"], ("/nowhere does not exist", "give a .ckpt file")),
         (
             ["--model", ".", "--input", "i"],

@@ -60,11 +60,11 @@ def test_entity_types_are_counted_by_their_first_tags():
 
 
 def test_imbalance_is_told_unless_something_is_done_about_it():
-    even, uneven = (ClassCounts(SPACE, counts, 100) for counts in ((30, 40, 30), (90, 9, 1)))
-    assert imbalance(even, 100, is_met=False).level == "ok"
-    finding = imbalance(uneven, 100, is_met=False)
+    even, uneven = (ClassCounts(SPACE, counts, 200) for counts in ((30, 40, 30), (190, 9, 1)))
+    assert imbalance(even, is_met=False).level == "ok"
+    finding = imbalance(uneven, is_met=False)
     assert finding.level == "warning"
-    assert finding.found == "train has a 90 times and c 1 times"
-    assert finding.advice.startswith("usual is model.class_weights: inverse")
-    assert imbalance(uneven, 100, is_met=True).level == "ok"
-    assert imbalance(ClassCounts(SPACE, (3, 0, 0), 3), 3, is_met=False) is None
+    assert finding.found == "train has a 190 times and c 1 times"
+    assert finding.advice.startswith("try model.loss: LogitAdjustedLoss")
+    assert imbalance(uneven, is_met=True).level == "ok"
+    assert imbalance(ClassCounts(SPACE, (3, 0, 0), 3), is_met=False) is None

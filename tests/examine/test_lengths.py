@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightning_clf.data import SequenceDataModule, TokenDataModule
-from lightning_clf.examine.lengths import true_lengths, truncation, window_for
+from lightning_clf.examine.lengths import true_lengths, truncation, window_for, windows
 from tests.data.conftest import make_tokenizer
 
 
@@ -60,3 +60,10 @@ def test_words_are_counted_by_their_subwords(tmp_path):
     data.setup()
     lengths = true_lengths(data.val_dataloader().dataset.rows, data.splits["val"], data.row_format, data.tokenizer)
     assert lengths.tolist() == [4, 42, 6, 62]
+
+
+def test_what_takes_several_windows_is_told():
+    finding = windows("train", np.array([1, 1, 3, 2]), 32, 2)
+    assert (finding.level, finding.check) == ("ok", "windows of train")
+    assert finding.found == "2 of 4 take several windows of 32, at most 3, of which 2 go into a training step"
+    assert windows("val", np.array([1, 5]), 32, 2).found == "1 of 2 take several windows of 32, at most 5"

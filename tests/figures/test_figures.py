@@ -172,6 +172,11 @@ def test_the_lowest_curves_are_named():
     np.testing.assert_array_equal(line.get_ydata(), data.precision[index])
 
 
+def test_a_name_that_begins_with_an_underscore_is_in_the_legend():
+    axes = figures.draw_precision_recall(curves(2), ["_no", "yes"]).axes[0]
+    assert [text.get_text().split()[0] for text in axes.get_legend().get_texts()] == ["_no", "yes"]
+
+
 def test_reliability_shows_hit_rates_over_sizes():
     data = curves(6)
     above, below = figures.draw_reliability(data).axes

@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lightning_clf.serving.body import _unique
+from lightning_clf.serving.refusal import RefusedError
 from tests.inference.conftest import LABELS, SENTENCE
 from tests.inference.test_classifier import TEXTS, assert_alike, rows
 from tests.texts import repeatable, words
@@ -36,6 +38,23 @@ def test_a_row_may_be_a_string(name, asked, classifier):
     assert_alike(
         asked(name)({"inputs": [SENTENCE, *TEXTS]}).json["outputs"], classifier(name).predict([SENTENCE, *TEXTS])
     )
+
+
+def test_a_key_that_is_there_twice_is_found_in_one_pass():
+    """Else one body of a hundred thousand keys would keep all others waiting for minutes."""
+
+    class Key(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            Key.compared += 1
+            return str.__eq__(self, other)
+
+    keys = [Key(number) for number in range(1000)]
+    with pytest.raises(RefusedError, match="the key '999' twice"):
+        _unique([(key, 0) for key in [*keys, Key(999)]])
+    assert Key.compared < 10 * len(keys)
 
 
 @pytest.mark.parametrize("name", ["tags", "words"])

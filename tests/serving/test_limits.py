@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from lightning_clf.errors import InputError
-from lightning_clf.serving import Limits, Service, bind
+from lightning_clf.serving import Limits, Service, bind, serve
 
 
 @pytest.mark.parametrize(("limits", "said"), [
@@ -38,6 +38,16 @@ def test_an_address_of_another_machine(host):
     with pytest.raises(InputError) as error:
         bind(host, 0)
     assert f"--host {host} --port 0 cannot be served at (" in str(error.value)
+
+
+def test_a_port_where_another_listens_meanwhile(classifier):
+    with bind("127.0.0.1", 0) as first, bind("127.0.0.1", first.getsockname()[1]) as second:
+        first.listen()
+        with pytest.raises(InputError) as error:
+            serve(classifier("single"), "a", second, Limits())
+        port = first.getsockname()[1]
+    assert f"http://127.0.0.1:{port} cannot be served at (" in str(error.value)
+    assert "choose another port" in str(error.value)
 
 
 def test_a_port_that_is_taken():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_FLATTEST = 2.0**-30  # of largest distances: what makes probabilities of one size to nine digits tells no temperature
 _HALVINGS = 64  # of a bracket between one and two: more than a float64 can tell
 _STEPS = 200
 _TOLERANCE = 1e-11
@@ -29,13 +30,15 @@ def fit_temperature(logits: Tensor, targets: Tensor) -> float | None:
     beyond, right = _choices(logits.double(), targets)
     beyond = beyond - beyond.gather(1, right[:, None])  # by how much each class is above the right one
     size = float(beyond.abs().max()) if beyond.numel() else 0.0
-    if not float(beyond.mean(1).sum()) < 0 or not float(beyond.amax(1).sum()) > 0:
+    if not float(beyond.amax(1).sum()) > 0:
         return None
     beyond = beyond / size
 
     def slope(factor: float) -> float:
         return float(((factor * beyond).softmax(1) * beyond).sum())
 
+    if not slope(_FLATTEST) < 0:  # the very sum that the search halves towards: another one rounds otherwise
+        return None
     low = high = 1.0
     while slope(low) > 0:
         low /= 2

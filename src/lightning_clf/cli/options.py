@@ -9,6 +9,8 @@ from lightning_clf.cli.interrupts import importing
 from lightning_clf.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from lightning_clf.inference import Classifier
 
 _INPUTS = {
@@ -75,15 +77,20 @@ def named_columns(options: argparse.Namespace) -> dict[str, str]:
 def load_for(options: argparse.Namespace) -> Classifier:
     """The model that options name, with their columns, on their device and in their precision."""
     with importing():
-        import torch
-
         from lightning_clf.cpu import keep_freed_memory
         from lightning_clf.inference import load_classifier
 
     if (options.device or "cpu") == "cpu":
         keep_freed_memory()
     classifier = load_classifier(options.model, named_columns(options))
-    return classifier.to(options.device, torch.bfloat16 if options.precision == "bf16-true" else None)
+    return classifier.to(options.device, weights_type(options))
+
+
+def weights_type(options: argparse.Namespace) -> torch.dtype | None:
+    """The type of weights that options name; `None` is that which they have."""
+    import torch
+
+    return torch.bfloat16 if options.precision == "bf16-true" else None
 
 
 def positive(text: str) -> int:

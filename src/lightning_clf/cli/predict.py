@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning_clf.cli.interrupts import importing
-from lightning_clf.cli.options import Parser, load_for
+from lightning_clf.cli.options import Parser, load_for, named_columns, positive, weights_type
+from lightning_clf.errors import InputError
+
+if TYPE_CHECKING:
+    from lightning_clf.inference import RayEngine
 
 
 def run(words: list[str]) -> None:
@@ -17,11 +21,15 @@ def run(words: list[str]) -> None:
     """
     options = _parser().parse_args(words)
 
+    if options.workers is not None and options.engine != "ray":
+        raise InputError("--workers is of --engine ray: add it, or leave out --workers")
+    engine = _ray(options) if options.engine == "ray" else None
+
     with importing():
-        from lightning_clf.inference import predict_file
+        from lightning_clf.inference import load_classifier, predict_file
 
     predict_file(
-        load_for(options),
+        load_for(options) if engine is None else load_classifier(options.model, named_columns(options)),
         options.input,
         options.output,
         batch_size=options.batch_size,
@@ -31,7 +39,15 @@ def run(words: list[str]) -> None:
         rejected=options.rejected,
         resume=options.resume,
         shard=options.shard,
+        engine=engine,
     )
+
+
+def _ray(options: argparse.Namespace) -> RayEngine:
+    with importing():
+        from lightning_clf.inference import RayEngine
+
+        return RayEngine(options.model, options.workers, options.device, weights_type(options))
 
 
 def readable(answer: dict[str, Any]) -> str:
@@ -84,6 +100,10 @@ def _parser() -> Parser:
     )
     parser.add_argument("--resume", action="store_true", help="go on where a run with the same words was killed")
     parser.add_argument("--shard", type=_shard, metavar="I/N", help="answer only part I of N, such as 1/8")
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="what runs it (default: local)")
+    parser.add_argument(
+        "--workers", type=positive, help="models on Ray (default: one a GPU where --device is cuda, else one a core)"
+    )
     parser.add_batch_size()
     parser.add_columns(labelled=False)
     parser.add_device()

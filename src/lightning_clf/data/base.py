@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
-from lightning_clf.data.checks import check_fraction, check_split, count_labels
+from lightning_clf.data.checks import check_fraction, check_split, count_labels, explain_label
 from lightning_clf.data.division import Division
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.loading import BatchLoader, Loading, Place
@@ -39,8 +39,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     The label space is known from construction. The tokenizer is that of the module being trained; outside of a Trainer,
     set `datamodule.tokenizer` before `prepare_data` and `setup`.
 
-    A subclass says what its rows look like (`_find_row_format`, `_find_labels`); one for a known corpus only declares
-    the class attributes.
+    A subclass defines `_find_row_format` and `_find_labels`; one for a known corpus only declares class attributes.
 
     Attributes:
         corpora: Data sets this class knows, by the short name a user may give as `source`; the first is the default.
@@ -62,6 +61,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             in it. `None` takes those of the data: the hub's, else train's, sorted.
         max_length: The window in subwords. `None` is a trained model's own, else 128, which holds most sentences. Cost
             grows with it, and what it cuts is reported.
+        stride: In place of cutting long texts off, read them in windows, each of which repeats so many subwords of the
+            one before; a quarter of the window is usual. `None` is a trained model's own, else cuts.
+        max_windows: Of a text so many windows, drawn anew with each batch, go into a training step. `None` is all.
         batch_size: Examples a training step and process. 32 is what fine-tuning recipes start from.
         eval_batch_size: Examples a batch of evaluation. `None` is twice `batch_size`, as no gradients are kept.
         batch_tokens: In place of `batch_size`, subwords a training step and process, padding included: short texts come
@@ -101,6 +103,8 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         splits: dict[str, str] | None = None,
         labels: list[str] | None = None,
         max_length: int | None = None,
+        stride: int | None = None,
+        max_windows: int | None = None,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         batch_tokens: int | None = None,
@@ -117,8 +121,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         self._max_length = (
             None if max_length is None else check_number("data.max_length", max_length, least=1, most=10**6)
         )
+        self._stride = None if stride is None else check_number("data.stride", stride, least=0)
         lengths = (batch_tokens, group_by_length, pad_to_multiple_of)
-        self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling)
+        self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling, max_windows)
         self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
         self.division = Division(check_fraction("val_fraction", val_fraction), self.seed)
         self.drop_duplicates = drop_duplicates
@@ -177,6 +182,11 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return self._max_length or getattr(self._module(), "max_length", None) or 128
 
     @property
+    def stride(self) -> int | None:
+        """How many subwords a window repeats: as given, else that of a trained module; `None` cuts texts off."""
+        return getattr(self._module(), "stride", None) if self._stride is None else self._stride
+
+    @property
     def declared(self) -> list[str] | None:
         """The label names that the configuration or the corpus declares, without looking into the data."""
         return self._declared if self._declared is not None else list(self.known_labels or ()) or None
@@ -191,7 +201,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return tokenizer
 
     def _encodings(self) -> dict[str, Encoding]:
-        encoding = Encoding(self.row_format, self.labels, self._tokenizer(), self.max_length)
+        encoding = Encoding(self.row_format, self.labels, self._tokenizer(), self.max_length, self.stride)
         encodings = dict.fromkeys(self.splits, encoding)
         if self.drop_duplicates and "train" in encodings:  # what is evaluated on stays as it was given
             encodings["train"] = replace(encoding, drop_duplicates=True)
@@ -219,18 +229,9 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             try:
                 rows, summary = cache.prepare(split, encodings[name], self.cache_dir)
             except UnknownLabelError as error:
-                raise self._explain(error) from error
+                trained = getattr(self._module(), "labels", None)
+                raise explain_label(error, type(self), self.labels, trained, self._declared) from error
             check_split(name, split, rows, summary, self.labels)
-
-    def _explain(self, error: UnknownLabelError) -> InputError:
-        if getattr(self._module(), "labels", None) is self.labels:
-            return error.among(f"the model's ({self.labels.shown}), which data.labels are", "train anew")
-        if self._declared is not None:
-            return error.among(f"data.labels ({self.labels.shown})", "add it to data.labels")
-        if self.known_labels is None:
-            return error
-        any_labels = next(base.__name__ for base in type(self).__mro__ if not getattr(base, "known_labels", None))
-        return error.among(f"{type(self).__name__}'s ({self.labels.shown})", f"take --data {any_labels}")
 
     def setup(self, stage: str | None = None) -> None:
         """Open what `prepare_data` wrote, and hold out a dev split if there is none.
@@ -239,12 +240,12 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
             InputError: If `prepare_data` met one, in this or another process.
         """
         raise_shared(self._fault)
-        self.loading.check_window(self.max_length)
+        self.loading.check_window(self.max_length, self.stride)
         self._position = Position.first(self.seed)  # a checkpoint that is gone on from is read after this
         prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)
         self.division.apply(prepared)
         self._prepared = prepared
-        prepared.report_truncated()
+        prepared.report_lengths()
         if stage == "fit" and "train" in self.splits:
             prepared.report_imbalance(self.class_counts, self.num_train)
 

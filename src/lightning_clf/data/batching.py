@@ -24,10 +24,20 @@ _POOL = 50  # batches that are sorted together: enough that little is padded, fe
 _READ = 10_000  # rows whose lengths are read at a time
 
 
+def count_windows(rows: Dataset) -> Numbers:
+    """In how many windows each row is read."""
+    return _list_lengths(rows, "windows")
+
+
 def token_lengths(rows: Dataset) -> Numbers:
-    """How many subwords each encoded row has, read in passing and not kept in memory."""
-    tables = rows.select_columns(["input_ids"]).with_format("arrow").iter(batch_size=_READ)
-    lengths = [pc.list_value_length(table["input_ids"]).to_numpy() for table in tables]
+    """How many subwords each encoded row has, in all its windows."""
+    return _list_lengths(rows, "input_ids")
+
+
+def _list_lengths(rows: Dataset, column: str) -> Numbers:
+    """How long each list of a column is, read in passing and not kept in memory."""
+    tables = rows.select_columns([column]).with_format("arrow").iter(batch_size=_READ)
+    lengths = [pc.list_value_length(table[column]).to_numpy() for table in tables]
     return np.concatenate([np.zeros(0, np.int64), *lengths]).astype(np.int64)
 
 

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data.encoded import Summary
+from lightning_clf.data.rows import UnknownLabelError
 from lightning_clf.data.split import DatasetSplit, Split
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace
@@ -84,3 +85,25 @@ def check_split(name: str, split: Split, rows: Dataset, summary: Summary, labels
                 f"all {unit} of {split.name} have the label {labels.names[seen[0]]!r}: "
                 "a classifier needs two classes to tell apart"
             )
+
+
+def explain_label(
+    error: UnknownLabelError, datamodule: type, labels: LabelSpace, trained: object, declared: list[str] | None
+) -> InputError:
+    """Say of a label that is none of those known where these come from, and what to do.
+
+    Args:
+        error: What is wrong.
+        datamodule: The class that read the row.
+        labels: Those known.
+        trained: The label space of the module that is trained, if it has one.
+        declared: The names that the configuration declares, if it does.
+    """
+    if trained is labels:
+        return error.among(f"the model's ({labels.shown}), which data.labels are", "train anew")
+    if declared is not None:
+        return error.among(f"data.labels ({labels.shown})", "add it to data.labels")
+    if getattr(datamodule, "known_labels", None) is None:
+        return error
+    any_labels = next(base.__name__ for base in datamodule.__mro__ if not getattr(base, "known_labels", None))
+    return error.among(f"{datamodule.__name__}'s ({labels.shown})", f"take --data {any_labels}")

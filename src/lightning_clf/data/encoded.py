@@ -29,6 +29,7 @@ _TARGETS: dict[Kind, pa.DataType] = {
 _COLUMNS: dict[str, pa.DataType] = {
     "input_ids": pa.list_(pa.int32()),
     "token_type_ids": pa.list_(pa.int8()),
+    "windows": pa.list_(pa.int32()),
     "word_ids": pa.list_(pa.int32()),
     "word_count": pa.int32(),
     "truncated": pa.int32(),
@@ -62,6 +63,7 @@ class Encoding:
         labels: What the targets count.
         tokenizer: The encoder's tokenizer.
         max_length: The window, in subwords.
+        stride: How many subwords each window of a text repeats of the one before; `None` cuts texts off.
         drop_duplicates: Whether rows that repeat an earlier one are left out.
     """
 
@@ -69,6 +71,7 @@ class Encoding:
     labels: LabelSpace
     tokenizer: Tokenizer
     max_length: int
+    stride: int | None = None
     drop_duplicates: bool = False
 
     def key(self, split: Split) -> str:
@@ -82,6 +85,7 @@ class Encoding:
                 "version": _VERSION,
                 "tokenizer": fingerprint(self.tokenizer),
                 "max_length": self.max_length,
+                "stride": self.stride,
                 "labels": self.labels.to_dict(),
                 "rows": self.rows.to_dict(),
                 "drop_duplicates": self.drop_duplicates,
@@ -154,7 +158,9 @@ def _kept(split: Split, encoding: Encoding, summary: Summary) -> Iterator[tuple[
 def _encode_batch(batch: list[tuple[int, Example]], encoding: Encoding) -> pa.Table:
     examples = [example for _, example in batch]
     # an empty batch still has to have the columns
-    columns = encoding.rows.encode(encoding.tokenizer, examples, encoding.max_length) if examples else {"input_ids": []}
+    columns: dict[str, list[Any]] = {"input_ids": []}
+    if examples:
+        columns = encoding.rows.encode(encoding.tokenizer, examples, encoding.max_length, encoding.stride)
     columns["target"] = [encoding.rows.target(example, encoding.labels) for example in examples]
     columns["example_id"] = [position for position, _ in batch]
     types = _COLUMNS | {"target": _TARGETS[encoding.labels.kind]}

@@ -1,10 +1,9 @@
-"""How unevenly train has its labels, in a few lines, and what is usually done about it."""
+"""How unevenly train has its labels, in a few lines, and what was measured to help."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data.classes import Classes
@@ -27,41 +26,31 @@ class Rule:
     Attributes:
         kinds: The kinds of label.
         ratio: The lowest ratio of the most frequent class to the rarest.
-        advice: What to do, in keys of the configuration. Empty where nothing is needed.
-        least: The fewest rows.
-        below: The number of rows from which the rule no longer holds.
+        advice: What to try, in keys of the configuration. Empty where nothing helped.
     """
 
     kinds: frozenset[Kind]
     ratio: float
     advice: str
-    least: float = 0
-    below: float = inf
 
 
-# a rule of thumb. The first rule that holds is taken, so that those of high ratios come first
+# from the tables of docs/hard_data.md. The first rule that holds is taken, so that those of high ratios come first
 RULES = (
     Rule(_ANY_OF_MANY, 5, "model.loss: AsymmetricLoss with data.sampling: OverSampling"),
     Rule(_ANY_OF_MANY, 0, ""),
-    Rule(_ONE_OF_MANY, 100, "model.loss: FocalLoss"),
-    Rule(_ONE_OF_MANY, 20, "model.class_weights: inverse, or data.sampling: OverSampling", below=10_000),
-    Rule(_ONE_OF_MANY, 20, "model.class_weights: inverse, or data.sampling: UnderSampling", least=100_000),
-    Rule(_ONE_OF_MANY, 20, "model.class_weights: inverse"),
-    Rule(_ONE_OF_MANY, 5, "model.class_weights: sqrt_inverse"),
+    Rule(_ONE_OF_MANY, 100, "model.loss: LogitAdjustedLoss, or model.class_weights: inverse"),
     Rule(_ONE_OF_MANY, 0, ""),
 )
 
 
-def recommend(kind: Kind, ratio: float, rows: int) -> str:
-    """What the rules recommend, empty where nothing is needed.
+def recommend(kind: Kind, ratio: float) -> str:
+    """What the rules recommend, empty where nothing helped.
 
     Args:
         kind: The kind of label.
         ratio: How often the most frequent class occurs for each time the rarest does.
-        rows: How many rows train has.
     """
-    fitting = (rule for rule in RULES if kind in rule.kinds and ratio >= rule.ratio and rule.least <= rows < rule.below)
-    return next((rule.advice for rule in fitting), "")
+    return next((rule.advice for rule in RULES if kind in rule.kinds and ratio >= rule.ratio), "")
 
 
 def report(counts: ClassCounts, rows: int) -> list[str]:
@@ -81,7 +70,7 @@ def report(counts: ClassCounts, rows: int) -> list[str]:
     most, least = (classes.counts[classes.present[end]] if classes.present else 1 for end in (0, -1))
     if most < WORTH_SAYING * least and not classes.absent:
         return []
-    return list(_lines(classes, recommend(kind, most / least, rows), rows))
+    return list(_lines(classes, recommend(kind, most / least), rows))
 
 
 def _lines(classes: Classes, advice: str, rows: int) -> Iterator[str]:
@@ -102,7 +91,7 @@ def _lines(classes: Classes, advice: str, rows: int) -> Iterator[str]:
         shown = ", ".join(classes.absent[:_MANY]) + (" …" if len(classes.absent) > _MANY else "")
         yield f"{classes.noun} without an example in train, which cannot be learned: {shown}"
     if len(present) > 1:
-        yield f"usual for {ratio}: {advice}" if advice else f"usual for {ratio}: nothing needs to be done"
+        yield f"to be tried at {ratio}: {advice}" if advice else f"at {ratio} the plain loss is a good start"
 
 
 def _counted(classes: Classes, places: list[int]) -> str:

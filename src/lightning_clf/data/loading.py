@@ -68,10 +68,11 @@ class Loading:
     num_workers: int
     seed: int
     sampling: Sampling | None = None
+    max_windows: int | None = None
 
     def __post_init__(self) -> None:
         """Check every number."""
-        for key in ("batch_size", "eval_batch_size", "batch_tokens", "pad_to_multiple_of"):
+        for key in ("batch_size", "eval_batch_size", "batch_tokens", "pad_to_multiple_of", "max_windows"):
             if getattr(self, key) is not None:
                 check_number(f"data.{key}", getattr(self, key), least=1)
         check_number("data.num_workers", self.num_workers, least=0)
@@ -94,16 +95,30 @@ class Loading:
         """How many rows of these an epoch of training sees, over all processes, repeats included."""
         return len(rows) if self.sampling is None else len(self.sampling.quotas(rows, labels))
 
-    def check_window(self, max_length: int) -> None:
+    def check_window(self, max_length: int, stride: int | None) -> None:
         """Hold the window against the room of a batch.
 
         Raises:
-            InputError: If one text could be more than a batch may hold.
+            InputError: If one text could be more than a batch may hold, or windows are counted of which there is one.
         """
-        if self.batch_tokens is not None and self.batch_tokens < max_length:
+        if stride is None and self.max_windows is not None:
             raise InputError(
-                f"data.batch_tokens {self.batch_tokens} has no room for one text of data.max_length {max_length}: set "
-                f"it to {max_length} or more, 32 times as much being usual"
+                f"data.max_windows {self.max_windows} counts windows, and texts are cut off after one: set "
+                "data.stride, or leave it out"
+            )
+        if self.batch_tokens is None:
+            return
+        if stride is not None and self.max_windows is None:
+            raise InputError(
+                "data.batch_tokens bounds a batch, and of a text of any length all windows go into one: set "
+                "data.max_windows, such as 4, or leave data.batch_tokens out"
+            )
+        longest = max_length * (self.max_windows or 1)
+        if self.batch_tokens < longest:
+            windows = f" in data.max_windows {self.max_windows}" if self.max_windows else ""
+            raise InputError(
+                f"data.batch_tokens {self.batch_tokens} has no room for one text of data.max_length {max_length}"
+                f"{windows}: set it to {longest} or more, 32 times as much being usual"
             )
 
     @property
@@ -137,6 +152,8 @@ class Loading:
             position: Where training stands.
         """
         lengths = self._lengths(rows, place) if self.group_by_length else None
+        if lengths is not None and self.max_windows is not None:
+            lengths = np.minimum(lengths, self.max_windows * max_length)
         room = Room(self.batch_size, self.batch_tokens)
         drawing = None
         if self.sampling is not None:
@@ -145,7 +162,9 @@ class Loading:
         batches = TrainBatches(len(rows), room, place.processes, place.rank, position, lengths, drawing)
         drawn = None if drawing is None else np.sort(drawing.rows(0))  # what overfitting goes by
         batch_rows = BatchRows(rows, self.batch_size, drawn)
-        return self._loader(batch_rows, batches, self._collator(tokenizer, labels, max_length, place))
+        collate = self._collator(tokenizer, labels, max_length, place)
+        collate.max_windows = self.max_windows
+        return self._loader(batch_rows, batches, collate)
 
     def train_pairs(
         self,

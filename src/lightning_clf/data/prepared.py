@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
+from lightning_clf.data.batching import count_windows
 from lightning_clf.data.checks import column, sum_column
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.holdout import hold_out
@@ -96,9 +97,14 @@ class PreparedSplits:
             )
         return rows
 
-    def report_truncated(self) -> None:
-        """Say in one line what the window cut."""
+    def report_lengths(self) -> None:
+        """Say in one line what the window cut, or what is read in several."""
         encoding = next(iter(self.encodings.values()))
+        if encoding.stride is not None:
+            many = {name: (count_windows(rows) > 1).sum() for name, rows in self._rows.items() if len(rows)}
+            shown = ", ".join(f"{count} of the {len(self._rows[name])} of {name}" for name, count in many.items())
+            rank_zero_info(f"max_length={encoding.max_length} takes several windows for {shown}")
+            return
         unit = "words" if encoding.labels.kind == "tags" else "texts"
         cut = ", ".join(f"{count} of {name}" for name, count in self.truncated_counts.items() if count)
         if cut:

@@ -61,7 +61,9 @@ class RowFormat(ABC):
         """
 
     @abstractmethod
-    def encode(self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> dict[str, list[Any]]:
+    def encode(
+        self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int, stride: int | None = None
+    ) -> dict[str, list[Any]]:
         """Examples to columns of subword ids."""
 
     @abstractmethod

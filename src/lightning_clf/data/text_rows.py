@@ -139,11 +139,13 @@ class TextRows(RowFormat):
             raise UnknownLabelError(name, where)
         return position
 
-    def encode(self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> dict[str, list[Any]]:
+    def encode(
+        self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int, stride: int | None = None
+    ) -> dict[str, list[Any]]:
         """Texts to subword ids."""
         texts = [str(example.text) for example in examples]
         pairs = [example.pair or "" for example in examples] if self.text_pair_column is not None else None
-        return encode_texts(tokenizer, texts, pairs, max_length)
+        return encode_texts(tokenizer, texts, pairs, max_length, stride)
 
 
 @lru_cache(maxsize=8)

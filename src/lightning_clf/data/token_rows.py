@@ -72,9 +72,11 @@ class TokenRows(RowFormat):
             name = unknown if self.scheme == "none" else split_tag(unknown)[1]
             raise UnknownLabelError(name, example.where) from error
 
-    def encode(self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> dict[str, list[Any]]:
+    def encode(
+        self, tokenizer: Tokenizer, examples: Sequence[Example], max_length: int, stride: int | None = None
+    ) -> dict[str, list[Any]]:
         """Words to subword ids."""
-        return encode_words(tokenizer, [list(example.text) for example in examples], max_length)
+        return encode_words(tokenizer, [list(example.text) for example in examples], max_length, stride)
 
     def inputs(self) -> dict[str, str]:
         """The column of words."""

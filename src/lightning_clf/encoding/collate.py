@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -16,22 +18,29 @@ Row = Mapping[str, Any]
 
 
 class Collator:
-    """Pads rows to the longest of their batch, on the right.
+    """Pads rows, or the windows they are read in, to the longest of their batch, on the right.
 
     Args:
         tokenizer: Says which ids pad.
         labels: Says what a target is.
         pad_to_multiple_of: Pad further, to a multiple that suits the hardware; 1 pads no more than needed.
         max_length: The window, beyond which nothing is padded: the encoder may have no positions there.
+        max_windows: Of a row with more windows, so many are drawn, others as it meets other rows. `None` keeps all.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, labels: LabelSpace, pad_to_multiple_of: int = 1, max_length: int | None = None
+        self,
+        tokenizer: Tokenizer,
+        labels: LabelSpace,
+        pad_to_multiple_of: int = 1,
+        max_length: int | None = None,
+        max_windows: int | None = None,
     ) -> None:
         self.pad_ids = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
         self.labels = labels
         self.multiple = pad_to_multiple_of
         self.max_length = max_length
+        self.max_windows = max_windows
 
     def __call__(self, rows: Sequence[Row]) -> Batch:
         """Collate rows with the columns of `encode_texts` or `encode_words`, `example_id`, and `target` if known.
@@ -40,27 +49,43 @@ class Collator:
         """
         if not rows:
             return Batch(inputs={}, example_ids=torch.arange(0), window_to_example=torch.arange(0))
-        longest = max(1, max(len(row["input_ids"]) for row in rows))
+        windows = self._windows(rows)
+        lengths = torch.tensor([window.stop - window.start for _, window in windows])
+        longest = max(1, int(lengths.max()))
         length = -(-longest // self.multiple) * self.multiple
         length = max(longest, min(length, self.max_length or length))
         inputs = {
-            name: _pad([row[name] for row in rows], pad_id, length)
+            name: _pad([rows[place][name][window] for place, window in windows], pad_id, length)
             for name, pad_id in self.pad_ids.items()
             if name in rows[0]
         }
-        lengths = torch.tensor([len(row["input_ids"]) for row in rows])
         inputs["attention_mask"] = (torch.arange(length) < lengths[:, None]).long()
         batch = Batch(
             inputs=inputs,
             example_ids=torch.tensor([row["example_id"] for row in rows]),
-            window_to_example=torch.arange(len(rows)),
+            window_to_example=torch.tensor([place for place, _ in windows]),
             targets=self._targets(rows) if "target" in rows[0] else None,
         )
         if self.labels.kind == "tags":
-            batch.word_ids = _pad([row["word_ids"] for row in rows], -1, length)
+            batch.word_ids = _pad([rows[place]["word_ids"][window] for place, window in windows], -1, length)
             batch.word_counts = torch.tensor([row["word_count"] for row in rows])
-            batch.first_subword = _first_subwords(batch.word_ids, max(1, int(batch.word_counts.max())))
+            batch.first_subword = _first_subwords(batch, max(1, int(batch.word_counts.max())))
         return batch
+
+    def _windows(self, rows: Sequence[Row]) -> list[tuple[int, slice]]:
+        """The windows of a batch: of which row, and what part of it."""
+        if "windows" not in rows[0]:
+            return [(place, slice(0, len(row["input_ids"]))) for place, row in enumerate(rows)]
+        # of the rows alone, so that a run that goes on draws as the one it goes on with would have
+        draw = random.Random(str([row["example_id"] for row in rows]))
+        windows = []
+        for place, row in enumerate(rows):
+            ends = list(accumulate(row["windows"]))
+            kept: Sequence[int] = range(len(ends))
+            if self.max_windows is not None and len(ends) > self.max_windows:
+                kept = sorted(draw.sample(kept, self.max_windows))
+            windows += [(place, slice(ends[number] - row["windows"][number], ends[number])) for number in kept]
+        return windows
 
     def _targets(self, rows: Sequence[Row]) -> Tensor:
         targets = [row["target"] for row in rows]
@@ -78,13 +103,13 @@ def _pad(values: Sequence[Sequence[int]], fill: int, length: int) -> Tensor:
     return torch.tensor([[*row, *[fill] * (length - len(row))] for row in values], dtype=torch.int64)
 
 
-def _first_subwords(word_ids: Tensor, words: int) -> Tensor:
-    """Flat position in `[N*T]` of each word's first subword: `[N,W]`, −1 where a word has none."""
-    windows, length = word_ids.shape
-    none = windows * length
-    first = torch.full((windows, words + 1), none)
-    position = torch.arange(none).view(windows, length)
+def _first_subwords(batch: Batch, words: int) -> Tensor:
+    """Flat position in `[N*T]` of each word's first subword: `[B,W]`, −1 where a word has none."""
+    assert batch.word_ids is not None
+    none = batch.word_ids.numel()
+    first = torch.full((len(batch) * (words + 1),), none)
     # special tokens and padding fall into a last column of their own, which is cut off again
-    column = torch.where(word_ids >= 0, word_ids, words)
-    first.scatter_reduce_(1, column, position, reduce="amin")
-    return torch.where(first == none, -1, first)[:, :words]
+    column = torch.where(batch.word_ids >= 0, batch.word_ids, words)
+    slots = batch.window_to_example[:, None] * (words + 1) + column
+    first.scatter_reduce_(0, slots.flatten(), torch.arange(none), reduce="amin")
+    return torch.where(first == none, -1, first).view(len(batch), -1)[:, :words]

@@ -11,12 +11,13 @@ from datasets import Dataset
 
 from lightning_clf.callbacks.monitor import check_logged, watched
 from lightning_clf.data import BaseDataModule
+from lightning_clf.data.batching import count_windows
 from lightning_clf.data.checks import count_labels
 from lightning_clf.errors import InputError
 from lightning_clf.examine.cost import Cost, costs
 from lightning_clf.examine.finding import Finding
 from lightning_clf.examine.labels import imbalance, missing_labels, taken_for
-from lightning_clf.examine.lengths import true_lengths, truncation
+from lightning_clf.examine.lengths import true_lengths, truncation, windows
 from lightning_clf.examine.measure import measure
 from lightning_clf.examine.texts import known_rows, repeated_texts
 from lightning_clf.modules import ClassifierModule
@@ -74,10 +75,13 @@ def _of_data(module: ClassifierModule, datamodule: BaseDataModule[Any]) -> Itera
         counts = {name: count_labels(rows, labels) for name, rows in encoded.items()}
         yield from missing_labels(counts)
         if "train" in counts:
-            finding = imbalance(counts["train"], len(encoded["train"]), is_met=_meets_imbalance(module, datamodule))
+            finding = imbalance(counts["train"], is_met=_meets_imbalance(module, datamodule))
             yield from [finding] if finding is not None else []
     positions = module.network.max_positions if hasattr(module, "network") else None
     for name, rows in encoded.items():
+        if datamodule.stride is not None:
+            yield windows(name, count_windows(rows), datamodule.max_length, datamodule.loading.max_windows)
+            continue
         lengths = true_lengths(rows, sources[name], datamodule.row_format, tokenizer)
         yield truncation(name, lengths, datamodule.max_length, positions)
     read = {split.name: known_rows(split, datamodule.row_format) for split in sources.values()}

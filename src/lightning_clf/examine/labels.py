@@ -68,23 +68,22 @@ def missing_labels(counts: Mapping[str, ClassCounts]) -> Iterator[Finding]:
         yield Finding("warning", f"labels of {name}", found, advice)
 
 
-def imbalance(counts: ClassCounts, rows: int, *, is_met: bool) -> Finding | None:
+def imbalance(counts: ClassCounts, *, is_met: bool) -> Finding | None:
     """How uneven train is, if it has two classes or more.
 
     Args:
         counts: How often train has each label.
-        rows: How many rows it has.
         is_met: Whether the configuration does something about it already.
     """
     classes = Classes.of(counts)
     if len(classes.present) < 2:
         return None
     most, least = classes.present[0], classes.present[-1]
-    advice = recommend(counts.labels.kind, classes.counts[most] / classes.counts[least], rows)
+    advice = recommend(counts.labels.kind, classes.counts[most] / classes.counts[least])
     often, seldom = (f"{classes.names[place]} {classes.counts[place]} times" for place in (most, least))
     found = f"train has {often} and {seldom}"
     if not advice:
         return Finding("ok", "imbalance", found)
     if is_met:
         return Finding("ok", "imbalance", f"{found}, for which loss or sampling are set")
-    return Finding("warning", "imbalance", found, f"usual is {advice}")
+    return Finding("warning", "imbalance", found, f"try {advice}")

@@ -86,3 +86,19 @@ def truncation(name: str, lengths: Numbers, window: int, positions: int | None) 
         f"the encoder has positions for {positions}, which would cut {left:.1%}; {wanted} would cut less than {FEW:.0%}"
     )
     return Finding("warning", f"truncation of {name}", found, f"{advice}, with an encoder of longer windows")
+
+
+def windows(name: str, counts: Numbers, window: int, trained: int | None) -> Finding:
+    """In how many windows the texts of a split are read.
+
+    Args:
+        name: The split.
+        counts: How many each text takes, `[R]`.
+        window: The window.
+        trained: How many of a text go into a training step; `None` is all.
+    """
+    several = int((counts > 1).sum())
+    found = f"{several} of {len(counts)} take several windows of {window}, at most {counts.max(initial=0)}"
+    if name == "train" and trained is not None:
+        found += f", of which {trained} go into a training step"
+    return Finding("ok", f"windows of {name}", found)

@@ -90,7 +90,13 @@ def _about(artefact: Artefact) -> Iterator[str]:
     if artefact.columns:
         columns = ", ".join(f"{role} from {_code(name)}" for role, name in artefact.columns.items())
         yield f"- Columns of the training data: {columns}"
-    yield f"- Window: {artefact.max_length} subwords; what lies beyond is cut off"
+    if artefact.stride is None:
+        yield f"- Window: {artefact.max_length} subwords; what lies beyond is cut off"
+    else:
+        yield (
+            f"- Windows: {artefact.max_length} subwords, of which each repeats {artefact.stride} of the one before; "
+            "whoever reads a text in one window alone cuts off what lies beyond"
+        )
     yield f"- Head: {_code(type(artefact.network.head).__name__)}"
 
 

@@ -42,7 +42,7 @@ def draw_precision_recall(curves: Curves, names: Sequence[str]) -> Figure:
         if index not in named:
             axes.plot(curves.recall[index], curves.precision[index], color=GREY, linewidth=0.6)
     for index, colour, dash in zip(named, COLOURS, DASHES, strict=False):
-        label = f"{short(names[index])}  {areas[index]:.3f}"
+        label = f" {short(names[index])}  {areas[index]:.3f}"  # matplotlib leaves out what begins with _
         axes.plot(curves.recall[index], curves.precision[index], color=colour, linestyle=dash, label=label)
     axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xticks=SHARES, yticks=SHARES, xlabel="recall", ylabel="precision")
     axes.grid(visible=True)

@@ -60,7 +60,8 @@ class Head(Component, nn.Module, ABC):
             batch: The batch they were computed from.
 
         Returns:
-            Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`. Those of a head that
+            Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`; for texts also of each
+            window, `[N,C]` or `[N]`, of which the mean is taken then. Those of a head that
             brings its loss may be of another shape: nothing but its own `structural_loss` and `decode` reads them.
         """
 

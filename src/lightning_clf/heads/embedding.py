@@ -10,6 +10,7 @@ from torch.nn import functional
 from lightning_clf.batch import Batch
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.pooling import SequencePooling, make_pooling
+from lightning_clf.heads.windows import mean_of_windows
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.precision import full_precision
 
@@ -40,9 +41,9 @@ class EmbeddingHead(Head):
         self.output = nn.Linear(hidden_size, len(labels))
 
     def embed(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """The embeddings of texts: `[N,T,H]` to `[B,H]`, in float32 or more."""
+        """The embeddings of texts, the mean of their windows': `[N,T,H]` to `[B,H]`, in float32 or more."""
         pooled: Tensor = full_precision(self.pooling(hidden, batch))
-        return functional.normalize(pooled, dim=-1) if self.normalize else pooled
+        return mean_of_windows(functional.normalize(pooled, dim=-1) if self.normalize else pooled, batch)
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
         """`[N,T,H]` to `[B,C]`."""

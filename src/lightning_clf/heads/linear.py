@@ -8,6 +8,7 @@ from lightning_clf.batch import Batch
 from lightning_clf.errors import check_number
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.pooling import ClsPooling, SequencePooling, WordPooling, make_pooling
+from lightning_clf.heads.windows import WindowPooling, make_windows
 from lightning_clf.labels import LabelSpace
 
 
@@ -18,17 +19,26 @@ class LinearHead(Head):
         pooling: How subwords become a text (`cls`, `mean`, `max`, `attention`, `last`) or a word (`first`, `mean`,
             `max`). `None` takes `cls` for texts and `first` for tags, as the BERT paper does.
         dropout: Probability of dropping a pooled feature; 0.1 is BERT's.
+        windows: How the windows of a long text become one, where `data.stride` makes several: the mean of their
+            `logits`, or of their features before the output layer the `mean`, the `max`, or a mean by `attention`.
     """
 
-    def __init__(self, pooling: SequencePooling | WordPooling | None = None, dropout: float = 0.1) -> None:
+    def __init__(
+        self,
+        pooling: SequencePooling | WordPooling | None = None,
+        dropout: float = 0.1,
+        windows: WindowPooling = "logits",
+    ) -> None:
         super().__init__()
         self.pooling_name = pooling
+        self.windows_name = windows
         self.dropout = nn.Dropout(check_number("dropout", dropout, least=0, most=1))
 
     def build(self, hidden_size: int, labels: LabelSpace) -> None:
         """Make the pooling and the output layer."""
         words = labels.kind == "tags"
         self.pooling = make_pooling(self.pooling_name or ("first" if words else "cls"), hidden_size, words=words)
+        self.windows = make_windows(self.windows_name, hidden_size, words=words)
         self.output = self.make_output(hidden_size, len(labels))
 
     @property
@@ -42,8 +52,11 @@ class LinearHead(Head):
         return nn.Linear(hidden_size, outputs)
 
     def forward(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """`[N,T,H]` to `[B,C]`, `[B,W,C]` or `[B]`."""
-        scores: Tensor = self.output(self.dropout(self.pooling(hidden, batch)))
+        """`[N,T,H]` to `[B,C]`, `[B,W,C]` or `[B]`; of each window where logits are made one."""
+        features = self.pooling(hidden, batch)
+        if self.windows is not None:
+            features = self.windows(features, batch)
+        scores: Tensor = self.output(self.dropout(features))
         return scores.squeeze(-1) if self.labels.kind == "score" else scores
 
 
@@ -54,6 +67,7 @@ class MLPHead(LinearHead):
         pooling: As for `LinearHead`.
         dropout: Probability of dropping a feature, before the hidden layer and after it.
         hidden_features: Width of the hidden layer; `None` takes the encoder's.
+        windows: As for `LinearHead`.
 
     Raises:
         InputError: If the width is less than 1.
@@ -64,8 +78,9 @@ class MLPHead(LinearHead):
         pooling: SequencePooling | WordPooling | None = None,
         dropout: float = 0.1,
         hidden_features: int | None = None,
+        windows: WindowPooling = "logits",
     ) -> None:
-        super().__init__(pooling, dropout)
+        super().__init__(pooling, dropout, windows)
         if hidden_features is not None:
             check_number("hidden_features", hidden_features, least=1)
         self.hidden_features = hidden_features

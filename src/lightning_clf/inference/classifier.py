@@ -13,6 +13,7 @@ from lightning_clf.errors import InputError
 from lightning_clf.graph import load_runnable
 from lightning_clf.inference.answers import Answer, answer
 from lightning_clf.inference.inputs import Inputs, ReadRow
+from lightning_clf.inference.room import batches
 from lightning_clf.labels import LabelSpace
 from lightning_clf.scorer import Runnable
 
@@ -76,7 +77,7 @@ class Classifier:
 
         Args:
             rows: Strings, or mappings with the columns the classifier reads.
-            batch_size: How many rows share a forward pass.
+            batch_size: How many rows share a forward pass; of texts in windows, how many windows.
 
         Returns:
             One answer a row, in plain Python values: `label` with `probability` and `probabilities`; `labels` with
@@ -100,10 +101,8 @@ class Classifier:
             self.network.train(training)  # a module that predicts between two epochs goes on learning with dropout
 
     def _predict_encoded(self, encoded: list[dict[str, Any]], read: Sequence[Any], batch_size: int) -> list[Answer]:
-        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]["input_ids"]))
         answers: list[Answer] = [{} for _ in encoded]
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
+        for chosen in batches(encoded, batch_size):
             found = self.answer_batch([encoded[index] for index in chosen], [read[index] for index in chosen])
             for index, result in zip(chosen, found, strict=True):
                 answers[index] = result

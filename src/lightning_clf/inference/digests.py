@@ -34,6 +34,7 @@ def model_digest(artefact: Runnable) -> str:
         "head": network.head.spec(),
         "labels": artefact.labels.to_dict(),
         "max_length": artefact.max_length,
+        "stride": artefact.stride,
         "columns": artefact.columns,
         "decision": artefact.decision.to_dict(),
         "program": network.program,

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from lightning_clf.data.lines import RowError
 from lightning_clf.errors import InputError
 from lightning_clf.inference.answers import Answer
+from lightning_clf.inference.chunks import Chunk, Way
 from lightning_clf.inference.classifier import Classifier
 from lightning_clf.inference.columns import Carried
 from lightning_clf.inference.digests import file_digest, model_digest
 from lightning_clf.inference.draft import Tally
-from lightning_clf.inference.inputs import ReadRow
+from lightning_clf.inference.on_ray import RayEngine
 from lightning_clf.inference.progress import progress_bar
 from lightning_clf.inference.sinks import Sink, is_stream, open_sink
-from lightning_clf.inference.source import Numbered, Source, open_source, survey
-from lightning_clf.inference.writers import Rejected, Writer, is_table, make_writer
+from lightning_clf.inference.source import Source, open_source, survey
+from lightning_clf.inference.writers import Writer, is_table, make_writer
 
 _CHUNK = 2048  # rows sorted by length together; what is held in memory at a time, and lost if the process is killed
 
@@ -40,6 +40,7 @@ def predict_file(
     rejected: str | None = None,
     resume: bool = False,
     shard: tuple[int, int] | None = None,
+    engine: RayEngine | None = None,
 ) -> int:
     """Answer every row of a file, a chunk at a time, whatever its size.
 
@@ -60,6 +61,7 @@ def predict_file(
         resume: Whether to go on where a run was killed that had the same source, model and options, if there was one.
         shard: Which part of how many, counted from 1: `(2, 8)`. Parts are cut between chunks; one after another they
             are the whole.
+        engine: What answers in place of this process, to the same end; the classifier then says what, not where.
 
     Returns:
         The number of rows answered.
@@ -71,18 +73,30 @@ def predict_file(
     if rejected is None and not is_stream(target):
         rejected = f"{target}.rejected.jsonl"
     _refuse_one_file(source, target, rejected)
+    if engine is not None and source == "-":
+        raise InputError("standard input is not where workers on Ray can read it: save it to a file")
     with open_source(source) as rows:
         if rows.columns is not None:
             classifier.inputs.check_columns(rows.columns or [classifier.inputs.text], f"file {rows.name}")
         carried = Carried(classifier.labels, classifier.artefact.decision, carry, [classifier.inputs.tokens])
         table = show is None and is_table(target)
-        count, columns = _looked_up(source, rows, shard is not None, table and carry != [])
+        count, columns = _looked_up(source, rows, bool(shard or engine), table and carry != [])
         writer = make_writer(target, show, carried.table(columns, f"file {rows.name}") if table else None)
         options = {"carry": carry and list(carry), "strict": strict, "shard": shard and list(shard)}
         job = None if is_stream(target) else lambda: _job(classifier, source, writer, options, resume)
         with open_sink(target, rejected, job, writer, resume) as sink:
-            run = _Run(classifier, rows, carried, writer, sink, strict, batch_size)
-            run.answer(_part(count, shard))
+            start, stop = _part(count, shard)
+            start += sink.tally.taken
+            way = Way(carried, writer, strict, batch_size)
+            if engine is None:
+                chunks = _answer_here(classifier, way, rows, start, stop)
+            else:
+                chunks = engine.answer(classifier, way, source, _spans(start, stop))
+            with contextlib.closing(chunks), progress_bar(rows, start, stop) as progress:
+                for chunk in chunks:
+                    _take(chunk, sink)
+                    progress(chunk.taken)
+            _refuse_none(sink.tally, rows.name)
             sink.publish(writer)
     _warn(sink.tally, rows.name, rejected)
     return sink.tally.answered
@@ -126,9 +140,9 @@ def _looked_up(
 
 
 def _part(count: int | None, shard: tuple[int, int] | None) -> tuple[int, int | None]:
-    """The first row of a part, and the one after its last."""
+    """The first row of a part, and the one after its last, where that is known."""
     if count is None or shard is None:
-        return 0, None
+        return 0, count
     number, parts = shard
     if not 1 <= number <= parts:
         raise InputError(f"shard {number}/{parts} is none: count from 1/{parts} to {parts}/{parts}")
@@ -153,53 +167,34 @@ def _job(classifier: Classifier, source: str, writer: Writer, options: dict[str,
     return options
 
 
-@dataclass
-class _Run:
-    """The way of rows from a source to a sink."""
+def _answer_here(
+    classifier: Classifier, way: Way, source: Source, start: int, stop: int | None
+) -> Generator[Chunk, None, None]:
+    """Answer the rows of a source from one to another, passing over those before."""
+    next(itertools.islice(source.rows, start, start), None)
+    rows = itertools.islice(source.rows, None if stop is None else stop - start)
+    return (way.answer(classifier, source, chunk) for chunk in iter(lambda: list(itertools.islice(rows, _CHUNK)), []))
 
-    classifier: Classifier
-    rows: Source
-    carried: Carried
-    writer: Writer
-    sink: Sink
-    strict: bool
-    batch_size: int
 
-    def answer(self, part: tuple[int, int | None]) -> None:
-        """Answer the rows of a part, from where the sink stands."""
-        tally = self.sink.tally
-        start, stop = part
-        start += tally.taken
-        next(itertools.islice(self.rows.rows, start, start), None)  # passes over so many
-        rows = itertools.islice(self.rows.rows, None if stop is None else stop - start)
-        with progress_bar(self.rows, start, stop) as progress:
-            while chunk := list(itertools.islice(rows, _CHUNK)):
-                read, brought, rejected = self._read(chunk)
-                answers = self.classifier.predict_read(read, self.batch_size)
-                tally.taken += len(chunk)
-                tally.answered += len(read)
-                tally.empty += sum(row.is_empty for row in read)
-                tally.rejected += len(rejected)
-                self.sink.append(self.writer.encode(brought, answers), rejected, is_last=len(chunk) < _CHUNK)
-                progress(len(chunk))
-        if tally.taken and not tally.answered:
-            raise InputError(f"{self.rows.name}: none of {tally.taken} rows can be answered; the first: {tally.first}")
+def _spans(start: int, stop: int | None) -> list[tuple[int, int]]:
+    """The chunks of a part of which it is known where it ends."""
+    assert stop is not None
+    return [(place, min(place + _CHUNK, stop)) for place in range(start, stop, _CHUNK)]
 
-    def _read(self, chunk: list[Numbered]) -> tuple[list[ReadRow], list[dict[str, Any]], list[Rejected]]:
-        """Of the rows that can be read what is answered and what is carried along, and those that cannot."""
-        read, brought, rejected = [], [], []
-        for number, row in chunk:
-            try:
-                if isinstance(row, RowError):
-                    raise row
-                where = self.rows.where(number)
-                inputs = self.classifier.inputs.read(row, where)
-                brought.append(self.carried.take(row, where))
-                read.append(inputs)
-            except InputError as error:
-                if self.strict:
-                    raise
-                raw = row.raw if isinstance(row, RowError) else row
-                rejected.append({"line": number, "reason": str(error), "row": raw})
-                self.sink.tally.first = self.sink.tally.first or str(error)
-        return read, brought, rejected
+
+def _take(chunk: Chunk, sink: Sink) -> None:
+    """Hand a chunk on, and count it."""
+    tally = sink.tally
+    tally.taken += chunk.taken
+    tally.answered += chunk.answered
+    tally.empty += chunk.empty
+    tally.rejected += len(chunk.rejected)
+    if chunk.rejected:
+        tally.first = tally.first or chunk.rejected[0]["reason"]
+    sink.append(chunk.answers, chunk.rejected, is_last=chunk.taken < _CHUNK)
+
+
+def _refuse_none(tally: Tally, name: str) -> None:
+    """Take a file of which no row could be answered for one that was meant otherwise."""
+    if tally.taken and not tally.answered:
+        raise InputError(f"{name}: none of {tally.taken} rows can be answered; the first: {tally.first}")

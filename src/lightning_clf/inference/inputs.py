@@ -82,12 +82,12 @@ class Inputs:
 
     def encode(self, rows: Sequence[ReadRow]) -> list[dict[str, Any]]:
         """Encode rows for the collator."""
-        tokenizer, max_length = self.artefact.tokenizer, self.artefact.max_length
+        tokenizer, window = self.artefact.tokenizer, (self.artefact.max_length, self.artefact.stride)
         if self.tags:
-            columns = encode_words(tokenizer, [row.words for row in rows], max_length)
+            columns = encode_words(tokenizer, [row.words for row in rows], *window)
         else:
             pairs = [row.texts[1] for row in rows] if self.pair else None
-            columns = encode_texts(tokenizer, [row.texts[0] for row in rows], pairs, max_length)
+            columns = encode_texts(tokenizer, [row.texts[0] for row in rows], pairs, *window)
         columns["example_id"] = list(range(len(rows)))
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 

@@ -18,6 +18,7 @@ from lightning_clf.data.text_rows import LABEL_COLUMNS, TextKind, TextRows
 from lightning_clf.data.token_rows import TAG_COLUMNS, TokenRows, resolve_columns, survey_tags
 from lightning_clf.errors import InputError
 from lightning_clf.inference.classifier import Classifier
+from lightning_clf.inference.room import batches
 from lightning_clf.labels import LabelSpace
 
 _KEYS = re.compile(r"data\.((?:text|text_pair|label|tokens|tags)_column|label_separator)")
@@ -51,7 +52,7 @@ def open_labelled(classifier: Classifier, file: str, columns: Mapping[str, str])
     split, artefact = open_file(file), classifier.artefact
     with _naming_options(classifier.labels):
         rows = _row_format(classifier, split, columns)
-    return split, Encoding(rows, classifier.labels, artefact.tokenizer, artefact.max_length)
+    return split, Encoding(rows, classifier.labels, artefact.tokenizer, artefact.max_length, artefact.stride)
 
 
 def labelled_batches(split: FileSplit, encoding: Encoding, batch_size: int) -> Iterator[list[dict[str, Any]]]:
@@ -68,9 +69,9 @@ def labelled_batches(split: FileSplit, encoding: Encoding, batch_size: int) -> I
     summary = Summary()
     with _naming_options(encoding.labels):
         for table in encode_split(split, encoding, summary):
-            rows = sorted(table.to_pylist(), key=lambda row: len(row["input_ids"]))
-            for start in range(0, len(rows), batch_size):
-                yield rows[start : start + batch_size]
+            rows = table.to_pylist()
+            for chosen in batches(rows, batch_size):
+                yield [rows[place] for place in chosen]
     if summary.unlabelled:
         warnings.warn(f"{split.name}: rows without a label are left out, {summary.unlabelled} in all", stacklevel=2)
     if not summary.rows:

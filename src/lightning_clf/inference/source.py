@@ -55,11 +55,12 @@ class Source:
 
 
 @contextlib.contextmanager
-def open_source(source: str) -> Iterator[Source]:
+def open_source(source: str, folder: str = "") -> Iterator[Source]:
     """Open what rows are to be read from.
 
     Args:
         source: A `.jsonl`, `.csv`, `.tsv`, `.parquet` or `.conll` file, or one of plain text, or `-`.
+        folder: What its name is relative to, where that is not the working folder.
 
     Raises:
         InputError: If it cannot be opened, or no row at its start can be read.
@@ -67,7 +68,7 @@ def open_source(source: str) -> Iterator[Source]:
     if source == "-":
         yield _standard_input()
         return
-    path = Path(source)
+    path = Path(folder, source)
     format = suffix_format(path)
     if format is None and path.suffix.lower() not in _PLAIN and path.is_file():
         raise InputError(

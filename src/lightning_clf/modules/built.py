@@ -62,6 +62,7 @@ class BuiltModule(Component, ScoredModule):
         self.attn_implementation = attn_implementation
         self.labels = LabelSpace.from_dict(labels) if labels else None
         self.max_length: int | None = None
+        self.stride: int | None = None
         self.columns: dict[str, str] = {}
         self._tokenizer: Tokenizer | None = None
 
@@ -101,7 +102,7 @@ class BuiltModule(Component, ScoredModule):
             if self.labels is None:
                 self.labels = data.labels
             check_labels(data.labels, self.labels)
-            self.max_length = data.max_length
+            self.max_length, self.stride = data.max_length, data.stride
             self.columns = data.input_columns
         self.build()
 
@@ -147,7 +148,7 @@ class BuiltModule(Component, ScoredModule):
             raise InputError("the module is not built yet: fit it, or load it from a checkpoint")
         # without a datamodule nobody chose a window, and many tokenizers know none
         longest = min(self.tokenizer.model_max_length, self.network.max_positions or 512)
-        return Artefact(self.network, self.tokenizer, self.max_length or longest, self.columns)
+        return Artefact(self.network, self.tokenizer, self.max_length or longest, self.columns, self.stride)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add all that loading needs: the module's own arguments, encoder configuration, tokenizer, labels."""
@@ -164,6 +165,7 @@ class BuiltModule(Component, ScoredModule):
         else:
             artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
             self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
+            self.stride = artefact.stride
             self._adopt(artefact.network)
         if adapter_scaling(self.network) is None:  # which only a fit puts in
             checkpoint["state_dict"] = merge_stored(checkpoint)

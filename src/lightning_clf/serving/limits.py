@@ -22,7 +22,8 @@ class Limits:
         max_texts: Texts in a request.
         max_body_bytes: Bytes in the body of a request.
         max_words: Words in a text.
-        read_timeout: Seconds in which the head of a request must have come, and then again its body.
+        read_timeout: Seconds in which the head of a request must have come, then again its body, and in which what is
+            answered must have been taken.
         drain_timeout: Seconds that requests in progress are given when the server ends.
     """
 

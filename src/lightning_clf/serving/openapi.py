@@ -21,7 +21,7 @@ _PROBLEMS = {
     "415": "The body is not announced as application/json.",
     "422": "The JSON is not what the model reads: a wrong shape, type or column, or too many texts or words.",
     "500": "The model failed. The log says how.",
-    "503": "The queue is full, or the server is ending. Retry-After says when to try again.",
+    "503": "The queue is full, and Retry-After says when to try again; or the server is ending.",
 }
 
 

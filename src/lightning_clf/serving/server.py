@@ -60,7 +60,7 @@ def serve(
         Whether all that was taken was answered, in the time that there is for it.
 
     Raises:
-        InputError: If the limits do not go with the model.
+        InputError: If the limits do not go with the model, or another process has come to listen at the address.
     """
     service = Service(classifier, limits)
     config = Config(
@@ -77,7 +77,7 @@ def serve(
         timeout_graceful_shutdown=max(1, round(limits.drain_timeout)),
     )
     config.load()
-    server = _Server(config, service, f"serving {name} ({_said(classifier)}) on {_url(listener)}")
+    server = _Server(config, service, f"serving {name} ({_said(classifier)})", _url(listener))
     # before and after the server handles signals itself, they are not to end the process by force
     before = {number: signal.signal(number, server.end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -91,17 +91,27 @@ def serve(
 class _Server(Server):
     """A server that says when it listens, and lets the application know when it stops."""
 
-    def __init__(self, config: Config, service: Service, greeting: str) -> None:
+    def __init__(self, config: Config, service: Service, greeting: str, url: str) -> None:
         super().__init__(config)
         self._service = service
         self._greeting = greeting
+        self._url = url
 
     def end(self, number: int, frame: FrameType | None) -> None:
         self.should_exit = True
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self.force_exit:  # from Python 3.12 on sockets that listened are closed once their connections are
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        print(self._greeting, file=sys.stderr, flush=True)
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # of two that have bound the same port one can listen
+            raise InputError(f"{self._url} cannot be served at ({reason(error)}): choose another port") from error
+        print(f"{self._greeting} on {self._url}", file=sys.stderr, flush=True)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._service.is_draining = True
@@ -109,13 +119,13 @@ class _Server(Server):
 
 
 class _Connection(H11Protocol):
-    """A connection that is closed where the head of a request does not come in time, and errs in JSON."""
+    """A connection that is closed where a head does not come or an answer is not taken in time, and errs in JSON."""
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._await_head()
+        self._set_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._deadline is not None:
@@ -124,7 +134,11 @@ class _Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._await_head()
+        self._set_deadline()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._set_deadline()
 
     def send_400_response(self, msg: str) -> None:
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # in the middle of an answer
@@ -141,14 +155,14 @@ class _Connection(H11Protocol):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
-    def _await_head(self) -> None:
+    def _set_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(self.config.timeout_keep_alive, self._close_if_idle)
+        self._deadline = self.loop.call_later(self.config.timeout_keep_alive, self._abort_if_idle)
 
-    def _close_if_idle(self) -> None:
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+    def _abort_if_idle(self) -> None:
+        if self.cycle is None or self.cycle.response_complete or self.flow.write_paused:
+            self.transport.abort()  # to close would be to wait for ever for a client that does not read
 
 
 def _said(classifier: Classifier) -> str:
