@@ -40,7 +40,7 @@ def test_from_doctor_to_report(kind, encoders, tmp_path, capsys, monkeypatch):
     }
     words = ["--config=setfit.yaml", *(f"--{name}={value}" for name, value in keys.items())]
     assert main(["doctor", *words, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)["findings"]
     said = {finding["check"]: finding for finding in found}
     assert "the largest batch, 16 pairs of" in said["memory"]["found"]
     assert "an epoch of 2 batches" in said["time"]["found"]

@@ -158,9 +158,7 @@ class SetFitClassifier(ClassifierModule):
     def fit_head(self) -> None:
         """Fit the linear layer to the embeddings of train, on the first process for all."""
         layer = self._fitted_layer() if self.trainer.is_global_zero else None
-        fitted = self.trainer.strategy.broadcast(layer)
-        assert fitted is not None  # the first process has it
-        weight, bias = fitted
+        weight, bias = cast(Layer, self.trainer.strategy.broadcast(layer))
         self.head.output.weight.copy_(weight)
         self.head.output.bias.copy_(bias)
         self._fitted_at = self.trainer.global_step
