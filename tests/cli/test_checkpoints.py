@@ -104,7 +104,10 @@ def test_key_that_agrees_with_a_checkpoint_from_python_is_accepted(command, from
         (["--model.learning_rate", "2e-3"], "model.learning_rate is 0.002, but checkpoint"),
         (["--model.learning_rate", "5e-5"], "model.learning_rate is 5e-05, but checkpoint"),  # the default
         (["--model.encoder", "another"], "model.encoder is 'another', but checkpoint"),
-        (["--model.head", "LinearHead"], "model.head is LinearHead(pooling=None, dropout=0.1), but checkpoint"),
+        (
+            ["--model.head", "LinearHead"],
+            "model.head is LinearHead(pooling=None, dropout=0.1, windows='logits'), but checkpoint",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -56,7 +56,11 @@ def refused(complaint, tmp_path):
         ),
         ("source", "sorce", "line 12: data.sorce is not a key of SequenceDataModule: did you mean data.source?"),
         ("pooling", "poling", "line 8: model.head.poling is not a key of LinearHead: did you mean model.head.pooling?"),
-        ("pooling", "width", "line 8: model.head.width is not a key of LinearHead: its keys are pooling, dropout"),
+        (
+            "pooling",
+            "width",
+            "line 8: model.head.width is not a key of LinearHead: its keys are pooling, dropout, windows",
+        ),
     ],
     ids=["top", "section", "trainer", "model", "data", "head", "head, unlike any"],
 )
