@@ -106,7 +106,8 @@ def test_unknown_key_is_named_with_the_one_that_was_meant(refused, old, new, sai
             "  class_path: SequenceDataModule\n",
             "",
             "line 9: data has no class_path: set it to one of CoNLL2003DataModule, FewShotDataModule, "
-            "MultiLabelDataModule, NLIDataModule, SST2DataModule, SequenceDataModule, TokenDataModule, and its keys in init_args",
+            "MultiLabelDataModule, NLIDataModule, SST2DataModule, SequenceDataModule, TokenDataModule, and its keys in "
+            "init_args",
         ),
     ],
     ids=["model", "capitals", "head", "another base", "no package", "no attribute", "no model", "no data"],
