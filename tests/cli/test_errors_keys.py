@@ -85,7 +85,7 @@ def test_unknown_key_is_named_with_the_one_that_was_meant(refused, old, new, sai
         (
             "LinearHead",
             "BCELoss",
-            f"line 6: model.head.class_path 'BCELoss' {NO_CLASS} use one of ArchitectureHead, CRFHead, "
+            f"line 6: model.head.class_path 'BCELoss' {NO_CLASS} use one of ArchitectureHead, CRFHead, EmbeddingHead, "
             "LabelAttentionHead, LinearHead, MLPHead, OrdinalHead, SpanHead, or the dotted path of a class of your own",
         ),
         (
@@ -103,14 +103,15 @@ def test_unknown_key_is_named_with_the_one_that_was_meant(refused, old, new, sai
         (
             "  class_path: SingleLabelClassifier\n",
             "",
-            "line 1: model has no class_path: set it to one of MultiLabelClassifier, SimilarityRegressor, "
-            "SingleLabelClassifier, TokenClassifier, and its keys in init_args",
+            "line 1: model has no class_path: set it to one of MultiLabelClassifier, SetFitClassifier, "
+            "SimilarityRegressor, SingleLabelClassifier, TokenClassifier, and its keys in init_args",
         ),
         (
             "  class_path: SequenceDataModule\n",
             "",
-            "line 9: data has no class_path: set it to one of CoNLL2003DataModule, MultiLabelDataModule, "
-            "NLIDataModule, SST2DataModule, SequenceDataModule, TokenDataModule, and its keys in init_args",
+            "line 9: data has no class_path: set it to one of CoNLL2003DataModule, FewShotDataModule, "
+            "MultiLabelDataModule, NLIDataModule, SST2DataModule, SequenceDataModule, TokenDataModule, and its keys in "
+            "init_args",
         ),
     ],
     ids=["model", "capitals", "head", "another base", "no package", "no attribute", "no model", "no data"],

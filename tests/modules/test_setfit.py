@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import Callback, seed_everything
+from lightning.pytorch.callbacks import EMAWeightAveraging, StochasticWeightAveraging
 from sklearn.linear_model import LogisticRegression
 
 from lightning_clf import FewShotDataModule, SetFitClassifier, load_classifier
@@ -94,6 +95,17 @@ def test_answers_are_those_of_the_package_on_the_same_weights(body, tmp_path):
     np.testing.assert_allclose(weight, refit.coef_, atol=1e-3)
 
 
+def assert_head_is_of_its_encoder(module):
+    with torch.no_grad():
+        module.network.eval()
+        batches = list(module.datamodule.train_rows_dataloader())
+        embedded = torch.cat([module.head.embed(module.network.features(batch), batch) for batch in batches])
+        targets = torch.cat([batch.targets for batch in batches])
+    weight, bias = module.head_fit.fit(embedded, targets, module.labels)
+    torch.testing.assert_close(module.head.output.weight, weight, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(module.head.output.bias, bias, atol=1e-4, rtol=1e-4)
+
+
 def logits_of(folder):
     artefact = load_artefact(folder)
     encoded = artefact.tokenizer(TEXTS, padding=True, return_tensors="pt")
@@ -125,14 +137,7 @@ def test_body_moves_and_the_head_is_of_what_it_became(kind, options, encoders, t
     ]
     assert len(moved) > 20
     assert not any(parameter.requires_grad for parameter in module.head.output.parameters())
-    with torch.no_grad():
-        module.network.eval()
-        batches = list(module.datamodule.train_rows_dataloader())
-        embedded = torch.cat([module.head.embed(module.network.features(batch), batch) for batch in batches])
-        targets = torch.cat([batch.targets for batch in batches])
-    weight, bias = module.head_fit.fit(embedded, targets, module.labels)
-    torch.testing.assert_close(module.head.output.weight, weight, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(module.head.output.bias, bias, atol=1e-4, rtol=1e-4)
+    assert_head_is_of_its_encoder(module)
     restored = SetFitClassifier.load_from_checkpoint(str(tmp_path / "best.ckpt"))
     assert restored.kind == kind
     assert restored.body_loss.spec() == module.body_loss.spec()
@@ -144,10 +149,17 @@ def test_body_moves_and_the_head_is_of_what_it_became(kind, options, encoders, t
 
 def test_a_fit_without_validation_ends_with_a_head(encoders, tmp_path):
     module, _ = fit(encoders("bert"), tmp_path, trainer={"limit_val_batches": 0, "num_sanity_val_steps": 0})
-    weight = module.head.output.weight.clone()
-    module.fit_head()
-    torch.testing.assert_close(module.head.output.weight, weight)
-    assert weight.abs().max() > 0.01
+    assert_head_is_of_its_encoder(module)
+
+
+@pytest.mark.parametrize(
+    "average", [StochasticWeightAveraging(1e-3, swa_epoch_start=1), EMAWeightAveraging(decay=0.5)], ids=["swa", "ema"]
+)
+def test_averaged_weights_have_a_head_of_their_own(average, encoders, tmp_path):
+    trainer = make_trainer(tmp_path, callbacks=[average, BestCheckpoint()], enable_checkpointing=True, max_epochs=3)
+    module = SetFitClassifier(str(encoders("bert")), learning_rate=1e-3)
+    trainer.fit(module, few())
+    assert_head_is_of_its_encoder(module)
 
 
 def test_each_pair_trains_what_its_formula_says(encoders, tmp_path):

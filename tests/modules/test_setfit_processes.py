@@ -47,7 +47,9 @@ def test_two_processes_train_what_one_trains(encoders, tmp_path):
     for name, weight in first["weights"].items():
         assert torch.equal(second["weights"][name], weight), name
         torch.testing.assert_close(weight, one["weights"][name], atol=1e-4, rtol=1e-3, msg=name)
-    assert first["scores"] == second["scores"] == pytest.approx(one["scores"], abs=1e-4)
+    wanted = pytest.approx(one["scores"], abs=1e-4, nan_ok=True)  # of a dev split of one row
+    assert first["scores"] == wanted
+    assert second["scores"] == wanted
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ class SetFitClassifier(ClassifierModule):
     """SetFit (Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts"), for one label or any of many.
 
     The encoder is trained on the pairs that `FewShotDataModule` draws, so that texts which share a label come together.
-    A linear layer is fitted to the embeddings of all rows of train before each validation, and where none followed the
-    last step, at the end. What comes out is an encoder with an `EmbeddingHead`, like any other. Judged by macro F1.
+    A linear layer is fitted to the embeddings of all rows of train before each validation and at the end. What comes
+    out is an encoder with an `EmbeddingHead`, like any other. Judged by macro F1.
 
     A checkpoint that a fit writes between two validations has the layer of the earlier one; `best.ckpt` and what is
     exported have that of their own encoder. `train/loss` is that of pairs, `val/loss` and `test/loss` are cross-entropy
@@ -81,7 +81,6 @@ class SetFitClassifier(ClassifierModule):
         )
         self.body_loss = body_loss or CosineSimilarityLoss()
         self.head_fit = head_fit or LogisticFit()
-        self._fitted_at = -1  # the step
 
     def default_loss(self, class_weights: ClassWeights | None) -> Loss:  # type: ignore[override]  # by kind
         """Cross-entropy of a softmax, or of a sigmoid for each label: what answers are judged by."""
@@ -149,10 +148,9 @@ class SetFitClassifier(ClassifierModule):
             self.fit_head()
 
     def on_train_end(self) -> None:
-        """Let go of what a step kept; a fit whose last step no validation followed ends with a head for it."""
+        """Let go of what a step kept, and end with a head for the encoder as it is: callbacks may have averaged it."""
         super().on_train_end()
-        if self._fitted_at != self.trainer.global_step:
-            self.fit_head()
+        self.fit_head()
 
     @torch.no_grad()
     def fit_head(self) -> None:
@@ -161,7 +159,6 @@ class SetFitClassifier(ClassifierModule):
         weight, bias = cast(Layer, self.trainer.strategy.broadcast(layer))
         self.head.output.weight.copy_(weight)
         self.head.output.bias.copy_(bias)
-        self._fitted_at = self.trainer.global_step
 
     def _fitted_layer(self) -> Layer:
         data, training = cast(FewShotDataModule, self.datamodule), self.network.training
