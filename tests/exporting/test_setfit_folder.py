@@ -39,6 +39,8 @@ def made(encoders, tmp_path):
         network = Network.from_pretrained(encoder, head, SPACES[name], tokenizer)
         for weight in network.encoder.parameters():
             weight.data.mul_(15)
+        if getattr(head, "normalize", False):  # of embeddings of length 1, so that answers differ whatever the encoder
+            network.head.output.weight.data.mul_(10)
         network.set_decision(decision or Decision())
         Artefact(network, tokenizer, 24, columns or {"text": "text"}).save(tmp_path / "model")
         return str(tmp_path / "model")
