@@ -32,7 +32,7 @@ SPACES = {"two": LabelSpace.of("ab", "single"), "three": LabelSpace.of("abc", "s
 def made(encoders, tmp_path):
     """Writes a model with random weights; its folder."""
 
-    def make(name, head, columns=None, decision=None) -> str:
+    def make(name, head, columns=None, decision=None, stride=None) -> str:
         encoder = str(encoders("bert"))
         torch.manual_seed(1)
         tokenizer = load_tokenizer(encoder)
@@ -42,7 +42,7 @@ def made(encoders, tmp_path):
         if getattr(head, "normalize", False):  # of embeddings of length 1, so that answers differ whatever the encoder
             network.head.output.weight.data.mul_(10)
         network.set_decision(decision or Decision())
-        Artefact(network, tokenizer, 24, columns or {"text": "text"}).save(tmp_path / "model")
+        Artefact(network, tokenizer, 24, columns or {"text": "text"}, stride).save(tmp_path / "model")
         return str(tmp_path / "model")
 
     return make
@@ -101,6 +101,11 @@ def test_what_others_read_needs_nothing_of_the_package(made, tmp_path):
             EmbeddingHead(),
             {"columns": {"text": "text", "text_pair": "other"}},
             "the package setfit reads one text a row, and this model pairs of texts",
+        ),
+        (
+            EmbeddingHead(),
+            {"stride": 4},
+            "the package setfit cuts long texts off, and this model reads them in windows",
         ),
         (
             EmbeddingHead(),

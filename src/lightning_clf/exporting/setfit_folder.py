@@ -40,8 +40,8 @@ def check_setfit(artefact: Artefact) -> None:
     """Refuse what the package has no place for, before anything is written.
 
     Raises:
-        InputError: If the head is another, the input is pairs, something was decided after training, or the packages
-            are missing.
+        InputError: If the head is another, the input is pairs or read in windows, something was decided after
+            training, or the packages are missing.
     """
     head, instead = artefact.network.head, "export it as hf"
     if not isinstance(head, EmbeddingHead) or (head.pooling_name or "mean") not in _POOLINGS:
@@ -52,6 +52,8 @@ def check_setfit(artefact: Artefact) -> None:
         )
     if "text_pair" in artefact.columns:
         raise InputError(f"the package setfit reads one text a row, and this model pairs of texts: {instead}")
+    if artefact.stride is not None:
+        raise InputError(f"the package setfit cuts long texts off, and this model reads them in windows: {instead}")
     if artefact.decision.to_dict():
         raise InputError(
             "the package setfit has no place for what calibrate has decided: give the model as it was before, or "
