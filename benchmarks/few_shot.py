@@ -1,0 +1,156 @@
+"""Few labelled rows: SetFit as we train it, as its own package does, and plain fine-tuning, on the same rows.
+
+    python benchmarks/few_shot.py --data DIR                  # run every missing cell, then print the tables
+    python benchmarks/few_shot.py --data DIR --only sst2/     # run only the cells whose names begin so
+    python benchmarks/few_shot.py --print                     # print the tables of the cells there are
+
+Eight rows a label of SST-2, emotion and TREC with ten seeds, and of banking77 with three; the seed draws the rows too.
+Both SetFits train one epoch of 40 pairs a row at the same rate. On the first three, ours and plain fine-tuning by
+`text.yaml` with 8, 16, 32, 64 and 128 rows a label. All are scored on the corpus's test split, with the last weights.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import _corpora
+import _ours
+from _cells import Cell, Measured, run_missing, table
+from lightning_clf.data.shots import draw_shots
+
+STUDY = "few_shot"
+SEEDS = {"sst2": 10, "emotion": 10, "trec": 10, "banking77": 3}
+SHOTS = (8, 16, 32, 64, 128)
+RATE, BATCH = 1e-4, 16
+
+Rows = list[dict[str, str]]
+
+
+def rows_of(corpus: str, split: str) -> Rows:
+    """The rows of a split, with labels that are strings."""
+    path = _corpora.folder(corpus) / f"{split}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [{"text": row["text"], "label": str(row["label"])} for row in map(json.loads, lines)]
+
+
+def drawn(corpus: str, shots: int, seed: int) -> tuple[Rows, list[str]]:
+    """The rows that `FewShotDataModule` draws, and the labels in its order."""
+    rows = rows_of(corpus, "train")
+    labels = sorted({row["label"] for row in rows})
+    kept, _ = draw_shots([labels.index(row["label"]) for row in rows], len(labels), shots, seed)
+    return [rows[place] for place in kept], labels
+
+
+def ours(corpus: str, config: str, shots: int, seed: int, options: Mapping[str, object]) -> Measured:
+    """Trains by one of our configurations on the rows drawn.
+
+    Args:
+        corpus: A key of ``SEEDS``.
+        config: A shipped configuration.
+        shots: How many rows a label.
+        seed: Of the rows and of training.
+        options: Further keys.
+    """
+    rows, _ = drawn(corpus, shots, seed)
+    splits = {"train": rows, "dev": rows, "test": rows_of(corpus, "test")}
+    with tempfile.TemporaryDirectory() as scratch:
+        for split, some in splits.items():
+            lines = "".join(json.dumps(row) + "\n" for row in some)
+            Path(scratch, f"{split}.jsonl").write_text(lines, encoding="utf-8")
+        common = {"data.init_args.source": scratch, "trainer.logger": "false"}
+        metrics = _ours.fit_and_score(config, seed, {**common, **options}, "last.ckpt")
+    wanted = {key: metrics[key] for key in ("train_seconds", "test/accuracy", "test/f1_macro")}
+    return Measured(wanted, {split: len(some) for split, some in splits.items()})
+
+
+def package(corpus: str, shots: int, seed: int) -> Measured:
+    """Trains by the package `setfit` on the rows drawn. Arguments are those of `ours`."""
+    from datasets import Dataset
+    from setfit import SetFitModel, Trainer, TrainingArguments
+    from sklearn.metrics import accuracy_score, f1_score
+
+    rows, labels = drawn(corpus, shots, seed)
+    test = rows_of(corpus, "test")
+    train = Dataset.from_list([{"text": row["text"], "label": labels.index(row["label"])} for row in rows])
+    with tempfile.TemporaryDirectory() as scratch:
+        started = time.perf_counter()
+        arguments = TrainingArguments(
+            output_dir=scratch,
+            batch_size=BATCH,
+            num_epochs=1,
+            num_iterations=20,
+            body_learning_rate=RATE,
+            seed=seed,
+            report_to="none",
+            save_strategy="no",
+        )
+        model = SetFitModel.from_pretrained(str(_corpora.encoder()), device="cpu")
+        Trainer(model=model, args=arguments, train_dataset=train).train()
+        seconds = time.perf_counter() - started
+    answers = model.predict([row["text"] for row in test], batch_size=64, as_numpy=True)
+    right = [labels.index(row["label"]) for row in test]
+    scores = {
+        "test/accuracy": accuracy_score(right, answers),
+        "test/f1_macro": f1_score(right, answers, average="macro"),
+    }
+    return Measured({"train_seconds": seconds, **scores}, {"train": len(rows), "test": len(test)})
+
+
+def cell(corpus: str, system: str, shots: int, seed: int) -> Cell:
+    """The cell of a corpus, a system, rows a label and a seed."""
+    return Cell(corpus, f"{system}_{shots}", seed, STUDY)
+
+
+def plan() -> Iterator[tuple[Cell, partial[Measured]]]:
+    """Every cell in the order it is run."""
+    setfit = {
+        "data.init_args.shots": "null",
+        "data.init_args.batch_size": BATCH,
+        "model.init_args.learning_rate": RATE,
+    }
+    for seed in range(max(SEEDS.values())):
+        for corpus, seeds in SEEDS.items():
+            if seed >= seeds:
+                continue
+            yield cell(corpus, "package", 8, seed), partial(package, corpus, 8, seed)
+            for shots in SHOTS if corpus != "banking77" else (8,):
+                yield cell(corpus, "ours", shots, seed), partial(ours, corpus, "setfit.yaml", shots, seed, setfit)
+                plain = {"data.init_args.batch_size": BATCH, "trainer.max_epochs": 10}
+                yield cell(corpus, "plain", shots, seed), partial(ours, corpus, "text.yaml", shots, seed, plain)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the cells that are missing and prints the tables.
+
+    Args:
+        args: The command line; that of the process by default.
+
+    Returns:
+        0, or 2 where the data or a package is missing.
+    """
+    parser = _corpora.parser(__doc__)
+    parser.add_argument("--only", default="", metavar="PREFIX", help="run only the cells whose names begin so")
+    parser.add_argument("--print", action="store_true", help="run nothing")
+    options = parser.parse_args(args)
+    try:
+        run_missing(one for one in plan() if not options.print and str(one[0]).startswith(options.only))
+    except _corpora.MissingError as error:
+        print(f"few_shot.py: {error}", file=sys.stderr)
+        return 2
+    columns = {"accuracy": "test/accuracy", "macro F1": "test/f1_macro"}
+    for corpus, seeds in SEEDS.items():
+        shown = [(system, shots) for system in ("package", "ours", "plain") for shots in SHOTS]
+        rows = {
+            f"{system}, {shots} rows a label": [cell(corpus, system, shots, seed) for seed in range(seeds)]
+            for system, shots in shown
+        }
+        print(table(corpus, rows, columns) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
