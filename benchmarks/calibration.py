@@ -10,14 +10,15 @@ one; the last epoch's weights are calibrated on dev, which chose nothing, and me
 test rows are then compared with those of a stock pipeline in a process that cannot import this library.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import _corpora
 from _calibrated import LEVEL, RISK, run
-from _cells import Cell, Measured, run_missing, table
+from _cells import Cell, Measured, table
+from _study import run_study
 
 STUDY = "calibration"
 CORPORA = {"sst2": (0, 1, 2), "sick": (0, 1, 2), "trec": (0, 1, 2), "goemotions": (0, 1, 2), "conll2003": (0,)}
@@ -50,25 +51,14 @@ def plan(runs: Path | None) -> Iterator[tuple[Cell, partial[Measured]]]:
                 yield cell(corpus, seed), partial(run, corpus, seed, runs)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the cells that are missing and prints the tables.
-
-    Args:
-        args: The command line; that of the process by default.
-
-    Returns:
-        0, or 2 where the data or a package is missing.
-    """
-    parser = _corpora.parser(__doc__)
-    parser.add_argument("--only", default="", metavar="PREFIX", help="run only the cells whose names begin so")
+def _add_runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, metavar="RUNS", help="a folder that keeps the models")
-    parser.add_argument("--print", action="store_true", help="run nothing")
-    options = parser.parse_args(args)
-    try:
-        run_missing(one for one in plan(options.runs) if not options.print and str(one[0]).startswith(options.only))
-    except _corpora.MissingError as error:
-        print(f"calibration.py: {error}", file=sys.stderr)
-        return 2
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run what is missing and print the tables."""
+    if code := run_study(__doc__, args, lambda options: plan(options.runs), _add_runs):
+        return code
     cells = {corpus: [cell(corpus, seed) for seed in seeds] for corpus, seeds in CORPORA.items()}
     single = {corpus: cells[corpus] for corpus in cells if corpus not in ("goemotions", "conll2003")}
     measures = {f"{name} {when}": f"{name}/{when}" for name in ("nll", "ece", "brier") for when in ("before", "after")}

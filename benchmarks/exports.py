@@ -9,15 +9,17 @@ The encoder is trained by the shipped configuration on SST-2, SICK, CoNLL-2003 a
 against the model on the whole test split. Latency is the median time of a text by itself, with one thread.
 """
 
+import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import _corpora
 import _ours
-from _cells import Cell, Measured, run_missing
+from _cells import Cell, Measured
+from _study import run_study
 from lightning_clf.exporting import FORMATS, export
 
 STUDY = "exports"
@@ -73,30 +75,20 @@ def cell(corpus: str) -> Cell:
     return Cell(corpus, "formats", 0, STUDY)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Run the cells that are missing and print the table.
+def plan(runs: Path | None) -> Iterator[tuple[Cell, partial[Measured]]]:
+    """Every cell, with what measures it."""
+    for corpus in CORPORA:
+        yield cell(corpus), partial(measure, corpus, runs)
 
-    Args:
-        args: The command line; that of the process by default.
 
-    Returns:
-        0, or 2 where the data or a package is missing.
-    """
-    parser = _corpora.parser(__doc__)
-    parser.add_argument("--only", choices=CORPORA, help="run only this corpus")
+def _add_runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, metavar="RUNS", help="a folder of run folders, one a corpus")
-    parser.add_argument("--print", action="store_true", help="run nothing")
-    options = parser.parse_args(args)
-    try:
-        wanted = [
-            (cell(corpus), partial(measure, corpus, options.runs))
-            for corpus in CORPORA
-            if options.only in (None, corpus) and not options.print
-        ]
-        run_missing(wanted)
-    except _corpora.MissingError as error:
-        print(f"exports.py: {error}", file=sys.stderr)
-        return 2
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run what is missing and print the tables."""
+    if code := run_study(__doc__, args, lambda options: plan(options.runs), _add_runs):
+        return code
     print(table())
     return 0
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import _corpora
 import _ours
-from _cells import Cell, Measured, run_missing, table
+from _cells import Cell, Measured, table
+from _study import run_study
 from lightning_clf.data.shots import draw_shots
 
 STUDY = "few_shot"
@@ -124,23 +125,9 @@ def plan() -> Iterator[tuple[Cell, partial[Measured]]]:
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the cells that are missing and prints the tables.
-
-    Args:
-        args: The command line; that of the process by default.
-
-    Returns:
-        0, or 2 where the data or a package is missing.
-    """
-    parser = _corpora.parser(__doc__)
-    parser.add_argument("--only", default="", metavar="PREFIX", help="run only the cells whose names begin so")
-    parser.add_argument("--print", action="store_true", help="run nothing")
-    options = parser.parse_args(args)
-    try:
-        run_missing(one for one in plan() if not options.print and str(one[0]).startswith(options.only))
-    except _corpora.MissingError as error:
-        print(f"few_shot.py: {error}", file=sys.stderr)
-        return 2
+    """Run what is missing and print the tables."""
+    if code := run_study(__doc__, args, lambda options: plan()):
+        return code
     columns = {"accuracy": "test/accuracy", "macro F1": "test/f1_macro"}
     for corpus, seeds in SEEDS.items():
         shown = [(system, shots) for system in ("package", "ours", "plain") for shots in SHOTS]

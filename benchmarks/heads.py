@@ -1,7 +1,7 @@
 """Heads for tags on CoNLL-2003: strict entity F1, illegal sequences, and what prediction costs.
 
     python benchmarks/heads.py --data DIR                     # run every missing cell, then print the table
-    python benchmarks/heads.py --data DIR --only CRFHead-0    # this cell only
+    python benchmarks/heads.py --data DIR --only conll2003/CRFHead/0   # only the cells whose names begin so
     python benchmarks/heads.py --print                        # print the table of the cells there are
 
 Each is trained by the shipped `ner.yaml` with nothing else set but encoder, source, precision and seed. Prediction
@@ -11,14 +11,15 @@ of the 3,453 test sentences is timed in turns with that of an untrained linear h
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
 
 import _corpora
 import _ours
-from _cells import Cell, Measured, run_missing
+from _cells import Cell, Measured
+from _study import run_study
 from lightning_clf import TokenClassifier
 from lightning_clf.inference import Classifier, load_classifier
 from lightning_clf.schemes import follows
@@ -96,30 +97,17 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def plan() -> Iterator[tuple[Cell, partial[Measured]]]:
+    """Every cell in the order it is run, with what measures it."""
+    for seed in SEEDS:
+        for head, keys in HEADS.items():
+            yield Cell("conll2003", head, seed, STUDY), partial(measure, keys, seed)
+
+
 def main(args: Sequence[str] | None = None) -> int:
-    """Run the cells that are missing and print the table.
-
-    Args:
-        args: The command line; that of the process by default.
-
-    Returns:
-        0, or 2 where the data or a package is missing.
-    """
-    parser = _corpora.parser(__doc__)
-    parser.add_argument("--only", default="", metavar="HEAD-SEED", help="run only this cell")
-    parser.add_argument("--print", action="store_true", help="run nothing")
-    options = parser.parse_args(args)
-    try:
-        asked = [
-            (Cell("conll2003", head, seed, STUDY), partial(measure, keys, seed))
-            for seed in SEEDS
-            for head, keys in HEADS.items()
-            if options.only in ("", f"{head}-{seed}")
-        ]
-        run_missing([] if options.print else asked)
-    except _corpora.MissingError as error:
-        print(f"heads.py: {error}", file=sys.stderr)
-        return 2
+    """Run what is missing and print the tables."""
+    if code := run_study(__doc__, args, lambda options: plan()):
+        return code
     print(table())
     return 0
 

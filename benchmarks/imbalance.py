@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
-import _corpora
-from _cells import Cell, run_missing, table
+from _cells import Cell, Measured, table
 from _imbalanced import MULTI, RATES, SINGLE, TEXTBOOK, Options, measure
+from _study import run_study
 
 STUDY = "imbalance"
 FIRST = ("trec", "sms-0.5")
@@ -57,6 +57,12 @@ def plan() -> Iterator[tuple[str, str, int, Options | None]]:
         yield from ((name, strategy, seed, options) for strategy, (name, options) in TEXTBOOK.items())
 
 
+def cells() -> Iterator[tuple[Cell, partial[Measured]]]:
+    """The plan, with what measures each cell."""
+    for name, strategy, seed, options in plan():
+        yield cell(name, strategy, seed), partial(measure, name, options, seed)
+
+
 def shown(name: str, strategies: Mapping[str, str], seeds: Sequence[int], second: str = "accuracy") -> str:
     """The cells of some strategies as a table.
 
@@ -71,24 +77,9 @@ def shown(name: str, strategies: Mapping[str, str], seeds: Sequence[int], second
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the cells that are missing and prints the tables.
-
-    Args:
-        args: The command line; that of the process by default.
-
-    Returns:
-        0, or 2 where the data or a package is missing.
-    """
-    parser = _corpora.parser(__doc__)
-    parser.add_argument("--only", default="", metavar="PREFIX", help="run only the cells whose names begin so")
-    parser.add_argument("--print", action="store_true", help="run nothing")
-    options = parser.parse_args(args)
-    try:
-        todo = ((cell(*key), partial(measure, key[0], keys, key[2])) for *key, keys in plan())
-        run_missing(one for one in todo if not options.print and str(one[0]).startswith(options.only))
-    except _corpora.MissingError as error:
-        print(f"imbalance.py: {error}", file=sys.stderr)
-        return 2
+    """Run what is missing and print the tables."""
+    if code := run_study(__doc__, args, lambda options: cells()):
+        return code
     for name in (*FIRST, *NEXT):
         print(shown(name, dict.fromkeys(SINGLE, name), SEEDS if name in FIRST else (0,)) + "\n")
     print(shown("goemotions", dict.fromkeys(MULTI, "goemotions"), (0,), "f1_micro") + "\n")
