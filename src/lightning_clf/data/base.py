@@ -17,7 +17,7 @@ from lightning_clf.data import cache
 from lightning_clf.data.checks import check_fraction, check_split, count_labels, explain_label
 from lightning_clf.data.division import Division
 from lightning_clf.data.encoded import Encoding
-from lightning_clf.data.loading import BatchLoader, Loading, Place
+from lightning_clf.data.loading import BatchLoader, EncodedRows, Loading, Place
 from lightning_clf.data.position import Position
 from lightning_clf.data.prepared import PreparedSplits
 from lightning_clf.data.readers import Format
@@ -286,15 +286,15 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the train split."""
-        return self.loading.train(*self._encoded("train"), Place.of(self.trainer), self._position)
+        return self.loading.train(self._encoded("train"), Place.of(self.trainer), self._position)
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the dev split, each example once."""
-        return self.loading.evaluate(*self._encoded("val"), Place.of(self.trainer))
+        return self.loading.evaluate(self._encoded("val"), Place.of(self.trainer))
 
     def test_dataloader(self) -> BatchLoader:
         """Batches of the test split, each example once."""
-        return self.loading.evaluate(*self._encoded("test"), Place.of(self.trainer))
+        return self.loading.evaluate(self._encoded("test"), Place.of(self.trainer))
 
-    def _encoded(self, name: str) -> tuple[Dataset, Tokenizer, LabelSpace, int]:
-        return self._rows_of(name), self._tokenizer(), self.labels, self.max_length
+    def _encoded(self, name: str) -> EncodedRows:
+        return EncodedRows(self._rows_of(name), self._tokenizer(), self.labels, self.max_length)

@@ -33,6 +33,22 @@ def _shown(drawn_by: Spec | None) -> str:
 _TENSOR_CORES = 8  # what they want lengths to be a multiple of
 
 
+class EncodedRows(NamedTuple):
+    """Encoded rows, and what is needed to make batches of them.
+
+    Attributes:
+        rows: What `encode_split` made.
+        tokenizer: Says which ids pad.
+        labels: Says what a target is.
+        max_length: The window.
+    """
+
+    rows: Dataset
+    tokenizer: Tokenizer
+    labels: LabelSpace
+    max_length: int
+
+
 class Place(NamedTuple):
     """Where a loader is used.
 
@@ -138,44 +154,28 @@ class Loading:
                 f"{_shown(drawn_by)}: set it to that, or go on from a checkpoint of an epoch's end"
             )
 
-    def train(
-        self, rows: Dataset, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place, position: Position
-    ) -> BatchLoader:
+    def train(self, encoded: EncodedRows, place: Place, position: Position) -> BatchLoader:
         """Shuffled batches of encoded rows.
 
         Args:
-            rows: What `encode_split` made.
-            tokenizer: Says which ids pad.
-            labels: Says what a target is.
-            max_length: The window.
+            encoded: The rows.
             place: Which process asks, on which device.
             position: Where training stands.
         """
-        lengths = self._lengths(rows, place) if self.group_by_length else None
+        lengths = self._lengths(encoded.rows, place) if self.group_by_length else None
         if lengths is not None and self.max_windows is not None:
-            lengths = np.minimum(lengths, self.max_windows * max_length)
+            lengths = np.minimum(lengths, self.max_windows * encoded.max_length)
         room = Room(self.batch_size, self.batch_tokens)
         drawing = None
         if self.sampling is not None:
             tops = length_tops(lengths) if lengths is not None and room.tokens is not None else None
-            drawing = Drawing(self.sampling.quotas(rows, labels), position.order, tops)
-        batches = TrainBatches(len(rows), room, place.processes, place.rank, position, lengths, drawing)
+            drawing = Drawing(self.sampling.quotas(encoded.rows, encoded.labels), position.order, tops)
+        batches = TrainBatches(len(encoded.rows), room, place.processes, place.rank, position, lengths, drawing)
         drawn = None if drawing is None else np.sort(drawing.rows(0))  # what overfitting goes by
-        batch_rows = BatchRows(rows, self.batch_size, drawn)
-        collate = self._collator(tokenizer, labels, max_length, place)
-        collate.max_windows = self.max_windows
-        return self._loader(batch_rows, batches, collate)
+        batch_rows = BatchRows(encoded.rows, self.batch_size, drawn)
+        return self._loader(batch_rows, batches, self._collator(encoded, place, self.max_windows))
 
-    def train_pairs(
-        self,
-        rows: Dataset,
-        tokenizer: Tokenizer,
-        labels: LabelSpace,
-        max_length: int,
-        place: Place,
-        position: Position,
-        pairs: Pairs,
-    ) -> BatchLoader:
+    def train_pairs(self, encoded: EncodedRows, place: Place, position: Position, pairs: Pairs) -> BatchLoader:
         """Shuffled batches of `batch_size` pairs of encoded rows, whatever their lengths: each text of a batch once.
 
         Arguments are those of `train`, and the pairs there are.
@@ -183,19 +183,17 @@ class Loading:
         drawing = Drawing(pairs.quotas, position.order)
         room = Room(self.batch_size)
         batches = TrainBatches(len(pairs), room, place.processes, place.rank, position, None, drawing)
-        pair_rows = PairRows(rows, self.batch_size, np.sort(drawing.rows(0)), pairs)
-        return self._loader(pair_rows, batches, PairCollator(self._collator(tokenizer, labels, max_length, place)))
+        pair_rows = PairRows(encoded.rows, self.batch_size, np.sort(drawing.rows(0)), pairs)
+        return self._loader(pair_rows, batches, PairCollator(self._collator(encoded, place)))
 
-    def evaluate(
-        self, rows: Dataset, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place
-    ) -> BatchLoader:
+    def evaluate(self, encoded: EncodedRows, place: Place) -> BatchLoader:
         """Batches of encoded rows, each row once over all processes. Arguments are those of `train`."""
         # no gradients are kept, so that there is room for more
         tokens = 2 * self.batch_tokens if self.batch_tokens and self.eval_batch_size is None else None
         room = Room(self.eval_batch_size or 2 * self.batch_size, tokens)
-        batches = EvalBatches(self._lengths(rows, place), room, place.processes, place.rank)
-        batch_rows = BatchRows(rows, room.rows)
-        return self._loader(batch_rows, batches, self._collator(tokenizer, labels, max_length, place))
+        batches = EvalBatches(self._lengths(encoded.rows, place), room, place.processes, place.rank)
+        batch_rows = BatchRows(encoded.rows, room.rows)
+        return self._loader(batch_rows, batches, self._collator(encoded, place))
 
     def _multiple(self, place: Place) -> int:
         return self.pad_to_multiple_of or (_TENSOR_CORES if place.device.type == "cuda" else 1)
@@ -205,8 +203,8 @@ class Loading:
         lengths: Numbers = -(-token_lengths(rows) // multiple) * multiple
         return lengths
 
-    def _collator(self, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place) -> Collator:
-        return Collator(tokenizer, labels, self._multiple(place), max_length)
+    def _collator(self, encoded: EncodedRows, place: Place, max_windows: int | None = None) -> Collator:
+        return Collator(encoded.tokenizer, encoded.labels, self._multiple(place), encoded.max_length, max_windows)
 
     def _loader(
         self, rows: BatchRows, batches: TrainBatches | EvalBatches, collate: Collator | PairCollator

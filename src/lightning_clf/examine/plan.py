@@ -6,16 +6,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
-from datasets import Dataset
 from torch.utils.data import DataLoader
 
 from lightning_clf.data.batching import token_lengths
 from lightning_clf.data.drawing import Numbers
-from lightning_clf.data.loading import BatchLoader, Loading, Place
+from lightning_clf.data.loading import BatchLoader, EncodedRows, Loading, Place
 from lightning_clf.data.pairs import Pairs
 from lightning_clf.data.position import Position
-from lightning_clf.encoding import Tokenizer
-from lightning_clf.labels import LabelSpace
 
 _SAMPLED = 8  # batches whose time is taken
 
@@ -79,26 +76,15 @@ class PlannedLoading(Loading):
         keys: dict[str, Any] = {item.name: getattr(loading, item.name) for item in fields(loading)}
         return cls(**{**keys, "num_workers": 0})
 
-    def train(
-        self, rows: Dataset, tokenizer: Tokenizer, labels: LabelSpace, max_length: int, place: Place, position: Position
-    ) -> BatchLoader:
+    def train(self, encoded: EncodedRows, place: Place, position: Position) -> BatchLoader:
         """The batches of the plan, of the first epoch's."""
-        loader = super().train(rows, tokenizer, labels, max_length, place, position)
-        return self._planned(loader, Plan.of(list(loader.sampler), token_lengths(rows)))
+        loader = super().train(encoded, place, position)
+        return self._planned(loader, Plan.of(list(loader.sampler), token_lengths(encoded.rows)))
 
-    def train_pairs(
-        self,
-        rows: Dataset,
-        tokenizer: Tokenizer,
-        labels: LabelSpace,
-        max_length: int,
-        place: Place,
-        position: Position,
-        pairs: Pairs,
-    ) -> BatchLoader:
+    def train_pairs(self, encoded: EncodedRows, place: Place, position: Position, pairs: Pairs) -> BatchLoader:
         """The same of batches of pairs, each as long as the longer of its texts."""
-        loader = super().train_pairs(rows, tokenizer, labels, max_length, place, position, pairs)
-        lengths = token_lengths(rows)[pairs.rows].max(1)
+        loader = super().train_pairs(encoded, place, position, pairs)
+        lengths = token_lengths(encoded.rows)[pairs.rows].max(1)
         return self._planned(loader, Plan.of(list(loader.sampler), lengths, "pairs"))
 
     def _planned(self, loader: BatchLoader, plan: Plan) -> BatchLoader:
