@@ -14,19 +14,12 @@ import torch
 from safetensors.torch import load, load_file, save_file
 from transformers import AutoModel, AutoTokenizer
 
-from lightning_clf import LabelSpace, load_classifier
+from lightning_clf import load_classifier
 from lightning_clf.artefact import load_artefact
 from lightning_clf.encoding import Collator
 from lightning_clf.heads import LinearHead, MLPHead
 from lightning_clf.inference import Classifier
-from tests.training import ROWS, assert_same_answers, complaint, make_module, make_trainer
-
-LABELS = {
-    "single": LabelSpace.of(["bad", "fine", "good"], "single"),
-    "multi": LabelSpace.of(["fear", "joy"], "multi"),
-    "tags": LabelSpace.tags(["LOC", "PER"], "IOB2"),
-    "score": LabelSpace.score(0, 5),
-}
+from tests.training import LABELS, ROWS, assert_same_answers, complaint, make_module, make_trainer
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from lightning.pytorch import Trainer
 
 from lightning_clf import (
     InputError,
+    LabelSpace,
     MultiLabelClassifier,
     SequenceDataModule,
     SimilarityRegressor,
@@ -47,6 +48,12 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
 }
 ROWS["multi"] = [{**row, "labels": list(row["labels"])} for row in ROWS["multi"]]
+LABELS = {
+    "single": LabelSpace.of(["bad", "fine", "good"], "single"),
+    "multi": LabelSpace.of(["fear", "joy"], "multi"),
+    "tags": LabelSpace.tags(["LOC", "PER"], "IOB2"),
+    "score": LabelSpace.score(0, 5),
+}
 MODULES: dict[str, type[ClassifierModule]] = {
     "single": SingleLabelClassifier,
     "multi": MultiLabelClassifier,

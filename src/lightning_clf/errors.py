@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 from textwrap import shorten
-from typing import TypeVar
+from typing import Any, TypeVar
 
 N = TypeVar("N", int, float)
 FOREIGN_CODE = "code of its own, which is not run"
@@ -65,3 +65,22 @@ def check_number(key: str, value: N, *, least: float = -inf, above: float = -inf
 
 def _plain(value: float) -> str:
     return str(value) if isinstance(value, int) else format(value, "g")
+
+
+def need(package: str, what: str, extra: str) -> Any:
+    """A package that an extra brings.
+
+    Args:
+        package: Its name, or that of a part of it that is imported too.
+        what: What needs it, with the verb, as a message begins.
+        extra: The extra.
+
+    Raises:
+        InputError: If it is not installed.
+    """
+    try:
+        return __import__(package)  # which returns the package, and imports the part
+    except ImportError as error:
+        raise InputError(
+            f"{what} the package {package.partition('.')[0]}: pip install 'lightning-clf[{extra}]'"
+        ) from error

@@ -24,7 +24,7 @@ from lightning_clf.batch import Batch
 from lightning_clf.component import from_spec
 from lightning_clf.decision import Decision
 from lightning_clf.encoding.tokenizer import read_tokenizer
-from lightning_clf.errors import InputError, reason
+from lightning_clf.errors import InputError, need, reason
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.pooling import gather_words
 from lightning_clf.heads.windows import mean_of_windows
@@ -106,11 +106,7 @@ def onnxruntime() -> Any:
     Raises:
         InputError: If it is not installed.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise InputError("ONNX exports need the package onnxruntime: pip install 'lightning-clf[onnx]'") from error
-    return onnxruntime
+    return need("onnxruntime", "ONNX exports need", "onnx")
 
 
 def _load_graph(folder: Path) -> Runnable:

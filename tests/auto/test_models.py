@@ -17,18 +17,11 @@ from transformers import (
     pipeline,
 )
 
-from lightning_clf import InputError, LabelSpace, load_classifier
+from lightning_clf import InputError, load_classifier
 from lightning_clf.artefact import load_artefact
 from lightning_clf.decision import Decision, Scaling
 from lightning_clf.heads import CRFHead, LabelAttentionHead, LinearHead, MLPHead, OrdinalHead, SpanHead
-from tests.training import ROWS, complaint, make_module
-
-LABELS = {
-    "single": LabelSpace.of(["bad", "fine", "good"], "single"),
-    "multi": LabelSpace.of(["fear", "joy"], "multi"),
-    "tags": LabelSpace.tags(["LOC", "PER"], "IOB2"),
-    "score": LabelSpace.score(0, 5),
-}
+from tests.training import LABELS, ROWS, complaint, make_module
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from lightning_clf.exporting.provenance import find_provenance, without_paths
         (r"C:\Users\someone\dev.jsonl", "dev.jsonl"),
         (r"\\server\share\dev.jsonl", "dev.jsonl"),
         ("file:///data/x/runs", "runs"),
-        ("--root=/data/x/x, /tmp/y", "--root=x, y"),
+        ("--root=/data/x/x, /a/y", "--root=x, y"),
         ('{"train": "/a/b/train.jsonl"}', '{"train": "train.jsonl"}'),
         ("sentence-transformers/all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
         ("https://example.org/a/b", "https://example.org/a/b"),

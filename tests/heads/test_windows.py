@@ -5,19 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lightning_clf import InputError, LabelSpace, load_classifier
+from lightning_clf import InputError, load_classifier
 from lightning_clf.heads import CRFHead, LabelAttentionHead, LinearHead, MLPHead
 from lightning_clf.heads.windows import AttentionWindows, MaxWindows, MeanWindows, mean_of_windows
 from lightning_clf.inference import Classifier
 from tests.tiny import CORPUS
-from tests.training import make_data, make_module, make_trainer
+from tests.training import LABELS, make_data, make_module, make_trainer
 
-LABELS = {
-    "single": LabelSpace.of(["bad", "fine", "good"], "single"),
-    "multi": LabelSpace.of(["fear", "joy"], "multi"),
-    "tags": LabelSpace.tags(["LOC", "PER"], "IOB2"),
-    "score": LabelSpace.score(0, 5),
-}
 LONG, SHORT = " ".join(CORPUS * 3), CORPUS[0]
 WINDOW, STRIDE = 12, 3
 

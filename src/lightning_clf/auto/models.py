@@ -6,7 +6,7 @@ Nothing of the library is imported until an export is loaded: this is imported w
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -37,6 +37,7 @@ class _Exported(PreTrainedModel):
 
     config_class = LightningClfConfig
     main_input_name = "input_ids"
+    output_class: ClassVar[type[SequenceClassifierOutput] | type[TokenClassifierOutput]]
 
     def __init__(self, config: LightningClfConfig, artefact: Artefact) -> None:
         super().__init__(config)
@@ -93,40 +94,31 @@ class _Exported(PreTrainedModel):
         """
         self.artefact.save(save_directory)
 
-    def _logits(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        **ignored: Any,
+    ) -> SequenceClassifierOutput | TokenClassifierOutput:
+        """Logits `[B,C]`, for tags those of each subword `[B,T,C]`, or scores `[B,1]`, of `[B,T]`."""
         from lightning_clf.token_logits import token_logits
 
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         given = {key: value for key, value in inputs.items() if value is not None}
-        return self.artefact.decision.scaled(token_logits(self.network, given))
+        return self.output_class(logits=self.artefact.decision.scaled(token_logits(self.network, given)))
 
 
 class LightningClfForSequenceClassification(_Exported):
     """One label, any number of them, or a score for a text or a pair."""
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        **ignored: Any,
-    ) -> SequenceClassifierOutput:
-        """Logits `[B,C]`, or scores `[B,1]`, of `[B,T]`."""
-        return SequenceClassifierOutput(logits=self._logits(input_ids, attention_mask, token_type_ids))
+    output_class = SequenceClassifierOutput
 
 
 class LightningClfForTokenClassification(_Exported):
     """A tag for each subword; a word's is that of its first."""
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        **ignored: Any,
-    ) -> TokenClassifierOutput:
-        """Logits `[B,T,C]` of `[B,T]`."""
-        return TokenClassifierOutput(logits=self._logits(input_ids, attention_mask, token_type_ids))
+    output_class = TokenClassifierOutput
 
 
 AutoConfig.register(LightningClfConfig.model_type, LightningClfConfig)

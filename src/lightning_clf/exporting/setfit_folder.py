@@ -17,7 +17,7 @@ from transformers import PretrainedConfig
 
 from lightning_clf.artefact import Artefact
 from lightning_clf.batch import Batch
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, need
 from lightning_clf.heads import EmbeddingHead
 from lightning_clf.network import quiet_transformers
 from lightning_clf.scorer import Runnable, Scorer
@@ -59,10 +59,7 @@ def check_setfit(artefact: Artefact) -> None:
             "the package setfit has no place for what calibrate has decided: give the model as it was before, or "
             f"{instead}"
         )
-    try:
-        import setfit  # noqa: F401  # brings sentence-transformers and joblib
-    except ImportError as error:
-        raise InputError("--format setfit needs the package setfit: pip install 'lightning-clf[setfit]'") from error
+    need("setfit", "--format setfit needs", "setfit")  # it brings sentence-transformers and joblib
 
 
 def write_setfit(artefact: Artefact, folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedModel
 
-from lightning_clf.errors import InputError, check_number
+from lightning_clf.errors import InputError, check_number, need
 from lightning_clf.finetuning.adapters import adapter_scaling
 from lightning_clf.finetuning.depth import depths, parts_by_depth
 from lightning_clf.finetuning.policy import FineTuning
@@ -79,10 +79,7 @@ class LoRA(FineTuning):
 
 
 def _adapt(encoder: PreTrainedModel, targets: list[str], rank: int, alpha: float, dropout: float) -> None:
-    try:
-        import peft
-    except ImportError as error:
-        raise InputError("model.finetuning LoRA needs the package peft: pip install 'lightning-clf[lora]'") from error
+    peft = need("peft", "model.finetuning LoRA needs", "lora")
     options: dict[str, Any] = {"r": rank, "lora_alpha": alpha, "lora_dropout": dropout, "target_modules": targets}
     config = peft.LoraConfig(**options, bias="none")
     peft.inject_adapter_in_model(config, encoder)

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from lightning_clf.cpu import keep_freed_memory
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, need
 from lightning_clf.inference.chunks import Chunk, Way
 from lightning_clf.inference.classifier import Classifier, load_classifier
 from lightning_clf.inference.source import Numbered, Source, open_source
@@ -212,9 +212,4 @@ def _ray() -> Any:
     Raises:
         InputError: If it is not installed.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise InputError("--engine ray needs the package ray: pip install 'lightning-clf[ray]'") from error
-    return ray
+    return need("ray.data", "--engine ray needs", "ray")
