@@ -92,14 +92,19 @@ def predict_file(
                 chunks = _answer_here(classifier, way, rows, start, stop)
             else:
                 chunks = engine.answer(classifier, way, source, _spans(start, stop))
-            with contextlib.closing(chunks), progress_bar(rows, start, stop) as progress:
-                for chunk in chunks:
-                    _take(chunk, sink)
-                    progress(chunk.taken)
-            _refuse_none(sink.tally, rows.name)
+            _take_all(chunks, sink, rows, start, stop)
             sink.publish(writer)
     _warn(sink.tally, rows.name, rejected)
     return sink.tally.answered
+
+
+def _take_all(chunks: Generator[Chunk, None, None], sink: Sink, rows: Source, start: int, stop: int | None) -> None:
+    """Hand all chunks to the sink, with a bar, and refuse to end with nothing."""
+    with contextlib.closing(chunks), progress_bar(rows, start, stop) as progress:
+        for chunk in chunks:
+            _take(chunk, sink)
+            progress(chunk.taken)
+    _refuse_none(sink.tally, rows.name)
 
 
 def _warn(tally: Tally, name: str, rejected: str | None) -> None:
