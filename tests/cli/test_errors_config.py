@@ -78,3 +78,11 @@ def test_numbers_out_of_bounds(complaint, fit_words, tmp_path, key, value):
     message = complaint(*fit_words("single", source), f"--{key}={value}")
     says(message, f"{key} is {value}", "give ")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_key_of_a_class_that_nobody_named(complaint):
+    said = complaint("fit", "--data.source", "rows", "--model.encoder", "encoder")
+    assert said in (
+        "data.source is given, but not the class it is a key of: add a --config that names one, or --data CLASS",
+        "model.encoder is given, but not the class it is a key of: add a --config that names one, or --model CLASS",
+    )

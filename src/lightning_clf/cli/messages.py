@@ -184,6 +184,10 @@ def _unknown_key(key: str, owner: str, known: list[str]) -> Complaint:
     return Complaint(key, f"{key} is not a key of the configuration: {hint}")
 
 
+# how jsonargparse holds a key of a class that nobody has named
+_NESTED = re.compile(r"NestedArg\(key='([^']+)'")
+
+
 def _misnamed(key: str, name: str, types: str) -> Complaint:
     candidates = class_names(*classes_in(types))
     close = guess(name.rpartition(".")[2], candidates)
@@ -196,6 +200,9 @@ def _misnamed(key: str, name: str, types: str) -> Complaint:
 def _mistyped(place: _Place, match: re.Match[str]) -> Complaint:
     expected = type_names(place.types or match["type"])
     value = place.value or match["value"] or "something else"
+    if place.key and (nested := _NESTED.match(value)):
+        said = f"{_join(place.key, nested[1])} is given, but not the class it is a key of"
+        return Complaint(place.key, f"{said}: add a --config that names one, or --{place.key} CLASS")
     close = guess(value, expected)
     if LIST_OF_TEXTS in expected and value.startswith("["):
         hint = "put each of them in quotes"
