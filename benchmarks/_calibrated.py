@@ -16,7 +16,7 @@ from torch import Tensor
 import _corpora
 import _ours
 from _cells import Measured
-from _imbalanced import setting
+from _settings import setting
 from lightning_clf.calibration import Target, Wanted, choose, conformal_quantile, fit_temperature, measure
 from lightning_clf.decision import Decision, LabelSets
 from lightning_clf.errors import InputError

@@ -175,6 +175,23 @@ def fit_and_score(
         seed: The seed.
         loss: What the Trainer minimises in place of the model's own loss.
     """
+    seconds, logits = fit_and_predict(data, recipe, seed, loss)
+    tokenizer = AutoTokenizer.from_pretrained(encoder())
+    results = {"train_seconds": seconds}
+    for stage, some in logits.items():
+        metrics = score(data, data.splits[stage], some, tokenizer, recipe.max_length)
+        results |= {f"{stage}/{name}": value for name, value in metrics.items()}
+    return results
+
+
+def fit_and_predict(
+    data: Corpus, recipe: Recipe, seed: int, loss: Callable[..., Tensor] | None = None
+) -> tuple[float, dict[str, NDArray[np.float32]]]:
+    """Fine-tunes as `fit_and_score` does.
+
+    Returns:
+        The seconds of training, and of `test`, and of `val` where there is one, the logits in the order of the rows.
+    """
     missing = [package for module, package in NEEDS.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise MissingError(f"the peer needs packages that are not installed: {', '.join(missing)}")
@@ -190,17 +207,16 @@ def fit_and_score(
             train_dataset=encode(data, data.splits["train"], tokenizer, recipe.max_length),
             processing_class=tokenizer,
         )
-        results = {"train_seconds": float(trainer.train().metrics["train_runtime"])}
+        seconds = float(trainer.train().metrics["train_runtime"])
         # Grouping by length would also shuffle the rows that are predicted, and answer in the shuffled order.
         trainer.args.train_sampling_strategy = "sequential"
+        logits = {}
         for stage in ("test", "val"):
             if rows := data.splits.get(stage):
                 features = encode(data, rows, tokenizer, recipe.max_length)
                 output = trainer.predict(features)  # type: ignore[arg-type]  # a list has all that it asks of a dataset
-                logits = np.asarray(output.predictions, dtype=np.float32)
-                metrics = score(data, rows, logits, tokenizer, recipe.max_length)
-                results |= {f"{stage}/{name}": value for name, value in metrics.items()}
-    return results
+                logits[stage] = np.asarray(output.predictions, dtype=np.float32)
+    return seconds, logits
 
 
 class _Steps(TrainerCallback):

@@ -13,37 +13,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import f1_score, precision_recall_curve
 
 import _corpora
 import _ours
 from _cells import Cell, Measured, run_missing
+from _thresholds import at_half_and_tuned
 from lightning_clf.inference import load_classifier
 
 STUDY = "goemotions"
 CONFIGS = ("multilabel_imbalanced.yaml", "multilabel.yaml")
 SEED = 0
-
-
-def thresholds(truth: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The probability of each label from which on giving it has the highest F1.
-
-    Args:
-        truth: What is right `[B,C]`.
-        probabilities: What was predicted `[B,C]`.
-    """
-    found = []
-    for label in range(truth.shape[1]):
-        precision, recall, levels = precision_recall_curve(truth[:, label], probabilities[:, label])
-        f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-        found.append(levels[f1[:-1].argmax()])
-    return np.array(found)
-
-
-def scores(truth: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> dict[str, float]:
-    """Macro and micro F1."""
-    return {f"f1_{how}": float(f1_score(truth, chosen, average=how, zero_division=0)) for how in ("macro", "micro")}
 
 
 def measure(config: str, seed: int) -> Measured:
@@ -69,13 +48,9 @@ def measure(config: str, seed: int) -> Measured:
         answers = classifier.predict([{"text": row["text"]} for row in rows], batch_size=64)
         truth[stage] = np.array([[label in row["labels"] for label in labels] for row in rows])
         probabilities[stage] = np.array([[answer["probabilities"][label] for label in labels] for answer in answers])
-    metrics = {"train_seconds": trained["train_seconds"]}
-    levels = thresholds(truth["val"], probabilities["val"])
-    for stage in ("val", "test"):
-        for how, level in (("at_half", 0.5), ("tuned", levels)):
-            found = scores(truth[stage], probabilities[stage] >= level)
-            metrics |= {f"{stage}/{name}_{how}": value for name, value in found.items()}
-    return Measured(metrics, {"test": len(truth["test"])})
+    found = at_half_and_tuned(labels, truth, probabilities)
+    wanted = {name: value for name, value in found.items() if name.count("/") == 1}
+    return Measured({"train_seconds": trained["train_seconds"], **wanted}, {"test": len(truth["test"])})
 
 
 def main(args: Sequence[str] | None = None) -> int:
