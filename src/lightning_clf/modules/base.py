@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info
-from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_clf.batch import Batch
-from lightning_clf.checkpoint import SECTION
-from lightning_clf.cpu import CheapStep, keep_freed_memory
 from lightning_clf.errors import InputError, check_number
-from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw
+from lightning_clf.finetuning import FineTuning, Schedule
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.modules.built import BuiltModule
-from lightning_clf.modules.checks import (
-    check_finetuning,
-    check_own_loss,
-    check_packed,
-    check_same_finetuning,
-    check_steps,
-)
-from lightning_clf.modules.gradients import GradientMean
+from lightning_clf.modules.checks import check_own_loss, check_packed
 from lightning_clf.modules.r_drop import agreeing
-from lightning_clf.modules.randomness import States, random_states, set_random_state
 
 
 class ClassifierModule(BuiltModule):
@@ -111,23 +97,15 @@ class ClassifierModule(BuiltModule):
             raise InputError(
                 f"model.r_drop compares scores, but those of {type(head).__name__} are none to compare: leave it out"
             )
-        self.learning_rate = check_number("model.learning_rate", learning_rate, above=0)
-        self.weight_decay = check_number("model.weight_decay", weight_decay, least=0)
-        self.warmup_ratio = check_number("model.warmup_ratio", warmup_ratio, least=0, most=1)
-        self.schedule = schedule or LinearSchedule()
-        self.finetuning = finetuning
+        self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
         self.monitor = monitor or self.default_monitor
-        self._gradient_mean = GradientMean()
-        self._random_states: States = []
-        self._total_steps = 1
-        self._cheap_step: CheapStep | None = None
 
     # ------------------------------------------------------------------ what a subclass says
 
     @classmethod
+    @abstractmethod
     def default_loss(cls, class_weights: ClassWeights | None) -> Loss:
         """The task's standard loss."""
-        raise NotImplementedError
 
     def score(self, batch: Batch) -> tuple[Tensor, LossTerms]:
         """One forward pass: scores of the batch's examples or words, and the loss."""
@@ -152,11 +130,9 @@ class ClassifierModule(BuiltModule):
             self.network.set_attention(self.attn_implementation)
         if self.packs:
             self.network.pack()
-        if self.finetuning is not None:
-            check_finetuning(self.trainer, self.finetuning)
-            self.finetuning.prepare(self.network.encoder)
-        if self.loss is not None:
-            self._tell_counts(self.loss)
+        self.adapt_encoder()
+        for loss in self.losses:
+            self._tell_counts(loss)
 
     def _tell_counts(self, loss: Loss) -> None:
         if self.datamodule is not None:
@@ -173,24 +149,12 @@ class ClassifierModule(BuiltModule):
         if stage == "fit":
             rank_zero_info(self.describe_trainable())
         if self.compiles:
-            self.network.encoder.compile()
-
-    def describe_trainable(self) -> str:
-        """What is trainable, in a few lines to read."""
-        if self.finetuning is not None:
-            return self.finetuning.describe(self, self.network.encoder, self.learning_rate)
-        total = sum(parameter.numel() for parameter in self.parameters())
-        moving = sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
-        return f"{moving:,} of {total:,} parameters are trainable"
+            self.encoder.compile()
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""
         scores: Tensor = self.network(batch)
         return scores
-
-    def _evaluate(self, batch: Batch, stage: str) -> None:
-        if len(batch):  # a process may have no row, and takes part in the sums all the same
-            self._step(batch, stage)
 
     def _step(self, batch: Batch, stage: str) -> LossTerms:
         scores, terms = first = self.score(batch)
@@ -201,44 +165,6 @@ class ClassifierModule(BuiltModule):
             self.stage_scores(stage).update(terms, prediction, batch.require_targets())
         return terms
 
-    def on_train_start(self) -> None:
-        """Go on with the random numbers of the checkpoint that the Trainer goes on from, and settle what is frozen."""
-        if self.finetuning is not None:
-            self.finetuning.settle(self.network.encoder)
-        # a fit that an error ended has left its own
-        self._gradient_mean, self._cheap_step = GradientMean(), self._make_cheap_step()
-        set_random_state(self.trainer, self._random_states)
-        self._random_states = []
-
-    def _make_cheap_step(self) -> CheapStep | None:
-        """The context of a step on a CPU, where one is of use."""
-        if self.device.type != "cpu":
-            return None
-        keep_freed_memory()
-        # what checkpoints activations computes them once more in the backward pass, where no context reaches; and a
-        # compiler draws masks of its own
-        if self.network.encoder.is_activation_checkpointing or self.compiles:
-            return None
-        return CheapStep(keeps_gradients=isinstance(self.trainer.strategy, SingleDeviceStrategy))
-
-    def on_train_end(self) -> None:
-        """Let go of what a step kept."""
-        self._cheap_step = None
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Unfreeze what is due."""
-        if self.finetuning is not None:
-            self.finetuning.advance(self.network.encoder, self.trainer.global_step, self._total_steps)
-
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """One forward pass; returns the mean of the losses, or a sum that `on_before_optimizer_step` makes one of."""
-        if self.loss is not None:
-            self.loss.advance(self.trainer.global_step / self._total_steps)
-        with self._cheap_step or contextlib.nullcontext():
-            terms = self._step(batch, "train")
-        self.log("train/loss_step", terms.mean.detach(), prog_bar=True, batch_size=len(batch))
-        return self._gradient_mean.start(terms, self.trainer)
-
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """One forward pass over validation data."""
         self._evaluate(batch, "val")
@@ -247,51 +173,6 @@ class ClassifierModule(BuiltModule):
         """One forward pass over test data."""
         self._evaluate(batch, "test")
 
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Make gradients of sums into gradients of the mean, before clipping."""
-        self._gradient_mean.apply(self)
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: int | float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clip as the Trainer says; on a CPU without passing over what is zero, or where nothing is to be clipped."""
-        if self._cheap_step is None or not gradient_clip_val or gradient_clip_algorithm not in (None, "norm"):
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
-        else:
-            parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
-            self._cheap_step.clip_gradients(parameters, gradient_clip_val)
-
-    # ------------------------------------------------------------------ optimisation
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW with decay on matrices only, and the schedule over all steps of the run."""
-        peak, decay, policy = self.learning_rate, self.weight_decay, self.finetuning
-        groups = None if policy is None else policy.groups(self, self.network.encoder, peak, decay)
-        optimizer = adamw(self, peak, decay, groups)
-        self._total_steps = total = check_steps(self.trainer.estimated_stepping_batches)
-        warmup = round(self.warmup_ratio * total)
-        scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, warmup, total))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    # ------------------------------------------------------------------ checkpoints
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add all that loading needs, and the random numbers that training goes on with."""
-        super().on_save_checkpoint(checkpoint)
-        if self._trainer is not None:
-            checkpoint[SECTION]["random"] = random_states(self.trainer)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Build from the checkpoint alone, or go on from it if built.
-
-        Raises:
-            InputError: If another program wrote it, a module that is built has other labels, or a fit is to go on with
-                another `finetuning`.
-        """
-        super().on_load_checkpoint(checkpoint)
-        if self._trainer is not None and self._trainer.state.fn == "fit":
-            check_same_finetuning(checkpoint, self.finetuning)
-        self._random_states = checkpoint[SECTION].get("random", [])
+    def _evaluate(self, batch: Batch, stage: str) -> None:
+        if len(batch):  # a process may have no row, and takes part in the sums all the same
+            self._step(batch, stage)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
 from lightning.pytorch import Callback
+from transformers import PreTrainedModel
 
 from lightning_clf.artefact import Artefact
 from lightning_clf.checkpoint import FORMAT, SECTION, merge_stored
-from lightning_clf.component import Component, from_spec
+from lightning_clf.component import from_spec
 from lightning_clf.data import BaseDataModule
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
@@ -20,11 +23,11 @@ from lightning_clf.losses import Loss
 from lightning_clf.modules.checks import check_kind, check_labels, check_pairing, check_trainer, check_window
 from lightning_clf.modules.first import BuildFirst, callbacks_of
 from lightning_clf.modules.loading import check_checkpoint, load_module
-from lightning_clf.modules.stage import ScoredModule
+from lightning_clf.modules.trained import TrainedModule
 from lightning_clf.network import Network
 
 
-class BuiltModule(Component, ScoredModule):
+class BuiltModule(TrainedModule):
     """A module that is built once its labels are known: from its datamodule's, or from a checkpoint alone.
 
     Args:
@@ -135,6 +138,21 @@ class BuiltModule(Component, ScoredModule):
             self.loss.build(network.labels)
         self.build_scores(network.labels)
 
+    @property
+    def encoder(self) -> PreTrainedModel:
+        """The network's encoder, the architecture's own head included."""
+        return self.network.encoder
+
+    @property
+    def heads(self) -> Sequence[Head]:
+        """The network's head."""
+        return [self.network.head]
+
+    @property
+    def losses(self) -> Sequence[Loss]:
+        """The loss, unless the head brings it."""
+        return [self.loss] if self.loss is not None else []
+
     # ------------------------------------------------------------------ checkpoints
 
     @property
@@ -150,15 +168,25 @@ class BuiltModule(Component, ScoredModule):
         longest = min(self.tokenizer.model_max_length, self.network.max_positions or 512)
         return Artefact(self.network, self.tokenizer, self.max_length or longest, self.columns, self.stride)
 
+    def export(self, folder: Path) -> None:
+        """Write the artefact as an export folder.
+
+        Raises:
+            InputError: If nothing is built yet, or the folder cannot be written.
+        """
+        self.artefact.save(folder)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add all that loading needs: the module's own arguments, encoder configuration, tokenizer, labels."""
         checkpoint[SECTION] = {"format": FORMAT, "module": self.spec(), "artefact": self.artefact.describe()}
+        super().on_save_checkpoint(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Build from the checkpoint alone, if nothing is built yet.
+        """Build from the checkpoint alone, or go on from it if built.
 
         Raises:
-            InputError: If another program wrote it, or a module that is built has other labels.
+            InputError: If another program wrote it, a module that is built has other labels, or a fit is to go on with
+                another `finetuning`.
         """
         if hasattr(self, "network"):
             check_checkpoint(self, checkpoint)
@@ -169,6 +197,7 @@ class BuiltModule(Component, ScoredModule):
             self._adopt(artefact.network)
         if adapter_scaling(self.network) is None:  # which only a fit puts in
             checkpoint["state_dict"] = merge_stored(checkpoint)
+        super().on_load_checkpoint(checkpoint)
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]  # what else Lightning takes, a checkpoint brings itself
