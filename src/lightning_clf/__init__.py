@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         CoNLL2003DataModule,
         FewShotDataModule,
         MultiLabelDataModule,
+        MultiTaskDataModule,
         NLIDataModule,
         SequenceDataModule,
         SST2DataModule,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lightning_clf.labels import LabelSpace
     from lightning_clf.modules import (
         MultiLabelClassifier,
+        MultiTaskClassifier,
         SetFitClassifier,
         SimilarityRegressor,
         SingleLabelClassifier,
@@ -37,6 +39,7 @@ _ROOMS = {
         "CoNLL2003DataModule",
         "FewShotDataModule",
         "MultiLabelDataModule",
+        "MultiTaskDataModule",
         "NLIDataModule",
         "SST2DataModule",
         "SequenceDataModule",
@@ -47,6 +50,7 @@ _ROOMS = {
     "labels": ("LabelSpace",),
     "modules": (
         "MultiLabelClassifier",
+        "MultiTaskClassifier",
         "SetFitClassifier",
         "SimilarityRegressor",
         "SingleLabelClassifier",
@@ -62,6 +66,8 @@ __all__ = [
     "LabelSpace",
     "MultiLabelClassifier",
     "MultiLabelDataModule",
+    "MultiTaskClassifier",
+    "MultiTaskDataModule",
     "NLIDataModule",
     "SST2DataModule",
     "SequenceDataModule",

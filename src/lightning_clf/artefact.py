@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from lightning_clf.checkpoint import OTHER, SECTION, merge_stored, read_checkpoint
+from lightning_clf.checkpoint import OTHER, SECTION, TASKS, merge_stored, read_checkpoint
 from lightning_clf.component import from_spec
 from lightning_clf.decision import Decision
 from lightning_clf.encoding.tokenizer import (
@@ -171,6 +171,12 @@ def load_artefact(path: str | Path) -> Artefact:
 
 def _load_checkpoint(path: Path) -> Artefact:
     checkpoint = read_checkpoint(path)
+    if TASKS in checkpoint[SECTION]:
+        names = list(checkpoint[SECTION][TASKS])
+        raise InputError(
+            f"checkpoint {path} is of several tasks ({', '.join(names)}): give the export of one, such as "
+            f"{path.parent / 'best' / names[0]}"
+        )
     artefact = Artefact.from_description(checkpoint[SECTION]["artefact"], f"checkpoint {path}")
     weights = {
         name.removeprefix("network."): tensor

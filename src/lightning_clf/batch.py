@@ -7,6 +7,7 @@ tokens, **W** words, **C** classes, **H** hidden size.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -92,3 +93,35 @@ class Batch:
         return dataclasses.replace(
             self, **{field.name: apply(getattr(self, field.name)) for field in dataclasses.fields(self)}
         )
+
+
+@dataclass
+class TaskBatches:
+    """What a training step of several tasks is given.
+
+    Attributes:
+        groups: Batches by task. Those of one group are of the same texts, and have the same `inputs`.
+    """
+
+    groups: list[dict[str, Batch]]
+
+    def __len__(self) -> int:
+        """The number of examples, each counted once however many tasks it is of."""
+        return sum(len(next(iter(group.values()))) for group in self.groups)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """The same batches with every tensor on a device."""
+        return self._map(lambda batch: batch.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        """The same batches in page-locked memory."""
+        return self._map(lambda batch: batch.pin_memory())
+
+    def _map(self, function: Callable[[Batch], Batch]) -> Self:
+        moved = []
+        for group in self.groups:
+            first, *others = group
+            head = function(group[first])
+            rest = {name: function(dataclasses.replace(group[name], inputs={})) for name in others}
+            moved.append({first: head, **{n: dataclasses.replace(b, inputs=head.inputs) for n, b in rest.items()}})
+        return dataclasses.replace(self, groups=moved)

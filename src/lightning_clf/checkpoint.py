@@ -16,6 +16,8 @@ from lightning_clf.stored import COMPONENT, DESCRIPTION, MAPPING, check, damage_
 
 SECTION = "lightning_clf"
 """The key under which a checkpoint holds all that loading needs besides the weights."""
+TASKS = "tasks"
+"""The key of that part which holds the artefact of each task, where a module is of several."""
 FORMAT = 1
 """Which form that part has; another number when an older version could not read it."""
 OTHER = "use another, such as last.ckpt"
@@ -49,7 +51,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "that wrote it"
         )
     with damage_named(f"checkpoint {path}", OTHER):
-        check(checkpoint, {"state_dict": MAPPING, SECTION: {"module": COMPONENT, "artefact": DESCRIPTION}}, "it")
+        check(checkpoint, {"state_dict": MAPPING, SECTION: {"module": COMPONENT}}, "it")
+        several = checkpoint[SECTION].get(TASKS)
+        if several is None:
+            check(checkpoint[SECTION], {"artefact": DESCRIPTION}, "it")
+        else:
+            check(several, dict.fromkeys(several, DESCRIPTION), TASKS)
     return checkpoint
 
 

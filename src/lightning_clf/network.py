@@ -39,7 +39,7 @@ class Network(Scorer):
     def __init__(self, encoder: PreTrainedModel, head: Head, labels: LabelSpace) -> None:
         super().__init__(head, labels)
         self.encoder = encoder
-        self._is_narrowed = head.reads_first_token and narrow_last_layer(encoder)
+        self._narrowing = narrow_last_layer(encoder) if head.reads_first_token else None
         # from_pretrained returns modules in eval mode, and Lightning keeps the mode it finds: dropout would be off
         self.train()
 
@@ -165,7 +165,13 @@ class Network(Scorer):
             InputError: If the architecture is not one that was verified.
         """
         if self.config._attn_implementation != ATTENTION:
-            pack(self.encoder, narrowed=self._is_narrowed)
+            pack(self.encoder, narrowed=self._narrowing is not None)
+
+    def widen(self) -> None:
+        """Compute the encoder's last layer whole from now on, for whoever reads it besides the head."""
+        if self._narrowing is not None:
+            self._narrowing.remove()
+            self._narrowing = None
 
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""

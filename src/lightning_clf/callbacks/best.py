@@ -14,14 +14,13 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from lightning_clf.artefact import load_artefact
 from lightning_clf.callbacks.averaging import checkpoints_differ, ends_with_mean, warn_of_going_on
 from lightning_clf.callbacks.folder import run_files
 from lightning_clf.callbacks.monitor import check_logged, watched
 from lightning_clf.callbacks.whole_files import WholeFileIO
 from lightning_clf.checkpoint import read_checkpoint
 from lightning_clf.errors import InputError, check_number
-from lightning_clf.modules.base import ClassifierModule
+from lightning_clf.modules.trained import TrainedModule
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -155,12 +154,11 @@ class BestCheckpoint(ModelCheckpoint):
         self._has_exported = True
         if not self.export or not trainer.is_global_zero:
             return
+        module = cast(TrainedModule, pl_module)
         if checkpoints_differ(trainer):
             with torch.random.fork_rng(devices=[]):  # weights are random before they are loaded
-                artefact = load_artefact(self.best_model_path)
-        else:
-            artefact = cast(ClassifierModule, pl_module).artefact
-        artefact.save(self.export_folder)
+                module = type(module).load_from_checkpoint(self.best_model_path)
+        module.export(self.export_folder)
 
     def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
         try:
@@ -188,7 +186,7 @@ class BestCheckpoint(ModelCheckpoint):
             )
             return
         if ends_with_mean(trainer):
-            self._keep_mean(trainer, cast(ClassifierModule, pl_module))
+            self._keep_mean(trainer, cast(TrainedModule, pl_module))
             return
         checkpoint = read_checkpoint(self.best_model_path)
         pl_module.load_state_dict(checkpoint["state_dict"])
@@ -198,19 +196,19 @@ class BestCheckpoint(ModelCheckpoint):
             f"best: {self.monitor} {self.best_model_score:.4f} in epoch {checkpoint['epoch']}, kept in "
             f"{self.best_model_path}" + (f" and exported to {self.export_folder}" if self.export else "")
         )
-        head = cast(ClassifierModule, pl_module).network.head
-        if self.export and not head.is_stock:
-            rank_zero_info(
-                "lightning-clf reads this export; without it transformers read the encoder alone, as "
-                f"{type(head).__name__} is ours"
-            )
+        for head in cast(TrainedModule, pl_module).heads:
+            if self.export and not head.is_stock:
+                rank_zero_info(
+                    "lightning-clf reads this export; without it transformers read the encoder alone, as "
+                    f"{type(head).__name__} is ours"
+                )
 
-    def _keep_mean(self, trainer: Trainer, module: ClassifierModule) -> None:
+    def _keep_mean(self, trainer: Trainer, module: TrainedModule) -> None:
         """Save and export the mean of the weights, which the module keeps: it is what the run was for."""
         path = Path(str(self.dirpath)) / "averaged.ckpt"
         self._save_checkpoint(trainer, str(path))
         if self.export and trainer.is_global_zero:
-            module.artefact.save(path.with_suffix(""))
+            module.export(path.with_suffix(""))
         rank_zero_info(
             f"averaged weights, which no epoch has validated: kept in {path}"
             + (f" and exported to {path.with_suffix('')}" if self.export else "")

@@ -7,11 +7,14 @@ from collections.abc import Collection
 from lightning.pytorch import LightningModule
 
 from lightning_clf.errors import InputError
-from lightning_clf.modules.base import ClassifierModule
+from lightning_clf.modules.trained import TrainedModule
 
 _KEYS = "checkpoint.mode and early_stopping.mode"
 _LOWER_IS_BETTER = ("loss", "hamming_loss", "mse", "ece")
-_HIGHER_IS_BETTER = ("accuracy", "f1", "precision", "recall", "entity", "auroc", "average", "pearson", "spearman")
+_HIGHER_IS_BETTER = (
+    *("accuracy", "f1", "precision", "recall", "entity", "auroc", "average", "pearson", "spearman"),
+    "mean",  # of what several tasks are judged by
+)
 
 
 def watched(module: LightningModule, mode: str) -> str:
@@ -24,9 +27,11 @@ def watched(module: LightningModule, mode: str) -> str:
     Raises:
         InputError: If the module is not of this library, or lower is better and the mode says otherwise.
     """
-    if not isinstance(module, ClassifierModule):
+    if not isinstance(module, TrainedModule):
         raise InputError(f"{type(module).__name__} is not a ClassifierModule: use Lightning's own callbacks with it")
     name = module.monitor.removeprefix("val/")
+    for prefix in module.scores("val"):
+        name = name.removeprefix(prefix)
     if mode == "min" and name.partition("/")[0].partition("_")[0] in _HIGHER_IS_BETTER:
         raise InputError(f"model.monitor {module.monitor!r} is the better the higher it is: set {_KEYS} to max")
     if mode == "max" and name in _LOWER_IS_BETTER:

@@ -15,7 +15,7 @@ from torch import Tensor
 from lightning_clf.callbacks.folder import run_files
 from lightning_clf.files import counted, write_atomically
 from lightning_clf.metrics import ClassRow, MetricSet
-from lightning_clf.modules.base import ClassifierModule
+from lightning_clf.modules.stage import ScoredModule
 
 
 class ClassReport(Callback):
@@ -43,17 +43,19 @@ class ClassReport(Callback):
         self._report(trainer, pl_module, "test")
 
     def _report(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not isinstance(pl_module, ClassifierModule) or not trainer.is_global_zero:
+        if not isinstance(pl_module, ScoredModule) or not trainer.is_global_zero:
             return
-        scores = pl_module.stage_scores(stage)
-        metrics = scores.metrics
         # what a module of one's own has logged besides, and ours as they were before a logger rounded them
-        numbers = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        numbers |= {f"{stage}/{name}": float(value) for name, value in scores.compute().items()}
-        rows = metrics.per_class()
-        print(_table(rows, {name: value for name, value in numbers.items() if name.count("/") == 1}))
+        logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        logged |= {f"{stage}/{name}": float(value) for name, value in pl_module.epoch_values(stage).items()}
         folder = Path(self.dirpath) if self.dirpath is not None else run_files(trainer)
-        print(f"written: {write_report(folder / stage, numbers, metrics)}_*.csv and .json")
+        for task, scores in pl_module.scores(stage).items():
+            begin = f"{stage}/{task}"
+            numbers = {name: value for name, value in logged.items() if not task or name.startswith(begin)}
+            shown = {name: value for name, value in numbers.items() if "/" not in name.removeprefix(begin)}
+            print(_table(scores.metrics.per_class(), shown))
+            wanted = folder / "_".join(part for part in (stage, task.removesuffix("/")) if part)
+            print(f"written: {write_report(wanted, numbers, scores.metrics)}_*.csv and .json")
 
 
 def write_report(wanted: Path, numbers: dict[str, float], metrics: MetricSet) -> Path:

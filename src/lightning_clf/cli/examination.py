@@ -7,8 +7,10 @@ from pathlib import Path
 from lightning_clf.cli.quiet import quiet_logs
 from lightning_clf.cli.run_folder import next_folder
 from lightning_clf.cli.training import TrainingCLI
+from lightning_clf.data import BaseDataModule
 from lightning_clf.errors import InputError
 from lightning_clf.examine import Finding, examine, refused
+from lightning_clf.modules import ClassifierModule
 
 
 def findings_of(words: list[str]) -> list[Finding]:
@@ -42,6 +44,8 @@ class Examination(TrainingCLI):
     def _run_subcommand(self, subcommand: str) -> None:
         settings, best = self._get(self.config_init, "trainer"), self._get(self.config_init, "checkpoint")
         keeps = settings.enable_checkpointing is not False and best.export
+        if not isinstance(self.model, ClassifierModule) or not isinstance(self.datamodule, BaseDataModule):
+            raise InputError("doctor looks at one task at a time: give it a configuration of each by itself")
         try:
             self.findings = examine(
                 self.model, self.datamodule, settings.as_dict(), best.mode, self.folder / "best" if keeps else None

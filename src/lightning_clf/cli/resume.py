@@ -9,11 +9,11 @@ from lightning.pytorch import LightningDataModule
 from lightning_clf.checkpoint import SECTION, read_checkpoint
 from lightning_clf.component import Spec
 from lightning_clf.errors import InputError
-from lightning_clf.modules import ClassifierModule
+from lightning_clf.modules import TrainedModule
 from lightning_clf.specs import filled, shown
 
 
-def module_from_checkpoint(path: str, described: ClassifierModule | None, given: Iterable[str]) -> ClassifierModule:
+def module_from_checkpoint(path: str, described: TrainedModule | None, given: Iterable[str]) -> TrainedModule:
     """Load the module a checkpoint holds.
 
     Args:
@@ -26,7 +26,7 @@ def module_from_checkpoint(path: str, described: ClassifierModule | None, given:
     """
     if described is not None:
         _compare(read_checkpoint(path)[SECTION]["module"], described.spec(), given, path)
-    return ClassifierModule.load_from_checkpoint(path)
+    return TrainedModule.load_from_checkpoint(path)
 
 
 def nothing_left(

@@ -25,14 +25,15 @@ from lightning_clf.cli.resume import module_from_checkpoint, nothing_left
 from lightning_clf.cli.run_files import RunConfig, run_loggers
 from lightning_clf.cli.run_folder import discard_unused, release, run_folder
 from lightning_clf.cli.suggestions import class_keys
-from lightning_clf.data import BaseDataModule
+from lightning_clf.data import BaseDataModule, DataModule
 from lightning_clf.errors import InputError, check_number
-from lightning_clf.modules import ClassifierModule
+from lightning_clf.modules import ClassifierModule, TrainedModule
 
 # what a shell makes of a process that SIGTERM ended
 _TERMINATED = 128 + signal.SIGTERM
 _COMMANDS = ("fit", "validate", "test")
-_SECTIONS: dict[str, type] = {"model": ClassifierModule, "data": BaseDataModule}
+_SECTIONS: dict[str, type] = {"model": TrainedModule, "data": DataModule}
+_USUAL: dict[str, type] = {"model": ClassifierModule, "data": BaseDataModule}
 _PARSER = {"exit_on_error": False}
 _TRAINER_DEFAULTS = {
     "default_root_dir": "runs/run",
@@ -71,8 +72,8 @@ class TrainingCLI(LightningCLI):
         words = resolve_configs(default_to_run(options))
         try:
             return cls(
-                ClassifierModule,
-                BaseDataModule,
+                _SECTIONS["model"],
+                _SECTIONS["data"],
                 subclass_mode_model=True,
                 subclass_mode_data=True,
                 save_config_callback=RunConfig if command == "fit" else None,
@@ -127,7 +128,7 @@ class TrainingCLI(LightningCLI):
                 raise InputError(where(words, section) + classless(section, base).text)
 
     def _known_keys(self, command: str) -> list[str]:
-        inner = [f"{section}.{key}" for section, base in _SECTIONS.items() for key in class_keys(base)]
+        inner = [f"{section}.{key}" for section, base in _USUAL.items() for key in class_keys(base)]
         return [*self._parser(command).get_defaults().keys(), *inner]
 
     def _set_seed(self) -> None:

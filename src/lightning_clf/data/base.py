@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from datasets import Dataset
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import LightningModule
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
 from lightning_clf.data.checks import check_fraction, check_split, count_labels, explain_label
+from lightning_clf.data.datamodule import DataModule
 from lightning_clf.data.division import Division
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.loading import BatchLoader, EncodedRows, Loading, Place
@@ -33,7 +34,7 @@ from lightning_clf.labels import Kind, LabelSpace
 R = TypeVar("R", bound=RowFormat)
 
 
-class BaseDataModule(LightningDataModule, ABC, Generic[R]):
+class BaseDataModule(DataModule, Generic[R]):
     """Splits of a source, encoded for the model's encoder and batched.
 
     The label space is known from construction. The tokenizer is that of the module being trained; outside of a Trainer,
@@ -48,6 +49,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         known_labels: The labels, where the task has the same in every source.
         kind: The kind of label that is read.
         tokenizer: The tokenizer, where no module brings one.
+        task_module: The module these data are for, where the Trainer's is of several tasks.
 
     Args:
         source: A folder holding `train`, `dev` (or `validation`, `valid`, `val`) and `test` as `.jsonl`, `.csv`,
@@ -92,6 +94,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     kind: Kind
     tokenizer: Tokenizer | None = None
+    task_module: LightningModule | None = None
 
     def __init__(
         self,
@@ -118,10 +121,10 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         cache_dir: str | Path | None = None,
     ) -> None:
         super().__init__()
-        self._max_length = (
-            None if max_length is None else check_number("data.max_length", max_length, least=1, most=10**6)
-        )
-        self._stride = None if stride is None else check_number("data.stride", stride, least=0)
+        for key, value, least in (("max_length", max_length, 1), ("stride", stride, 0)):
+            if value is not None:
+                check_number(f"data.{key}", value, least=least, most=10**6)
+        self._max_length, self._stride = max_length, stride
         lengths = (batch_tokens, group_by_length, pad_to_multiple_of)
         self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling, max_windows)
         self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
@@ -183,7 +186,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
 
     @property
     def stride(self) -> int | None:
-        """How many subwords a window repeats: as given, else that of a trained module; `None` cuts texts off."""
+        """How many subwords a window repeats: as given, else a trained module's; `None` cuts texts off."""
         return getattr(self._module(), "stride", None) if self._stride is None else self._stride
 
     @property
@@ -192,13 +195,13 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
         return self._declared if self._declared is not None else list(self.known_labels or ()) or None
 
     def _module(self) -> LightningModule | None:
-        return self.trainer.lightning_module if self.trainer is not None else None
+        own = self.task_module
+        return self.trainer.lightning_module if own is None and self.trainer is not None else own
 
     def _tokenizer(self) -> Tokenizer:
-        tokenizer: Tokenizer | None = getattr(self._module(), "tokenizer", None) or self.tokenizer
-        if tokenizer is None:
-            raise InputError("the datamodule has no tokenizer: set datamodule.tokenizer, or run it through a Trainer")
-        return tokenizer
+        if tokenizer := getattr(self._module(), "tokenizer", None) or self.tokenizer:
+            return tokenizer
+        raise InputError("the datamodule has no tokenizer: set datamodule.tokenizer, or run it through a Trainer")
 
     def _encodings(self) -> dict[str, Encoding]:
         encoding = Encoding(self.row_format, self.labels, self._tokenizer(), self.max_length, self.stride)
@@ -282,19 +285,20 @@ class BaseDataModule(LightningDataModule, ABC, Generic[R]):
     @property
     def truncated_counts(self) -> dict[str, int]:
         """How many texts (for tags: words) of each split the window cut. Known after `setup`."""
-        return self._prepared.truncated_counts if self._prepared is not None else {}
+        return {} if self._prepared is None else self._prepared.truncated_counts
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the train split."""
-        return self.loading.train(self._encoded("train"), Place.of(self.trainer), self._position)
+        return self.loading.train(self.encoded("train"), Place.of(self.trainer), self._position)
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the dev split, each example once."""
-        return self.loading.evaluate(self._encoded("val"), Place.of(self.trainer))
+        return self.loading.evaluate(self.encoded("val"), Place.of(self.trainer))
 
     def test_dataloader(self) -> BatchLoader:
         """Batches of the test split, each example once."""
-        return self.loading.evaluate(self._encoded("test"), Place.of(self.trainer))
+        return self.loading.evaluate(self.encoded("test"), Place.of(self.trainer))
 
-    def _encoded(self, name: str) -> EncodedRows:
+    def encoded(self, name: str) -> EncodedRows:
+        """The encoded rows of a split, known after `setup`."""
         return EncodedRows(self._rows_of(name), self._tokenizer(), self.labels, self.max_length)

@@ -172,13 +172,14 @@ class TrainBatches(DistributedSampler[Any]):
         """The batches of this process, but for those that were taken before."""
         # a generator: what is iterated over is made when the first batch is asked for, and the epoch known by then
         taken = self.position.batches if self.epoch == self.position.epoch else 0
-        for batch in self._batches()[taken:]:
+        for batch in self.batches_of(self.epoch)[taken:]:
             yield batch[self.rank :: self.num_replicas].tolist()
 
-    def _batches(self) -> list[Numbers]:
-        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+    def batches_of(self, epoch: int) -> list[Numbers]:
+        """The batches of an epoch, of all processes together: each takes its turn's rows of every one."""
+        generator = torch.Generator().manual_seed(self.seed + epoch)
         order = torch.randperm(self.count, generator=generator).numpy()
-        batches = self._cut(order if self.drawing is None else self.drawing.rows(self.epoch)[order])
+        batches = self._cut(order if self.drawing is None else self.drawing.rows(epoch)[order])
         if self.lengths is None:
             return batches
         return [batches[place] for place in torch.randperm(len(batches), generator=generator).tolist()]

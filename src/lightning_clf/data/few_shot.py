@@ -74,8 +74,8 @@ class FewShotDataModule(SequenceDataModule):
         """Shuffled batches of the train split, or of its pairs."""
         if self.pairs is None:
             return super().train_dataloader()
-        return self.loading.train_pairs(self._encoded("train"), Place.of(self.trainer), self._position, self.pairs)
+        return self.loading.train_pairs(self.encoded("train"), Place.of(self.trainer), self._position, self.pairs)
 
     def train_rows_dataloader(self) -> BatchLoader:
         """Batches of the train split, each row once, for one process alone."""
-        return self.loading.evaluate(self._encoded("train"), Place.of(self.trainer)._replace(processes=1, rank=0))
+        return self.loading.evaluate(self.encoded("train"), Place.of(self.trainer)._replace(processes=1, rank=0))

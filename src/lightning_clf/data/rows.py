@@ -124,14 +124,25 @@ class UnknownLabelError(InputError):
 
 
 def read_text(row: Row, column: str, where: str, key: str) -> str:
-    """A column of text.
+    """A column of text, or of words.
 
     Raises:
         InputError: If it is missing, or not text that can be encoded.
     """
     if column not in row:
         raise missing_column(where, repr(column), row, key)
-    return check_text(row[column], f"column {column!r} of {where}")
+    return text_of(row[column], f"column {column!r} of {where}")
+
+
+def text_of(value: Any, what: str) -> str:
+    """A text, or what words make with a space between them, as the rows of taggers hold it.
+
+    Raises:
+        InputError: If it is neither.
+    """
+    if isinstance(value, list):
+        return " ".join(check_text(word, f"word {number} in {what}") for number, word in enumerate(value, 1))
+    return check_text(value, what)
 
 
 def check_text(value: Any, what: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lightning_clf.data.rows import check_text
+from lightning_clf.data.rows import check_text, text_of
 from lightning_clf.encoding import encode_texts, encode_words, split_words
 from lightning_clf.errors import InputError
 from lightning_clf.scorer import Runnable
@@ -106,7 +106,7 @@ class Inputs:
 
     def _text(self, row: Mapping[str, Any], column: str, where: str, also: str | None = None) -> str:
         found = self._found(row, column, where, also)
-        return check_text(row[found], f"column {found!r} of {where}")
+        return text_of(row[found], f"column {found!r} of {where}")
 
     def _found(self, row: Mapping[str, Any], column: str, where: str, also: str | None = None) -> str:
         found = self.text_column(row, column)

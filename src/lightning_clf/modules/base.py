@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import Any, ClassVar
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lightning_clf.batch import Batch
@@ -142,14 +141,6 @@ class ClassifierModule(BuiltModule):
                 f"{type(loss).__name__} follows from how often train has each label, which only our datamodules count: "
                 "call build() and loss.fit_counts(...) of the module before the fit"
             )
-
-    def setup(self, stage: str) -> None:
-        """Build what is not built yet, and say what is to be trained."""
-        super().setup(stage)
-        if stage == "fit":
-            rank_zero_info(self.describe_trainable())
-        if self.compiles:
-            self.encoder.compile()
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-import torch
-from lightning.pytorch import Callback
 from transformers import PreTrainedModel
 
 from lightning_clf.artefact import Artefact
@@ -21,8 +19,7 @@ from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import Loss
 from lightning_clf.modules.checks import check_kind, check_labels, check_pairing, check_trainer, check_window
-from lightning_clf.modules.first import BuildFirst, callbacks_of
-from lightning_clf.modules.loading import check_checkpoint, load_module
+from lightning_clf.modules.loading import check_checkpoint
 from lightning_clf.modules.trained import TrainedModule
 from lightning_clf.network import Network
 
@@ -82,21 +79,6 @@ class BuiltModule(TrainedModule):
         datamodule = getattr(self.trainer, "datamodule", None)
         return datamodule if isinstance(datamodule, BaseDataModule) else None
 
-    def configure_callbacks(self) -> list[Callback]:
-        """None to add: what builds the module must stand before the Trainer's own, and is put there."""
-        if not self._builds_first:
-            callbacks_of(self.trainer).insert(0, BuildFirst())
-        return []
-
-    @property
-    def _builds_first(self) -> bool:
-        return any(isinstance(callback, BuildFirst) for callback in callbacks_of(self.trainer))
-
-    def setup(self, stage: str) -> None:
-        """Build what is not built yet."""
-        if not self._builds_first:
-            self.take_shape(stage)
-
     def take_shape(self, stage: str) -> None:
         """Take labels and window from the datamodule, and build what is not built yet. May be called again."""
         check_trainer(self.trainer, self.kind)
@@ -120,18 +102,26 @@ class BuiltModule(TrainedModule):
             if self.labels is None:
                 raise InputError("the label space is not known: use a datamodule of lightning_clf, or pass labels=…")
             check_kind(type(self).__name__, self.kind, self.labels)
-            network = Network.from_pretrained(
-                self.encoder_name,
-                from_spec(self.head_spec, Head),
-                self.labels,
-                self.tokenizer,
-                encoder_options=self.encoder_options,
-                attn_implementation=self.attn_implementation,
-            )
-            self._adopt(network)
+            self.adopt(self.make_network(self.labels))
         check_window(self.max_length, self.network.max_positions, self.encoder_name)
 
-    def _adopt(self, network: Network) -> None:
+    def make_network(self, labels: LabelSpace) -> Network:
+        """A new head on the pretrained encoder.
+
+        Raises:
+            InputError: If the encoder cannot be had.
+        """
+        return Network.from_pretrained(
+            self.encoder_name,
+            from_spec(self.head_spec, Head),
+            labels,
+            self.tokenizer,
+            encoder_options=self.encoder_options,
+            attn_implementation=self.attn_implementation,
+        )
+
+    def adopt(self, network: Network) -> None:
+        """Take a network, and build loss and metrics for its label space."""
         self.network = network
         self.labels = network.labels
         if self.loss is not None:
@@ -194,29 +184,7 @@ class BuiltModule(TrainedModule):
             artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
             self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
             self.stride = artefact.stride
-            self._adopt(artefact.network)
+            self.adopt(artefact.network)
         if adapter_scaling(self.network) is None:  # which only a fit puts in
             checkpoint["state_dict"] = merge_stored(checkpoint)
         super().on_load_checkpoint(checkpoint)
-
-    @classmethod
-    def load_from_checkpoint(  # type: ignore[override]  # what else Lightning takes, a checkpoint brings itself
-        cls,
-        checkpoint_path: str,
-        map_location: torch.device | str = "cpu",
-        strict: bool = True,
-        **overrides: Any,
-    ) -> Self:
-        """Load a trained module: no network, no encoder folder, no further argument.
-
-        Args:
-            checkpoint_path: A `.ckpt` file, from the command or from Python.
-            map_location: The device to put the module on.
-            strict: Whether weights that are missing or too many are refused, rather than left as they are.
-            **overrides: Arguments of the module to change, such as `learning_rate`; not those the network is made of.
-
-        Raises:
-            InputError: If the file is missing, damaged, not this library's, or of another task, or an override
-                contradicts it.
-        """
-        return load_module(cls, checkpoint_path, overrides, strict=strict).to(map_location)

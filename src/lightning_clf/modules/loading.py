@@ -13,10 +13,11 @@ from lightning_clf.modules.checks import check_labels
 
 if TYPE_CHECKING:
     from lightning_clf.modules.built import BuiltModule
+    from lightning_clf.modules.trained import TrainedModule
 
-M = TypeVar("M", bound="BuiltModule")
+M = TypeVar("M", bound="TrainedModule")
 
-_FIXED = ("encoder", "encoder_options", "head", "labels")
+_FIXED = ("encoder", "encoder_options", "head", "labels", "tasks")
 _OF_THE_LOSS = {"loss", "class_weights"}
 
 
@@ -48,8 +49,7 @@ def load_module(cls: type[M], path: str, overrides: dict[str, Any], *, strict: b
     weights = checkpoint["state_dict"]
     if _OF_THE_LOSS & overrides.keys():  # another loss has class weights of its own
         weights = {name: value for name, value in weights.items() if not name.startswith("loss.")}
-        own = module.loss.state_dict() if module.loss is not None else {}
-        weights |= {f"loss.{name}": value for name, value in own.items()}
+        weights |= {name: value for name, value in module.state_dict().items() if name.startswith("loss.")}
     load_weights(module, weights, path, strict=strict)
     return module
 

@@ -121,8 +121,9 @@ class SetFitClassifier(ClassifierModule):
                 rank_zero_info(f"embeddings: {known['pooling']} of the subwords, {how}")
         super().build()
 
-    def _adopt(self, network: Network) -> None:
-        super()._adopt(network)
+    def adopt(self, network: Network) -> None:
+        """As any module; its layer is fitted rather than trained."""
+        super().adopt(network)
         self.head.output.requires_grad_(False)  # it is fitted, and DDP would wait for its gradients
 
     # ------------------------------------------------------------------ the step

@@ -86,17 +86,21 @@ class ScoredModule(LightningModule):
         """The metrics and the loss of `train`, `val` or `test`."""
         return cast(StageScores, self.stages[f"{stage}_stage"])
 
+    def scores(self, stage: str) -> dict[str, StageScores]:
+        """The scores of a stage by what stands before their names: of a module of one task nothing."""
+        return {"": self.stage_scores(stage)}
+
     def on_train_epoch_start(self) -> None:
         """Start counting anew."""
-        self.stage_scores("train").reset()
+        self._reset("train")
 
     def on_validation_epoch_start(self) -> None:
         """Start counting anew."""
-        self.stage_scores("val").reset()
+        self._reset("val")
 
     def on_test_epoch_start(self) -> None:
         """Start counting anew."""
-        self.stage_scores("test").reset()
+        self._reset("test")
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's metrics."""
@@ -110,9 +114,21 @@ class ScoredModule(LightningModule):
         """Log the epoch's metrics."""
         self._log_epoch("test")
 
+    def _reset(self, stage: str) -> None:
+        for scores in self.scores(stage).values():
+            scores.reset()
+
+    def epoch_values(self, stage: str) -> dict[str, Tensor]:
+        """Every number of a stage by its name without the stage, once all batches are counted."""
+        return {
+            f"{prefix}{name}": value
+            for prefix, scores in self.scores(stage).items()
+            for name, value in scores.compute().items()
+        }
+
     def _log_epoch(self, stage: str) -> None:
         # Lightning would warn of float64, and rounds to float32 itself
-        values = {f"{stage}/{name}": value.float() for name, value in self.stage_scores(stage).compute().items()}
+        values = {f"{stage}/{name}": value.float() for name, value in self.epoch_values(stage).items()}
         shown = self.monitor.replace("val/", f"{stage}/")
         self.log_dict({name: value for name, value in values.items() if name != shown})
         if shown in values:

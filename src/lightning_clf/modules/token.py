@@ -52,8 +52,9 @@ class TokenClassifier(ClassifierModule):
         """Cross-entropy over words."""
         return CrossEntropyLoss(class_weights)
 
-    def _adopt(self, network: Network) -> None:
-        super()._adopt(network)
+    def adopt(self, network: Network) -> None:
+        """As any module; and say how words of several subwords are trained."""
+        super().adopt(network)
         self.register_buffer("continuation", continuation_table(network.labels), persistent=False)
         if network.labels.scheme == "none" and self.monitor == self.default_monitor:
             self.monitor = "val/accuracy"

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from lightning.pytorch import Callback
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import Optimizer
@@ -24,7 +26,9 @@ from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw
 from lightning_clf.heads import Head
 from lightning_clf.losses import Loss, LossTerms
 from lightning_clf.modules.checks import check_finetuning, check_same_finetuning, check_steps
+from lightning_clf.modules.first import BuildFirst, callbacks_of
 from lightning_clf.modules.gradients import GradientMean
+from lightning_clf.modules.loading import load_module
 from lightning_clf.modules.randomness import States, random_states, set_random_state
 from lightning_clf.modules.stage import ScoredModule
 
@@ -99,20 +103,34 @@ class TrainedModule(Component, ScoredModule, ABC):
             InputError: If nothing is built yet, or the folder cannot be written.
         """
 
-    @classmethod
-    @abstractmethod
-    def load_from_checkpoint(  # type: ignore[override]  # what else Lightning takes, a checkpoint brings itself
-        cls,
-        checkpoint_path: str,
-        map_location: torch.device | str = "cpu",
-        strict: bool = True,
-        **overrides: Any,
-    ) -> Self:
-        """Load a trained module from its checkpoint alone."""
-
     @abstractmethod
     def _step(self, batch: Any, stage: str) -> LossTerms:
         """One forward pass; counts what it scores."""
+
+    @abstractmethod
+    def take_shape(self, stage: str) -> None:
+        """Build what is not built yet, for the data of the Trainer. May be called again."""
+
+    # ------------------------------------------------------------------ building
+
+    def configure_callbacks(self) -> list[Callback]:
+        """None to add: what builds the module must stand before the Trainer's own, and is put there."""
+        if not self._builds_first:
+            callbacks_of(self.trainer).insert(0, BuildFirst())
+        return []
+
+    @property
+    def _builds_first(self) -> bool:
+        return any(isinstance(callback, BuildFirst) for callback in callbacks_of(self.trainer))
+
+    def setup(self, stage: str) -> None:
+        """Build what is not built yet, and say what is to be trained."""
+        if not self._builds_first:
+            self.take_shape(stage)
+        if stage == "fit":
+            rank_zero_info(self.describe_trainable())
+        if self.compiles:
+            self.encoder.compile()
 
     # ------------------------------------------------------------------ the step
 
@@ -217,3 +235,25 @@ class TrainedModule(Component, ScoredModule, ABC):
         if self._trainer is not None and self._trainer.state.fn == "fit":
             check_same_finetuning(checkpoint, self.finetuning)
         self._random_states = checkpoint[SECTION].get("random", [])
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]  # what else Lightning takes, a checkpoint brings itself
+        cls,
+        checkpoint_path: str,
+        map_location: torch.device | str = "cpu",
+        strict: bool = True,
+        **overrides: Any,
+    ) -> Self:
+        """Load a trained module: no network, no encoder folder, no further argument.
+
+        Args:
+            checkpoint_path: A `.ckpt` file, from the command or from Python.
+            map_location: The device to put the module on.
+            strict: Whether weights that are missing or too many are refused, rather than left as they are.
+            **overrides: Arguments of the module to change, such as `learning_rate`; not those the network is made of.
+
+        Raises:
+            InputError: If the file is missing, damaged, not this library's, or of another task, or an override
+                contradicts it.
+        """
+        return load_module(cls, checkpoint_path, overrides, strict=strict).to(map_location)

@@ -1,0 +1,189 @@
+"""The data of several tasks, which one encoder is trained on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Literal, get_args
+
+import torch
+from lightning.pytorch.utilities import rank_zero_info
+from torch.utils.data import DataLoader
+
+from lightning_clf.batch import TaskBatches
+from lightning_clf.data.base import BaseDataModule
+from lightning_clf.data.batching import BatchRows
+from lightning_clf.data.datamodule import DataModule
+from lightning_clf.data.few_shot import FewShotDataModule
+from lightning_clf.data.joining import joined
+from lightning_clf.data.loading import BatchLoader, EncodedRows, Place
+from lightning_clf.data.mixing import MixedBatches, Stream, StreamCollator, StreamRows, quotas
+from lightning_clf.data.position import Position
+from lightning_clf.errors import InputError, check_number
+
+Mixing = Literal["size", "sqrt_size", "together"]
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class MultiTaskDataModule(DataModule):
+    """Several tasks, each with data of its own, whose training batches are mixed.
+
+    Every task keeps its own dev and test split, and is evaluated on all of it.
+
+    Args:
+        tasks: The data of each task, by a name of letters, digits, `-` and `_`, which its metrics and export have.
+        mixing: What a training step takes. `size` is a batch of one task, each as often as it has batches; `sqrt_size`
+            by the square root of their number, and a mapping from tasks to weights by these, so that small tasks are
+            seen more often: an epoch has as many steps as with `size`, and a task that runs out begins anew.
+            `together` is a batch of every task in each step, for as many steps as the largest has batches.
+        joint: Whether texts that several tasks label, such as a sentence with its intent and its slots, are encoded
+            once and learned for all of them in one step. Texts are the same where the encoder reads the same; those
+            that one task alone labels are batches of their own. Batches are then made as the first of the tasks says.
+        seed: With `seed_everything`, the order of the steps.
+
+    Raises:
+        InputError: If there is no task, a name or a weight is no such thing, or keys do not go together.
+    """
+
+    def __init__(
+        self,
+        tasks: dict[str, BaseDataModule[Any]],
+        *,
+        mixing: Mixing | dict[str, float] = "size",
+        joint: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not tasks:
+            raise InputError("data.tasks is empty: name at least one task and its data")
+        for name, data in tasks.items():
+            if not _NAME.fullmatch(name):
+                raise InputError(f"data.tasks has {name!r}: name a task with letters, digits, - and _ alone")
+            if isinstance(data, FewShotDataModule):
+                raise InputError(
+                    f"data.tasks.{name} is a FewShotDataModule, whose few rows would be lost among those of others: "
+                    "take a SequenceDataModule"
+                )
+        self.tasks = dict(tasks)
+        self.mixing = _checked(mixing, tasks)
+        self.joint = joint
+        if joint and isinstance(mixing, dict):
+            raise InputError(
+                "data.joint makes batches of several tasks, which data.mixing weighs one by one: set data.mixing to "
+                "size, sqrt_size or together, or leave data.joint out"
+            )
+        for name, data in tasks.items():
+            if joint and data.loading.sampling is not None:
+                raise InputError(
+                    f"data.tasks.{name}.sampling repeats rows of one task, and with data.joint rows are of several: "
+                    "leave one of them out"
+                )
+        self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
+        self._position = Position.first(self.seed)
+
+    def _attach(self) -> None:
+        module: Any = self.trainer.lightning_module if self.trainer is not None else None
+        for name, data in self.tasks.items():
+            data.trainer = self.trainer
+            data.task_module = module.of_task(name) if hasattr(module, "of_task") else None
+
+    def prepare_data(self) -> None:
+        """Check and encode every split of every task, unless the cache has it.
+
+        Raises:
+            InputError: If a row cannot be used; it says which and why.
+        """
+        self._attach()
+        for data in self.tasks.values():
+            data.prepare_data()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open what `prepare_data` wrote.
+
+        Raises:
+            InputError: If `prepare_data` met one, in this or another process.
+        """
+        self._attach()
+        self._position = Position.first(self.seed)
+        for name, data in self.tasks.items():
+            rank_zero_info(f"task {name}:")
+            data.setup(stage)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where training stands."""
+        return asdict(Position.of(self.trainer, self._position.order)) if self.trainer is not None else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Begin training where `state_dict` says."""
+        if state_dict:
+            self._position = Position(**state_dict)
+
+    def train_dataloader(self) -> DataLoader[TaskBatches]:
+        """Steps of the train splits, in the order that `mixing` makes of them."""
+        streams = self._streams()
+        sizes = [len(stream.batches) for stream in streams]
+        together = self.mixing == "together"
+        if together:
+            counts = [max(sizes)] * len(sizes)
+        elif isinstance(self.mixing, dict):
+            counts = quotas(sizes, [self.mixing[name] for name in self.tasks])
+        else:
+            counts = quotas(sizes, [size ** (0.5 if self.mixing == "sqrt_size" else 1) for size in sizes])
+        steps = MixedBatches([stream.batches for stream in streams], counts, together=together, position=self._position)
+        workers = max(data.loading.num_workers for data in self.tasks.values())
+        return DataLoader(
+            StreamRows(streams, steps),
+            batch_size=None,  # the sampler yields whole steps
+            sampler=steps,
+            collate_fn=StreamCollator(streams),
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def _streams(self) -> list[Stream]:
+        encoded = {name: data.encoded("train") for name, data in self.tasks.items()}
+        if not self.joint:
+            return [self._stream({name: rows}) for name, rows in encoded.items()]
+        groups = joined({name: rows.rows for name, rows in encoded.items()})
+        said = "; ".join(f"{' and '.join(tasks)} {len(next(iter(rows.values())))}" for tasks, rows in groups.items())
+        rank_zero_info(f"texts to train on: {said}")
+        return [
+            self._stream({name: encoded[name]._replace(rows=rows[name]) for name in tasks})
+            for tasks, rows in groups.items()
+        ]
+
+    def _stream(self, encoded: Mapping[str, EncodedRows]) -> Stream:
+        # made as the first task has its batches, and of the others only what is read and how it is collated
+        place, start = Place.of(self.trainer), Position(self._position.order)
+        loaders = {name: self.tasks[name].loading.train(rows, place, start) for name, rows in encoded.items()}
+        first: Any = next(iter(loaders.values())).sampler
+        rows = {name: BatchRows(some.rows, 1) for name, some in encoded.items()}
+        collate: dict[str, Any] = {name: loader.collate_fn for name, loader in loaders.items()}
+        return Stream(first, rows, collate)
+
+    def val_dataloader(self) -> list[BatchLoader]:
+        """Batches of each task's dev split, each example once."""
+        return [data.val_dataloader() for data in self.tasks.values()]
+
+    def test_dataloader(self) -> list[BatchLoader]:
+        """Batches of each task's test split, each example once."""
+        return [data.test_dataloader() for data in self.tasks.values()]
+
+
+def _checked(mixing: Mixing | dict[str, float], tasks: Mapping[str, Any]) -> Mixing | dict[str, float]:
+    if not isinstance(mixing, dict):
+        if mixing not in get_args(Mixing):
+            known = ", ".join(get_args(Mixing))
+            raise InputError(f"data.mixing is {mixing!r}: use {known}, or a mapping from tasks to weights")
+        return mixing
+    for name in tasks.keys() - mixing.keys():
+        raise InputError(f"data.mixing has no weight for task {name!r}: give each task one")
+    for name, weight in mixing.items():
+        if name not in tasks:
+            raise InputError(f"data.mixing has a weight for {name!r}, which is none of the tasks {', '.join(tasks)}")
+        check_number(f"data.mixing.{name}", weight, above=0)
+    return dict(mixing)

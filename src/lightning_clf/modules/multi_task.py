@@ -1,0 +1,298 @@
+"""Several tasks on one encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from lightning_clf.artefact import Artefact
+from lightning_clf.batch import Batch, TaskBatches
+from lightning_clf.checkpoint import FORMAT, SECTION, TASKS
+from lightning_clf.data import MultiTaskDataModule
+from lightning_clf.encoding import Tokenizer, load_tokenizer
+from lightning_clf.errors import InputError
+from lightning_clf.files import write_folder
+from lightning_clf.finetuning import FineTuning, LoRA, Schedule
+from lightning_clf.heads import Head
+from lightning_clf.labels import LabelSpace
+from lightning_clf.losses import Loss, LossTerms
+from lightning_clf.modules.base import ClassifierModule
+from lightning_clf.modules.checks import check_labels, check_trainer, check_window
+from lightning_clf.modules.stage import StageScores
+from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, make_part
+from lightning_clf.modules.trained import TrainedModule
+from lightning_clf.network import Network
+from lightning_clf.trunk import Trunk
+
+
+class MultiTaskClassifier(TrainedModule):
+    """One encoder with a head for each of several tasks: any mix of one label, many, tags and scores.
+
+    Tasks and labels are those of the `MultiTaskDataModule` it is trained with. Texts that several tasks label are
+    encoded once (`data.joint`). A step's loss is the sum of its tasks' means, each over all processes, times their
+    weights; accumulated steps count the same. Metrics are named by task, `val/intent/f1_macro`; `val/mean` is the mean
+    of what each task is judged by, and decides which epoch is best. Each task is exported by itself, to a folder of its
+    name, and is then a model like any other.
+
+    Args:
+        encoder: A hub id, or a folder that `save_pretrained` wrote, with weights and tokenizer.
+        tasks: What tasks have of their own; one that is not named has its kind's defaults.
+        loss_weights: A weight for each task's loss, 1 where none is given; `uncertainty` learns them (Kendall, Gal and
+            Cipolla 2018): a task's loss L counts L·e^(−s) + s/2 with its own s, and half of the first for a score.
+        learning_rate: Peak of the schedule.
+        weight_decay: AdamW's decay on matrices; biases and norms never decay.
+        warmup_ratio: Share of all steps over which the learning rate rises from 0.
+        schedule: The way from the peak; `None` goes down in a straight line to 0.
+        finetuning: What of the encoder moves and how fast; `None` moves all of it at `learning_rate`.
+        monitor: The metric that decides which epoch is best.
+        encoder_options: Keys of the encoder's configuration to set.
+        attn_implementation: How `transformers` computes attention; `None` leaves the choice to it.
+
+    Raises:
+        InputError: If an argument is out of bounds, or none that a checkpoint can hold.
+    """
+
+    trunk: Trunk
+
+    def __init__(
+        self,
+        encoder: str,
+        *,
+        tasks: dict[str, TaskOptions] | None = None,
+        loss_weights: LossWeights | None = None,
+        learning_rate: float = 5e-5,
+        weight_decay: float = 0.01,
+        warmup_ratio: float = 0.1,
+        schedule: Schedule | None = None,
+        finetuning: FineTuning | None = None,
+        monitor: str = "val/mean",
+        encoder_options: dict[str, Any] | None = None,
+        attn_implementation: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
+        if isinstance(finetuning, LoRA):
+            raise InputError("model.finetuning LoRA adapts the encoder of one task: take FineTuning, or leave it out")
+        self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
+        self.encoder_name = encoder
+        self.options = {name: dict(options) for name, options in (tasks or {}).items()}
+        self.loss_weights = TaskWeights(loss_weights)
+        self.monitor = monitor
+        self.encoder_options = encoder_options
+        self.attn_implementation = attn_implementation
+        self.modules_by_task = nn.ModuleDict()
+        self._tokenizer: Tokenizer | None = None
+
+    # ------------------------------------------------------------------ its parts
+
+    @property
+    def names(self) -> list[str]:
+        """The tasks, once they are known, in the order of the data."""
+        return [key.removesuffix("_task") for key in self.modules_by_task]
+
+    def of_task(self, name: str) -> ClassifierModule | None:
+        """The module of a task; `None` as long as nothing is built."""
+        # a name alone may be that of a method
+        return cast(ClassifierModule, self.modules_by_task[f"{name}_task"]) if self.modules_by_task else None
+
+    def _parts(self) -> dict[str, ClassifierModule]:
+        return {name: cast(ClassifierModule, self.of_task(name)) for name in self.names}
+
+    @property
+    def datamodule(self) -> MultiTaskDataModule:
+        """The datamodule the Trainer runs with.
+
+        Raises:
+            InputError: If it is not one of several tasks.
+        """
+        if isinstance(datamodule := getattr(self.trainer, "datamodule", None), MultiTaskDataModule):
+            return datamodule
+        raise InputError("MultiTaskClassifier learns from a MultiTaskDataModule: take it for data")
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The encoder's tokenizer, or the checkpoint's. The datamodules read it here."""
+        if self._tokenizer is None:
+            words = any(data.kind == "tags" for data in self.datamodule.tasks.values())
+            self._tokenizer = load_tokenizer(self.encoder_name, words=words)
+        return self._tokenizer
+
+    @property
+    def encoder(self) -> PreTrainedModel:
+        """The encoder of all tasks."""
+        return self.trunk.encoder
+
+    @property
+    def heads(self) -> list[Head]:
+        """The head of each task."""
+        return [part.network.head for part in self._parts().values()]
+
+    @property
+    def losses(self) -> list[Loss]:
+        """The loss of each task, but for what heads bring."""
+        return [loss for part in self._parts().values() for loss in part.losses]
+
+    # ------------------------------------------------------------------ building
+
+    def take_shape(self, stage: str) -> None:
+        """Build what is not built yet for the tasks of the data, and hold those against the ones it was built for."""
+        data = self.datamodule
+        if not self.modules_by_task:
+            self._build()
+        if list(data.tasks) != self.names:
+            raise InputError(
+                f"data.tasks are {', '.join(data.tasks)}, but the model was trained on {', '.join(self.names)}: give "
+                "the same in that order, or train anew"
+            )
+        for name, part in self._parts().items():
+            own = data.tasks[name]
+            check_trainer(self.trainer, part.kind)
+            check_labels(own.labels, cast(LabelSpace, part.labels))
+            part.max_length, part.stride, part.columns = own.max_length, own.stride, own.input_columns
+            check_window(part.max_length, self.trunk.whole(part.network).max_positions, self.encoder_name)
+            if stage == "fit":
+                for loss in part.losses:
+                    loss.fit_counts(own.class_counts)
+        if stage == "fit":
+            self.adapt_encoder()
+
+    def _build(self) -> None:
+        data = self.datamodule
+        for key, given in (("tasks", self.options), ("loss_weights", self.loss_weights.fixed)):
+            for name in given:
+                if name not in data.tasks:
+                    raise InputError(f"model.{key} has {name!r}, which is none of data.tasks: {', '.join(data.tasks)}")
+        parts, networks = {}, {}
+        for name, own in data.tasks.items():
+            parts[name] = self._make_part(name, own.labels)
+            networks[name] = parts[name].make_network(own.labels)
+        self._adopt(parts, networks)
+
+    def _make_part(self, name: str, labels: LabelSpace) -> ClassifierModule:
+        part = make_part(
+            name,
+            labels.kind,
+            self.options.get(name, {}),
+            encoder=self.encoder_name,
+            encoder_options=self.encoder_options,
+            attn_implementation=self.attn_implementation,
+        )
+        part._tokenizer = self.tokenizer
+        return part
+
+    def _adopt(self, parts: dict[str, ClassifierModule], networks: dict[str, Network]) -> None:
+        self.trunk = Trunk.under(networks)
+        for name, part in parts.items():
+            part.adopt(networks[name])
+        self.modules_by_task = nn.ModuleDict({f"{name}_task": part for name, part in parts.items()})
+        self.loss_weights.build(list(parts))
+
+    # ------------------------------------------------------------------ the step
+
+    def _step(self, batch: TaskBatches, stage: str) -> LossTerms:
+        total = torch.zeros((), device=self.device)
+        for group in batch.groups:
+            with self.trunk.shared(next(iter(group.values()))):
+                for name, one in group.items():
+                    part = cast(ClassifierModule, self.of_task(name))
+                    mean = self._mean(part._step(one, stage))
+                    total = total + self.loss_weights(mean, name, part.kind)
+        return LossTerms(total + self._untouched(), torch.ones_like(total))
+
+    def _mean(self, terms: LossTerms) -> Tensor:
+        """The share of this process in the mean over all of them, times their number: DDP takes the mean of shares."""
+        processes = self.trainer.world_size
+        if processes == 1:
+            return terms.mean
+        weight = self.trainer.strategy.reduce(terms.weight.detach().clone(), reduce_op="sum")
+        return LossTerms(terms.total * processes, torch.as_tensor(weight)).mean
+
+    def _untouched(self) -> Tensor | float:
+        """Nothing, of which every parameter is a part: DDP waits for the gradients of all."""
+        if self.trainer.world_size == 1:
+            return 0.0
+        moving = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        return torch.stack([parameter.flatten()[0].float() for parameter in moving]).sum() * 0.0
+
+    def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
+        """One forward pass over a task's validation data."""
+        self._evaluate(batch, "val", dataloader_idx)
+
+    def test_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
+        """One forward pass over a task's test data."""
+        self._evaluate(batch, "test", dataloader_idx)
+
+    def _evaluate(self, batch: Batch, stage: str, number: int) -> None:
+        cast(ClassifierModule, self.of_task(self.names[number]))._evaluate(batch, stage)
+
+    def scores(self, stage: str) -> dict[str, StageScores]:
+        """The scores of each task, by its name and a slash."""
+        return {f"{name}/": part.stage_scores(stage) for name, part in self._parts().items()}
+
+    def epoch_values(self, stage: str) -> dict[str, Tensor]:
+        """Every number of every task, and as `mean` that of what each is judged by."""
+        values = super().epoch_values(stage)
+        judged = [f"{name}/{part.monitor.removeprefix('val/')}" for name, part in self._parts().items()]
+        return {**values, "mean": torch.stack([values[name].float() for name in judged]).mean()}
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def artefact(self, name: str) -> Artefact:
+        """The network of a task, on the encoder of all, with what its input goes through.
+
+        Raises:
+            InputError: If nothing is built yet.
+        """
+        part = self.of_task(name)
+        if part is None:
+            raise InputError("the module is not built yet: fit it, or load it from a checkpoint")
+        network = self.trunk.whole(part.network)
+        return Artefact(network, self.tokenizer, cast(int, part.max_length), part.columns, part.stride)
+
+    def export(self, folder: Path) -> None:
+        """Write each task as an export folder of its name: all of them in whole, or none."""
+        with write_folder(folder) as temporary:
+            for name in self.names:
+                (temporary / name).mkdir()
+                self.artefact(name).write(temporary / name)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add all that loading needs: the module's own arguments, and what each task's artefact needs."""
+        tasks = {name: self.artefact(name).describe() for name in self.names}
+        checkpoint[SECTION] = {"format": FORMAT, "module": self.spec(), TASKS: tasks}
+        super().on_save_checkpoint(checkpoint)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Build from the checkpoint alone, or go on from it if built.
+
+        Raises:
+            InputError: If it is not of several tasks, or of others, or has other labels.
+        """
+        stored = checkpoint.get(SECTION, {}).get(TASKS)
+        if stored is None:
+            raise InputError("the checkpoint is not of a MultiTaskClassifier: use one of that class")
+        if self.modules_by_task:
+            if list(stored) != self.names:
+                raise InputError(
+                    f"the checkpoint is of the tasks {', '.join(stored)}, the data are of {', '.join(self.names)}: use "
+                    "another, or name the same tasks in that order"
+                )
+            for name, part in self._parts().items():
+                check_labels(part.network.labels, LabelSpace.from_dict(stored[name]["labels"]))
+        else:
+            self._restore(stored)
+        super().on_load_checkpoint(checkpoint)
+
+    def _restore(self, stored: dict[str, Any]) -> None:
+        parts, networks = {}, {}
+        for name, description in stored.items():
+            artefact = Artefact.from_description(description)
+            self._tokenizer = artefact.tokenizer
+            parts[name] = part = self._make_part(name, artefact.labels)
+            part.max_length, part.columns, part.stride = artefact.max_length, artefact.columns, artefact.stride
+            networks[name] = artefact.network
+        self._adopt(parts, networks)

@@ -1,0 +1,102 @@
+"""The module of one of several tasks, and what its loss counts beside those of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, get_args
+
+import torch
+from torch import Tensor, nn
+
+from lightning_clf.errors import InputError, check_number
+from lightning_clf.heads import Head
+from lightning_clf.labels import Kind
+from lightning_clf.losses import ClassWeights, Loss
+from lightning_clf.modules.base import ClassifierModule
+from lightning_clf.modules.multi_label import MultiLabelClassifier
+from lightning_clf.modules.similarity import SimilarityRegressor
+from lightning_clf.modules.single_label import SingleLabelClassifier
+from lightning_clf.modules.token import TokenClassifier
+
+Uncertainty = Literal["uncertainty"]
+LossWeights = Uncertainty | dict[str, float]
+
+_MODULES: dict[Kind, type[ClassifierModule]] = {
+    "single": SingleLabelClassifier,
+    "multi": MultiLabelClassifier,
+    "tags": TokenClassifier,
+    "score": SimilarityRegressor,
+}
+
+
+class TaskOptions(TypedDict, total=False):
+    """What one task has of its own, as the module for its kind of label takes it.
+
+    Attributes:
+        head: What stands on the encoder; the architecture's own by default.
+        loss: What is minimised; the kind's own by default.
+        class_weights: Shorthand for the kind's own loss with weights.
+        train_continuations: For tags, whether a word's later subwords are trained too.
+    """
+
+    head: Head | None
+    loss: Loss | None
+    class_weights: ClassWeights | None
+    train_continuations: bool
+
+
+def make_part(name: str, kind: Kind, options: Mapping[str, Any], **common: Any) -> ClassifierModule:
+    """The module of a task, not built.
+
+    Args:
+        name: The task.
+        kind: The kind of its labels.
+        options: Its `TaskOptions`.
+        **common: What the modules of all tasks take.
+
+    Raises:
+        InputError: If its options do not fit the kind.
+    """
+    if kind != "tags" and "train_continuations" in options:
+        raise InputError(
+            f"model.tasks.{name}.train_continuations is for tags, and its labels are of kind {kind}: leave it out"
+        )
+    try:
+        return _MODULES[kind](**common, **options)
+    except InputError as error:
+        raise InputError(str(error).replace("model.", f"model.tasks.{name}.")) from error
+
+
+class TaskWeights(nn.Module):
+    """What the loss of each task counts.
+
+    Args:
+        weights: A number for each task, 1 where none is given; or `uncertainty` (Kendall, Gal and Cipolla 2018,
+            "Multi-Task Learning Using Uncertainty to Weigh Losses").
+
+    Raises:
+        InputError: If they are no such thing.
+    """
+
+    def __init__(self, weights: LossWeights | None) -> None:
+        super().__init__()
+        self.fixed = weights if isinstance(weights, dict) else {}
+        self.are_learned = weights in get_args(Uncertainty)
+        if isinstance(weights, str) and not self.are_learned:
+            raise InputError(f"model.loss_weights is {weights!r}: use uncertainty, or a mapping from tasks to weights")
+        for name, weight in self.fixed.items():
+            check_number(f"model.loss_weights.{name}", weight, least=0)
+        self.log_variances = nn.ParameterDict()
+
+    def build(self, names: Sequence[str]) -> None:
+        """Make what is learned, for these tasks."""
+        if self.are_learned:
+            self.log_variances = nn.ParameterDict({f"{name}_task": torch.zeros(()) for name in names})
+
+    def forward(self, mean: Tensor, name: str, kind: Kind) -> Tensor:
+        """What the mean loss of a task counts: λL, or L·e^(−s) + s/2, for a score L·e^(−s)/2 + s/2."""
+        if not self.are_learned:
+            return mean * self.fixed.get(name, 1.0)
+        log_variance: Tensor = self.log_variances[f"{name}_task"]
+        scale = 0.5 if kind == "score" else 1.0
+        return scale * mean * (-log_variance).exp() + log_variance / 2

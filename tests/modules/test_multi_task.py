@@ -1,0 +1,312 @@
+"""Several tasks on one encoder: each scored, trained and exported as by its own module."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from lightning.pytorch import Callback, seed_everything
+
+from lightning_clf import MultiTaskClassifier, MultiTaskDataModule, SingleLabelClassifier, load_classifier
+from lightning_clf.artefact import load_artefact
+from lightning_clf.callbacks import BestCheckpoint
+from lightning_clf.data import OverSampling
+from lightning_clf.finetuning import FineTuning, LoRA
+from lightning_clf.heads import CRFHead, LinearHead
+from lightning_clf.losses import CrossEntropyLoss, FocalLoss
+from lightning_clf.modules import TrainedModule
+from tests.training import NO_DROPOUT, ROWS, complaint, make_data, make_module, make_trainer
+from tests.tiny import CORPUS
+
+KINDS = ("single", "multi", "tags", "score")
+JOINT = [
+    {**tags, "intent": single["label"]} for tags, single in zip(ROWS["tags"], ROWS["single"], strict=True)
+]
+
+
+def make_tasks(*kinds, options=None, **own):
+    return MultiTaskDataModule({kind: make_data(kind, **own) for kind in kinds}, **(options or {}))
+
+
+def intent_and_slots(first=8, **options):
+    """Sentences with both labels, but for those from a number on, which have the slots alone."""
+    rows = [row if number < first else {**row, "intent": -1} for number, row in enumerate(JOINT)]
+    return MultiTaskDataModule(
+        {
+            "slots": make_data("tags", rows),
+            "intent": make_data("single", rows, text_column="tokens", label_column="intent"),
+        },
+        joint=True,
+        **options,
+    )
+
+
+class Steps(Callback):
+    """What each step was given, and how often the encoder was called for it."""
+
+    def __init__(self, folder=None):
+        self.seen, self.calls, self.folder = [], [], folder
+
+    def on_train_start(self, trainer, pl_module):
+        pl_module.encoder.register_forward_hook(lambda *_: self.calls.append(1))
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.seen.append([{name: one.example_ids.tolist() for name, one in group.items()} for group in batch.groups])
+        if self.folder:
+            trainer.save_checkpoint(self.folder / f"step{trainer.global_step}.ckpt")
+
+
+def fit(encoder, folder, data, checkpoint=None, save=False, seed=0, model=None, **options):
+    seed_everything(seed, verbose=False)
+    steps, best = Steps(folder if save else None), BestCheckpoint()
+    trainer = make_trainer(folder, enable_checkpointing=True, callbacks=[best, steps], **options)
+    module = MultiTaskClassifier(str(encoder), learning_rate=1e-3, **(model or {}))
+    trainer.fit(module, data, ckpt_path=checkpoint)
+    return trainer, module, steps
+
+
+# ---------------------------------------------------------------------- scores
+
+
+def test_every_kind_is_scored_and_exported_as_by_its_own_module(encoders, tmp_path):
+    trainer, module, _ = fit(encoders("bert"), tmp_path, make_tasks(*KINDS))
+    logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    judged = ["single/f1_macro", "multi/f1_macro", "tags/entity_f1", "score/spearman"]
+    values = [logged[f"val/{name}"] for name in judged]
+    assert logged["val/mean"] == pytest.approx(sum(values) / 4, nan_ok=True)
+    for kind in KINDS:
+        own = make_module(kind, encoders("bert"))
+        own.adopt(load_artefact(tmp_path / "best" / kind).network)
+        validated = make_trainer(tmp_path).validate(own, make_data(kind), verbose=False)[0]
+        assert validated
+        for name, value in validated.items():
+            assert logged[name.replace("val/", f"val/{kind}/")] == pytest.approx(value, abs=1e-6, nan_ok=True), name
+    assert {path.name for path in (tmp_path / "best").iterdir()} == set(KINDS)
+    assert module.names == list(KINDS)
+
+
+def test_the_loss_of_a_step_is_the_weighted_sum_of_the_means_of_its_tasks(encoders, tmp_path):
+    class Gradients(Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            self.module = pl_module
+            self.found = {name: value.grad.clone() for name, value in pl_module.encoder.named_parameters()}
+            self.loss = trainer.callback_metrics["train/loss_step"].item()
+
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            self.weights = {name: value.clone() for name, value in pl_module.state_dict().items()}
+            self.batch = batch
+
+    weights = {"single": 0.25, "tags": 3.0}
+    seen = Gradients()
+    trainer = make_trainer(tmp_path, callbacks=[seen], max_steps=1)
+    module = MultiTaskClassifier(str(encoders("bert")), loss_weights=weights, encoder_options=NO_DROPOUT)
+    trainer.fit(module, make_tasks("single", "tags", options={"mixing": "together"}))
+    module.load_state_dict(seen.weights)
+    module.zero_grad()
+    (one, other) = seen.batch.groups
+    loss = 0.0
+    for name, batch in (one | other).items():
+        scores = module.trunk.whole(module.of_task(name).network)(batch)
+        targets = batch.targets.flatten()
+        loss = loss + weights[name] * torch.nn.functional.cross_entropy(scores.flatten(0, -2), targets)
+    loss.backward()
+    assert seen.loss == pytest.approx(loss.item(), rel=1e-5)
+    for name, parameter in module.encoder.named_parameters():
+        torch.testing.assert_close(seen.found[name], parameter.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_uncertainty_weighs_by_the_formula(encoders, tmp_path):
+    model = {"loss_weights": "uncertainty"}
+    trainer, module, _ = fit(encoders("bert"), tmp_path, make_tasks("single", "score"), model=model)
+    learned = dict(module.loss_weights.log_variances.items())
+    assert learned.keys() == {"single_task", "score_task"}
+    assert all(value.item() != 0 for value in learned.values())
+    mean = torch.tensor(2.0)
+    for kind, scale in (("single", 1.0), ("score", 0.5)):
+        s = learned[f"{kind}_task"].item()
+        assert module.loss_weights(mean, kind, kind).item() == pytest.approx(scale * 2 * math.exp(-s) + s / 2)
+    again = TrainedModule.load_from_checkpoint(tmp_path / "best.ckpt")
+    assert again.loss_weights.log_variances["single_task"].item() == learned["single_task"].item()
+
+
+def test_class_weights_follow_from_the_counts_of_the_task(encoders, tmp_path):
+    model = {"tasks": {"single": {"class_weights": "inverse"}, "tags": {"head": CRFHead()}}}
+    _, module, _ = fit(encoders("bert"), tmp_path, make_tasks("single", "tags"), model=model)
+    torch.testing.assert_close(module.of_task("single").loss.class_weights, torch.tensor([8 / 9, 8 / 9, 4 / 3]))
+    assert load_artefact(tmp_path / "best" / "tags").network.head.brings_loss
+
+
+# ---------------------------------------------------------------------- texts that several tasks label
+
+
+def test_joint_texts_are_encoded_once_for_all_of_their_tasks(encoders, tmp_path):
+    _, _, steps = fit(encoders("bert"), tmp_path, intent_and_slots(), limit_val_batches=0)
+    assert len(steps.calls) == len(steps.seen) == 2
+    rows = [group for step in steps.seen for group in step]
+    assert all(group["slots"] == group["intent"] for group in rows)
+    assert sorted(row for group in rows for row in group["slots"]) == list(range(8))
+
+
+def test_of_a_text_that_one_task_alone_labels_the_other_is_not_asked(encoders, tmp_path):
+    _, _, steps = fit(encoders("bert"), tmp_path, intent_and_slots(first=5), limit_val_batches=0)
+    rows = [group for step in steps.seen for group in step]
+    both = [group["intent"] for group in rows if set(group) == {"slots", "intent"}]
+    alone = [group["slots"] for group in rows if set(group) == {"slots"}]
+    assert sorted(sum(both, [])) == [0, 1, 2, 3, 4]
+    assert sorted(sum(alone, [])) == [5, 6, 7]
+
+
+def test_a_joint_step_learns_what_the_tasks_would_one_after_the_other(encoders, tmp_path):
+    model = {"encoder_options": NO_DROPOUT}
+    options = {"max_steps": 1, "limit_val_batches": 0, "model": model}
+    _, together, _ = fit(encoders("bert"), tmp_path / "joint", intent_and_slots(), **options)
+    data = intent_and_slots(mixing="together")
+    data.joint = False
+    _, apart, steps = fit(encoders("bert"), tmp_path / "apart", data, **options)
+    # both are of the same rows: one order for all streams of one seed
+    assert [sorted(group) for group in steps.seen[0]] == [["slots"], ["intent"]]
+    for name, value in together.state_dict().items():
+        torch.testing.assert_close(apart.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_words_are_read_as_a_text_by_the_exports_too(encoders, tmp_path):
+    fit(encoders("bert"), tmp_path, intent_and_slots())
+    intent = load_classifier(tmp_path / "best" / "intent")
+    given = [{"tokens": text.split()} for text in CORPUS]
+    assert intent.predict(given) == intent.predict([{"tokens": text} for text in CORPUS])
+
+
+# ---------------------------------------------------------------------- going on
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: make_tasks("single", "tags"),
+        lambda: make_tasks("single", "tags", options={"mixing": {"single": 1, "tags": 3}}),
+        lambda: make_tasks("multi", "score", options={"mixing": "together"}),
+        lambda: intent_and_slots(first=5),
+    ],
+    ids=["size", "weights", "together", "joint"],
+)
+def test_it_goes_on_from_every_step(make, encoders, tmp_path):
+    model = {"loss_weights": "uncertainty"}
+    options = {"max_epochs": 2, "model": model}
+    trainer, _, whole = fit(encoders("bert"), tmp_path / "whole", make(), save=True, **options)
+    last = torch.load(tmp_path / "whole" / "last.ckpt", weights_only=True)
+    logged = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+    for step in range(1, len(whole.seen)):
+        checkpoint = tmp_path / "whole" / f"step{step}.ckpt"
+        again, _, rest = fit(encoders("bert"), tmp_path / str(step), make(), checkpoint, seed=5, **options)
+        assert rest.seen == whole.seen[step:]
+        found = torch.load(tmp_path / str(step) / "last.ckpt", weights_only=True)["state_dict"]
+        assert all(torch.equal(value, last["state_dict"][name]) for name, value in found.items()), step
+        for name, value in logged.items():
+            assert again.callback_metrics[name].item() == pytest.approx(value, abs=0, nan_ok=True)
+
+
+def test_a_checkpoint_brings_all_that_is_needed(encoders, tmp_path):
+    _, module, _ = fit(encoders("bert"), tmp_path, make_tasks(*KINDS))
+    again = MultiTaskClassifier.load_from_checkpoint(tmp_path / "best.ckpt")
+    assert again.names == list(KINDS)
+    first = make_trainer(tmp_path).test(module, make_tasks(*KINDS), verbose=False)
+    second = make_trainer(tmp_path).test(again, make_tasks(*KINDS), verbose=False)
+    assert len(first) == 4
+    assert str(first) == str(second)  # NaN of what eight rows leave undefined included
+
+
+def test_policies_reach_the_one_encoder(encoders, tmp_path):
+    model = {"finetuning": FineTuning(freeze="encoder")}
+    _, module, _ = fit(encoders("bert"), tmp_path, make_tasks("single", "tags"), model=model)
+    moving = {name for name, value in module.named_parameters() if value.requires_grad}
+    assert {name.split(".")[0] for name in moving} == {"modules_by_task"}
+
+
+# ---------------------------------------------------------------------- refusals
+
+
+def refused(encoders, tmp_path, data=None, **model):
+    data = data or make_tasks("single", "tags")
+    return complaint(lambda: fit(encoders("bert"), tmp_path, data, model=model))
+
+
+def test_what_does_not_fit_the_tasks_is_refused(encoders, tmp_path):
+    said = refused(encoders, tmp_path, tasks={"slot": {}})
+    assert said == "model.tasks has 'slot', which is none of data.tasks: single, tags"
+    said = refused(encoders, tmp_path, loss_weights={"slot": 1.0})
+    assert said == "model.loss_weights has 'slot', which is none of data.tasks: single, tags"
+    said = refused(encoders, tmp_path, tasks={"single": {"head": CRFHead()}})
+    assert said.startswith("model.tasks.single.head CRFHead fits labels of kind tags")
+    said = refused(encoders, tmp_path, tasks={"single": {"train_continuations": True}})
+    assert said.startswith("model.tasks.single.train_continuations is for tags")
+    said = refused(encoders, tmp_path, tasks={"single": {"loss": CrossEntropyLoss(), "class_weights": "inverse"}})
+    assert said.startswith("model.tasks.single.class_weights and model.tasks.single.loss are both given")
+    said = refused(encoders, tmp_path, monitor="val/f1_macro")
+    assert said.startswith("model.monitor 'val/f1_macro' is not a metric of this task")
+    assert "val/single/f1_macro" in said
+    said = refused(encoders, tmp_path, data=make_data("single"))
+    assert said == "MultiTaskClassifier learns from a MultiTaskDataModule: take it for data"
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"loss_weights": "uncertain"}, "model.loss_weights is 'uncertain': use uncertainty, or a mapping"),
+        ({"loss_weights": {"a": -1}}, "model.loss_weights.a is -1"),
+        ({"finetuning": LoRA()}, "model.finetuning LoRA adapts the encoder of one task"),
+    ],
+)
+def test_what_no_tasks_could_fit_is_refused_at_once(model, said):
+    assert complaint(lambda: MultiTaskClassifier("encoder", **model)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: MultiTaskDataModule({}), "data.tasks is empty"),
+        (lambda: MultiTaskDataModule({"a/b": make_data("single")}), "data.tasks has 'a/b': name a task with letters"),
+        (lambda: make_tasks("single", options={"mixing": "even"}), "data.mixing is 'even': use size, sqrt_size"),
+        (lambda: make_tasks("single", options={"mixing": {}}), "data.mixing has no weight for task 'single'"),
+        (lambda: make_tasks("single", options={"mixing": {"single": 1, "b": 1}}), "data.mixing has a weight for 'b'"),
+        (lambda: make_tasks("single", options={"mixing": {"single": 0}}), "data.mixing.single is 0"),
+        (
+            lambda: make_tasks("single", options={"mixing": {"single": 1}, "joint": True}),
+            "data.joint makes batches of several tasks",
+        ),
+        (
+            lambda: make_tasks("single", options={"joint": True}, sampling=OverSampling()),
+            "data.tasks.single.sampling repeats rows of one task",
+        ),
+    ],
+)
+def test_data_that_do_not_go_together(make, said):
+    assert complaint(make).startswith(said)
+
+
+def test_a_checkpoint_of_several_tasks_is_no_model_to_predict_with(encoders, tmp_path):
+    fit(encoders("bert"), tmp_path, make_tasks("single", "tags"))
+    said = complaint(lambda: load_classifier(tmp_path / "best.ckpt"))
+    assert said == (
+        f"checkpoint {tmp_path / 'best.ckpt'} is of several tasks (single, tags): give the export of one, such as "
+        f"{tmp_path / 'best' / 'single'}"
+    )
+    said = complaint(lambda: SingleLabelClassifier.load_from_checkpoint(tmp_path / "best.ckpt"))
+    assert "is of a MultiTaskClassifier, not of a SingleLabelClassifier" in said
+
+
+def test_a_run_goes_on_with_its_own_tasks_alone(encoders, tmp_path):
+    fit(encoders("bert"), tmp_path, make_tasks("single", "tags"))
+    last = tmp_path / "last.ckpt"
+    said = complaint(lambda: fit(encoders("bert"), tmp_path, make_tasks("tags", "single"), last, max_epochs=2))
+    assert said.startswith("the checkpoint is of the tasks single, tags, the data are of tags, single")
+    single = make_module("single", encoders("bert"))
+    trainer = make_trainer(tmp_path, max_epochs=2)
+    said = complaint(lambda: trainer.fit(single, make_data("single"), ckpt_path=last))
+    assert "MultiTaskClassifier" in said
+
+
+def test_other_losses_and_heads(encoders, tmp_path):
+    model = {"tasks": {"single": {"head": LinearHead(pooling="mean"), "loss": FocalLoss()}}}
+    fit(encoders("distilbert"), tmp_path, make_tasks("single", "tags"), model=model)
+    assert isinstance(load_artefact(tmp_path / "best" / "single").network.head, LinearHead)

@@ -1,0 +1,102 @@
+"""One encoder under several networks scores as each of them did alone, and is put together again for each."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+from lightning_clf import LabelSpace
+from lightning_clf.encoding import Collator, encode_words, load_tokenizer
+from lightning_clf.heads import ArchitectureHead, CRFHead, LinearHead
+from lightning_clf.network import Network
+from lightning_clf.trunk import Trunk
+from tests.tiny import ARCHITECTURES, CORPUS
+from tests.training import LABELS
+
+SENTENCES = [text.split() for text in CORPUS]
+
+
+def make_networks(encoder, kinds, heads=None):
+    """Networks on one encoder, and a batch of words that all can read."""
+    tokenizer = load_tokenizer(str(encoder), words=True)
+    columns = encode_words(tokenizer, SENTENCES, 32)
+    columns["example_id"] = range(len(SENTENCES))
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    batch = Collator(tokenizer, LABELS["tags"])(rows)
+    networks = {
+        kind: Network.from_pretrained(str(encoder), (heads or {}).get(kind, ArchitectureHead)(), LABELS[kind], tokenizer)
+        for kind in kinds
+    }
+    return {kind: network.eval() for kind, network in networks.items()}, batch
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_scores_and_weights_are_those_of_each_alone(architecture, encoders):
+    networks, batch = make_networks(encoders(architecture), ("single", "tags"))
+    for network in networks.values():
+        network.widen()  # of one token a layer rounds otherwise
+    before = {kind: network(batch) for kind, network in networks.items()}
+    states = {kind: copy.deepcopy(network.state_dict()) for kind, network in networks.items()}
+    trunk = Trunk.under(networks).eval()
+    assert not {name for network in networks.values() for name in network.state_dict() if "embed" in name}
+    for kind, network in networks.items():
+        assert torch.equal(network(batch), before[kind])
+        whole = trunk.whole(network)
+        assert torch.equal(whole(batch), before[kind])
+        assert list(whole.state_dict()) == list(states[kind])
+        assert all(torch.equal(value, states[kind][name]) for name, value in whole.state_dict().items())
+        assert whole.encoder.get_input_embeddings() is trunk.encoder.get_input_embeddings()
+        assert whole.config.id2label == LABELS[kind].id2label
+    assert trunk.encoder.training is False
+
+
+def test_heads_of_ours_stand_beside_the_architectures_own(encoders):
+    heads = {"multi": LinearHead, "tags": CRFHead}
+    networks, batch = make_networks(encoders("bert"), ("single", "multi", "tags", "score"), heads)
+    for network in networks.values():
+        network.widen()
+    before = {kind: network(batch) for kind, network in networks.items()}
+    trunk = Trunk.under(networks)
+    for kind, network in networks.items():
+        assert torch.equal(network(batch), before[kind])
+        assert torch.equal(trunk.whole(network).eval()(batch), before[kind])
+
+
+def test_what_several_read_is_computed_once(encoders):
+    networks, batch = make_networks(encoders("bert"), ("single", "tags"))
+    trunk = Trunk.under(networks)
+    calls = []
+    trunk.encoder.register_forward_hook(lambda *_: calls.append(1))
+    apart = [network(batch) for network in networks.values()]
+    assert len(calls) == 2
+    with trunk.shared(batch):
+        together = [network(batch) for network in networks.values()]
+        sum(scores.square().sum() for scores in together).backward()
+    assert len(calls) == 3
+    assert all(torch.equal(one, other) for one, other in zip(apart, together, strict=True))
+    gradient = trunk.encoder.embeddings.word_embeddings.weight.grad.clone()
+    trunk.zero_grad()
+    for network in networks.values():
+        network(batch).square().sum().backward()
+    torch.testing.assert_close(gradient, trunk.encoder.embeddings.word_embeddings.weight.grad)
+
+
+def test_another_batch_is_not_taken_for_the_shared_one(encoders):
+    networks, batch = make_networks(encoders("distilbert"), ("single", "tags"))
+    trunk = Trunk.under(networks)
+    other = batch.to("cpu")
+    other.inputs = {name: values.flip(0) for name, values in batch.inputs.items()}
+    alone = networks["single"](other)
+    with trunk.shared(batch):
+        networks["single"](batch)
+        assert torch.equal(networks["single"](other), alone)
+
+
+def test_a_copy_of_what_stands_on_it_does_not_copy_it(encoders):
+    networks, _ = make_networks(encoders("bert"), ("single", "tags"))
+    Trunk.under(networks)
+    sizes = {kind: sum(parameter.numel() for parameter in network.parameters()) for kind, network in networks.items()}
+    assert sizes == {"single": 16 * 3 + 3, "tags": 16 * 5 + 5}
+    assert LabelSpace.tags(["LOC", "PER"], "IOB2") == networks["tags"].labels
