@@ -26,7 +26,9 @@ def make_networks(encoder, kinds, heads=None):
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     batch = Collator(tokenizer, LABELS["tags"])(rows)
     networks = {
-        kind: Network.from_pretrained(str(encoder), (heads or {}).get(kind, ArchitectureHead)(), LABELS[kind], tokenizer)
+        kind: Network.from_pretrained(
+            str(encoder), (heads or {}).get(kind, ArchitectureHead)(), LABELS[kind], tokenizer
+        )
         for kind in kinds
     }
     return {kind: network.eval() for kind, network in networks.items()}, batch

@@ -15,10 +15,10 @@ from lightning_clf.data.mixing import MixedBatches, quotas
 from lightning_clf.data.position import Position
 
 
-def mixed(sizes, counts=None, together=False, processes=1, rank=0, position=Position(0)):
+def mixed(sizes, counts=None, together=False, processes=1, rank=0, position=None):
     streams = [TrainBatches(size, Room(2), processes, rank, Position(number)) for number, size in enumerate(sizes)]
     counts = counts or [len(stream) for stream in streams]
-    return MixedBatches(streams, counts, together=together, position=position)
+    return MixedBatches(streams, counts, together=together, position=position or Position(0))
 
 
 def test_shares_by_weight():

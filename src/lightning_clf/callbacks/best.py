@@ -127,7 +127,7 @@ class BestCheckpoint(ModelCheckpoint):
             InputError: If there is no metric of the name `monitor`; said after the sanity check, before any training.
         """
         if trainer.state.fn == TrainerFn.FITTING:
-            check_logged(str(self.monitor), trainer.callback_metrics)
+            check_logged(pl_module, str(self.monitor), trainer.callback_metrics)
         super().on_validation_end(trainer, pl_module)
         if not self._should_save_on_train_epoch_end(trainer):
             self._after_saving(trainer)

@@ -39,16 +39,19 @@ def watched(module: LightningModule, mode: str) -> str:
     return module.monitor
 
 
-def check_logged(monitor: str, logged: Collection[str]) -> None:
+def check_logged(module: LightningModule, monitor: str, logged: Collection[str]) -> None:
     """Hold the name of what is watched against what was logged.
 
     Args:
-        monitor: The module's `monitor`.
+        module: The module that is trained.
+        monitor: Its `monitor`.
         logged: Every name that the fit has logged, a validation's included.
 
     Raises:
         InputError: If it is none of them.
     """
     if monitor not in logged:
-        known = ", ".join(sorted(name for name in logged if name.count("/") == 1))
-        raise InputError(f"model.monitor {monitor!r} is not a metric of this task: use one of {known}")
+        tasks = module.scores("val") if isinstance(module, TrainedModule) else {"": None}
+        begins = [f"{stage}/{task}" for stage in ("train", "val") for task in ("", *tasks)]
+        known = sorted({name for name in logged for begin in begins if "/" not in name.removeprefix(begin)})
+        raise InputError(f"model.monitor {monitor!r} is not a metric of this task: use one of {', '.join(known)}")

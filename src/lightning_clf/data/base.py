@@ -14,7 +14,7 @@ from lightning.pytorch import LightningModule
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
-from lightning_clf.data.checks import check_fraction, check_split, count_labels, explain_label
+from lightning_clf.data.checks import check_fraction, check_module_kind, check_split, count_labels, explain_label
 from lightning_clf.data.datamodule import DataModule
 from lightning_clf.data.division import Division
 from lightning_clf.data.encoded import Encoding
@@ -24,9 +24,9 @@ from lightning_clf.data.prepared import PreparedSplits
 from lightning_clf.data.readers import Format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError
 from lightning_clf.data.sampling import Sampling
-from lightning_clf.data.shared import is_shared, raise_shared
+from lightning_clf.data.shared import raise_shared, shared_fault
 from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
-from lightning_clf.data.split import Split
+from lightning_clf.data.split import LabelledSplit, Split
 from lightning_clf.encoding import Tokenizer
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import Kind, LabelSpace
@@ -50,6 +50,7 @@ class BaseDataModule(DataModule, Generic[R]):
         kind: The kind of label that is read.
         tokenizer: The tokenizer, where no module brings one.
         task_module: The module these data are for, where the Trainer's is of several tasks.
+        skips_unlabelled: Whether rows without a label are left out, since they are of another task.
 
     Args:
         source: A folder holding `train`, `dev` (or `validation`, `valid`, `val`) and `test` as `.jsonl`, `.csv`,
@@ -73,8 +74,7 @@ class BaseDataModule(DataModule, Generic[R]):
             takes twice as many, unless `eval_batch_size` is set. `None` counts examples.
         group_by_length: Whether training batches are made of texts of about the same length, so that little is padded.
             Which texts meet still changes every epoch. Off, any texts meet, and steps take longer.
-        pad_to_multiple_of: Texts are padded to a multiple of this. `None` is 8 on a CUDA GPU, whose tensor cores work
-            in eights, else 1.
+        pad_to_multiple_of: Texts are padded to a multiple of this. `None` is 8 on CUDA, for tensor cores, else 1.
         num_workers: Processes that collate. 0 because rows are encoded beforehand and collation is cheap.
         val_fraction: How much of train becomes the dev split where there is none.
         seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
@@ -95,6 +95,7 @@ class BaseDataModule(DataModule, Generic[R]):
     kind: Kind
     tokenizer: Tokenizer | None = None
     task_module: LightningModule | None = None
+    skips_unlabelled: bool = False
 
     def __init__(
         self,
@@ -138,6 +139,11 @@ class BaseDataModule(DataModule, Generic[R]):
         self._fault: InputError | None = None
         self._position = Position.first(seed)
 
+    @property
+    @abstractmethod
+    def target_columns(self) -> tuple[str, ...]:
+        """The columns that a row's label is read from, or may be."""
+
     @abstractmethod
     def _find_row_format(self) -> R:
         """Which columns to read, with all that was left open by the configuration decided from the data."""
@@ -149,7 +155,9 @@ class BaseDataModule(DataModule, Generic[R]):
     @cached_property
     def splits(self) -> dict[str, Split]:
         """The splits the source has, under `train`, `val` and `test`, not yet read."""
-        return resolve(self._source, self._options, self.corpora)
+        found = resolve(self._source, self._options, self.corpora)
+        columns = self.target_columns if self.skips_unlabelled else None
+        return {name: LabelledSplit(split, columns) if columns else split for name, split in found.items()}
 
     @cached_property
     def row_format(self) -> R:
@@ -164,12 +172,7 @@ class BaseDataModule(DataModule, Generic[R]):
             InputError: If the module is for labels of another kind, or labels cannot be found.
         """
         module = self._module()
-        wanted = getattr(module, "kind", self.kind)
-        if wanted != self.kind:
-            raise InputError(
-                f"{type(module).__name__} needs labels of kind {wanted!r}, but {type(self).__name__} reads kind "
-                f"{self.kind!r}: choose the module or the datamodule (its key `kind`) that fits"
-            )
+        check_module_kind(module, type(self).__name__, self.kind)
         known = getattr(module, "labels", None)
         is_open = self.declared is None and self.kind != "score"  # the range of a score is always declared
         return known if is_open and isinstance(known, LabelSpace) else self._find_labels()
@@ -195,8 +198,7 @@ class BaseDataModule(DataModule, Generic[R]):
         return self._declared if self._declared is not None else list(self.known_labels or ()) or None
 
     def _module(self) -> LightningModule | None:
-        own = self.task_module
-        return self.trainer.lightning_module if own is None and self.trainer is not None else own
+        return self.task_module or (self.trainer.lightning_module if self.trainer is not None else None)
 
     def _tokenizer(self) -> Tokenizer:
         if tokenizer := getattr(self._module(), "tokenizer", None) or self.tokenizer:
@@ -217,13 +219,7 @@ class BaseDataModule(DataModule, Generic[R]):
             InputError: If a row cannot be used; it says which and why. Where other processes wait for this one, `setup`
                 raises it in all of them.
         """
-        self._fault = None
-        try:
-            self._prepare()
-        except InputError as error:
-            if not is_shared():
-                raise
-            self._fault = error
+        self._fault = shared_fault(self._prepare)
 
     def _prepare(self) -> None:
         encodings = self._encodings()

@@ -13,7 +13,7 @@ from lightning_clf.data.encoded import Summary
 from lightning_clf.data.rows import UnknownLabelError
 from lightning_clf.data.split import DatasetSplit, Split
 from lightning_clf.errors import InputError
-from lightning_clf.labels import LabelSpace
+from lightning_clf.labels import Kind, LabelSpace
 
 
 def check_fraction(key: str, value: float) -> float:
@@ -107,3 +107,22 @@ def explain_label(
         return error
     any_labels = next(base.__name__ for base in datamodule.__mro__ if not getattr(base, "known_labels", None))
     return error.among(f"{datamodule.__name__}'s ({labels.shown})", f"take --data {any_labels}")
+
+
+def check_module_kind(module: object, datamodule: str, kind: Kind) -> None:
+    """Hold the kind of label a module is for against that of its data.
+
+    Args:
+        module: The module; one that names no kind takes any.
+        datamodule: What a message calls the data.
+        kind: Their kind.
+
+    Raises:
+        InputError: If they differ.
+    """
+    wanted = getattr(module, "kind", kind)
+    if wanted != kind:
+        raise InputError(
+            f"{type(module).__name__} needs labels of kind {wanted!r}, but {datamodule} reads kind {kind!r}: choose "
+            "the module or the datamodule (its key `kind`) that fits"
+        )

@@ -40,7 +40,8 @@ class MultiTaskDataModule(DataModule):
             `together` is a batch of every task in each step, for as many steps as the largest has batches.
         joint: Whether texts that several tasks label, such as a sentence with its intent and its slots, are encoded
             once and learned for all of them in one step. Texts are the same where the encoder reads the same; those
-            that one task alone labels are batches of their own. Batches are then made as the first of the tasks says.
+            that one task alone labels are batches of their own, and rows of a file that have no label for a task, or
+            null, are no rows of it. Batches are made as the first of the tasks says.
         seed: With `seed_everything`, the order of the steps.
 
     Raises:
@@ -75,6 +76,7 @@ class MultiTaskDataModule(DataModule):
                 "size, sqrt_size or together, or leave data.joint out"
             )
         for name, data in tasks.items():
+            data.skips_unlabelled = joint
             if joint and data.loading.sampling is not None:
                 raise InputError(
                     f"data.tasks.{name}.sampling repeats rows of one task, and with data.joint rows are of several: "

@@ -97,6 +97,11 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         if self.label_columns and self.declared and sorted(self.label_columns) != sorted(self.declared):
             raise InputError("data.labels and data.label_columns name different labels: remove data.labels")
 
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """As given, else those that are usual for the kind."""
+        return self.label_columns or ((self.label_column,) if self.label_column else LABEL_COLUMNS[self.kind])
+
     def _find_row_format(self) -> TextRows:
         split = next(iter(self.splits.values()))  # train, if there is one
         row = first_row(split)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import distributed
@@ -32,3 +33,21 @@ def raise_shared(fault: InputError | None) -> None:
     for message in said:
         if message is not None:
             raise SharedError(message)
+
+
+def shared_fault(prepare: Callable[[], None]) -> InputError | None:
+    """Prepare data on one process for all.
+
+    Returns:
+        Where others wait for this process, the error it met, which `raise_shared` raises in all of them.
+
+    Raises:
+        InputError: If it met one and is alone.
+    """
+    try:
+        prepare()
+    except InputError as error:
+        if not is_shared():
+            raise
+        return error
+    return None

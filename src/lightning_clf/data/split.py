@@ -184,6 +184,39 @@ class ListSplit(Split):
         return digest.hexdigest()
 
 
+class LabelledSplit(Split):
+    """The rows of a split that have a label, where others are of another task.
+
+    Args:
+        split: The split.
+        columns: Where a label may be.
+    """
+
+    def __init__(self, split: Split, columns: Sequence[str]) -> None:
+        super().__init__(split.name, split.format)
+        self.split, self.columns = split, tuple(columns)
+
+    def rows(self) -> Iterator[tuple[int, Row]]:
+        """Every row with a value in one of the columns, with the number it has among all."""
+        return (
+            (number, row)
+            for number, row in self.split.rows()
+            if any(row.get(column) not in (None, "") for column in self.columns)
+        )
+
+    def where(self, number: int) -> str:
+        """As the split says it."""
+        return self.split.where(number)
+
+    def fingerprint(self) -> str:
+        """The digest of the split and the columns."""
+        return f"{self.split.fingerprint()} with {'|'.join(self.columns)}"
+
+    def class_names(self, column: str) -> list[str] | None:
+        """Those of the split."""
+        return self.split.class_names(column)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from lightning_clf.data.base import BaseDataModule
 from lightning_clf.data.sources import Source, survey_split
-from lightning_clf.data.token_rows import TokenRows, resolve_columns, survey_tags
+from lightning_clf.data.token_rows import TAG_COLUMNS, TokenRows, resolve_columns, survey_tags
 from lightning_clf.errors import InputError
 from lightning_clf.labels import Kind, LabelSpace, sort_names
 from lightning_clf.schemes import Scheme, entity_types
@@ -51,6 +51,11 @@ class TokenDataModule(BaseDataModule[TokenRows]):
         self.scheme: Scheme | None = None if scheme == "auto" else scheme
         self.model_scheme: Scheme = model_scheme
         self._tags_found: list[str] | None = None
+
+    @property
+    def target_columns(self) -> tuple[str, ...]:
+        """As given, else those that are usual."""
+        return (self.tags_column,) if self.tags_column is not None else TAG_COLUMNS
 
     def _find_row_format(self) -> TokenRows:
         split = next(iter(self.splits.values()))  # train, if there is one

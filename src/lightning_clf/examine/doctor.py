@@ -53,7 +53,7 @@ def examine(
             cost = measure(module, datamodule, settings)
             monitor = watched(module, mode)
             if cost.validated:
-                check_logged(monitor, cost.validated)
+                check_logged(module, monitor, cost.validated)
         except InputError as error:
             findings.append(refused(error))
     findings += [Finding("warning", "fit", f"says: {text}") for text in _ours(said)]

@@ -62,9 +62,10 @@ def check_checkpoint(module: BuiltModule, checkpoint: dict[str, Any]) -> None:
     """
     if SECTION not in checkpoint:
         raise InputError("the checkpoint was not written by lightning-clf: use one that `fit` wrote")
-    stored = LabelSpace.from_dict(checkpoint[SECTION]["artefact"]["labels"])
+    described = checkpoint[SECTION].get("artefact")
+    stored = LabelSpace.from_dict(described["labels"]) if described else None
     labels = module.network.labels
-    if stored.kind != labels.kind:
+    if stored is None or stored.kind != labels.kind:
         class_path = checkpoint[SECTION]["module"]["class_path"]
         raise InputError(
             f"the checkpoint is of a {class_path}, not of a {type(module).__name__}: use one of that class"
