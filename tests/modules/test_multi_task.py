@@ -269,6 +269,10 @@ def test_what_no_tasks_could_fit_is_refused_at_once(model, said):
     [
         (lambda: MultiTaskDataModule({}), "data.tasks is empty"),
         (lambda: MultiTaskDataModule({"a/b": make_data("single")}), "data.tasks has 'a/b': name a task with letters"),
+        (
+            lambda: MultiTaskDataModule({"a": make_tasks("single")}),
+            "data.tasks.a is a MultiTaskDataModule, which is not",
+        ),
         (lambda: make_tasks("single", options={"mixing": "even"}), "data.mixing is 'even': use size, sqrt_size"),
         (lambda: make_tasks("single", options={"mixing": {}}), "data.mixing has no weight for task 'single'"),
         (lambda: make_tasks("single", options={"mixing": {"single": 1, "b": 1}}), "data.mixing has a weight for 'b'"),

@@ -50,7 +50,7 @@ class MultiTaskDataModule(DataModule):
 
     def __init__(
         self,
-        tasks: dict[str, BaseDataModule[Any]],
+        tasks: dict[str, DataModule],
         *,
         mixing: Mixing | dict[str, float] = "size",
         joint: bool = False,
@@ -59,15 +59,7 @@ class MultiTaskDataModule(DataModule):
         super().__init__()
         if not tasks:
             raise InputError("data.tasks is empty: name at least one task and its data")
-        for name, data in tasks.items():
-            if not _NAME.fullmatch(name):
-                raise InputError(f"data.tasks has {name!r}: name a task with letters, digits, - and _ alone")
-            if isinstance(data, FewShotDataModule):
-                raise InputError(
-                    f"data.tasks.{name} is a FewShotDataModule, whose few rows would be lost among those of others: "
-                    "take a SequenceDataModule"
-                )
-        self.tasks = dict(tasks)
+        self.tasks = {name: _one_task(name, data) for name, data in tasks.items()}
         self.mixing = _checked(mixing, tasks)
         self.joint = joint
         if joint and isinstance(mixing, dict):
@@ -75,7 +67,7 @@ class MultiTaskDataModule(DataModule):
                 "data.joint makes batches of several tasks, which data.mixing weighs one by one: set data.mixing to "
                 "size, sqrt_size or together, or leave data.joint out"
             )
-        for name, data in tasks.items():
+        for name, data in self.tasks.items():
             data.skips_unlabelled = joint
             if joint and data.loading.sampling is not None:
                 raise InputError(
@@ -174,6 +166,17 @@ class MultiTaskDataModule(DataModule):
     def test_dataloader(self) -> list[BatchLoader]:
         """Batches of each task's test split, each example once."""
         return [data.test_dataloader() for data in self.tasks.values()]
+
+
+def _one_task(name: str, data: DataModule) -> BaseDataModule[Any]:
+    if not _NAME.fullmatch(name):
+        raise InputError(f"data.tasks has {name!r}: name a task with letters, digits, - and _ alone")
+    if not isinstance(data, BaseDataModule) or isinstance(data, FewShotDataModule):
+        raise InputError(
+            f"data.tasks.{name} is a {type(data).__name__}, which is not the data of one task in full: take another, "
+            "such as SequenceDataModule"
+        )
+    return data
 
 
 def _checked(mixing: Mixing | dict[str, float], tasks: Mapping[str, Any]) -> Mixing | dict[str, float]:
