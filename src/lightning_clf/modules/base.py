@@ -30,7 +30,7 @@ from lightning_clf.modules.checks import (
     check_steps,
 )
 from lightning_clf.modules.gradients import GradientMean
-from lightning_clf.modules.r_drop import agreeing
+from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
 from lightning_clf.modules.randomness import States, random_states, set_random_state
 
 
@@ -195,7 +195,9 @@ class ClassifierModule(BuiltModule):
     def _step(self, batch: Batch, stage: str) -> LossTerms:
         scores, terms = first = self.score(batch)
         if stage == "train" and self.r_drop:
-            terms = agreeing(first, self.score(batch), batch, self.kind, self.r_drop)
+            terms = agreeing(first, second := self.score(batch), batch, self.kind, self.r_drop)
+            if not self.trainer.global_step:
+                warn_of_no_dropout(scores, second[0])
         with torch.no_grad():
             prediction = self.network.decide(scores.detach(), batch)
             self.stage_scores(stage).update(terms, prediction, batch.require_targets())
