@@ -48,7 +48,7 @@ class ClassifierModule(BuiltModule):
         class_weights: Shorthand for the standard loss with weights: `inverse`, `sqrt_inverse`, `effective`, one number
             a class, or a mapping by label name. Not together with `loss`, which has its own.
         r_drop: α of R-Drop (Wu et al. 2021): each training batch is computed twice, and its two answers are drawn
-            together, at twice the cost of a step. The paper takes 0.5 to 5 for classification; 0 is none.
+            together, at twice the cost. It stands beside their mean loss, where 1 is the paper's 2; 0 is none.
         learning_rate: Peak of the schedule. 5e-5 is the upper end of BERT's own range, and suits small encoders.
         weight_decay: AdamW's decay on matrices; biases and norms never decay. 0.01 is BERT's.
         warmup_ratio: Share of all steps over which the learning rate rises from 0; 0.1 is BERT's.

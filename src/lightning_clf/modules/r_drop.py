@@ -18,6 +18,8 @@ def agreeing(
 ) -> LossTerms:
     """The loss of two passes: the mean of theirs, and α times how far their answers are apart.
 
+    The paper's equation has the sum of theirs, beside which an α of 2 is what 1 is here.
+
     Over accumulated batches and processes the second part is the mean over all that is compared where a place weighs
     the same in each of them. Under class weights it is a mean of the batches' means, by the sums of their weights.
 
