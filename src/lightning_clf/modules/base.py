@@ -94,10 +94,6 @@ class ClassifierModule(BuiltModule):
         packed: bool = False,
         labels: dict[str, Any] | None = None,
     ) -> None:
-        if loss is not None and class_weights is not None:
-            raise InputError(
-                "model.class_weights and model.loss are both given: set class_weights in the loss's init_args"
-            )
         head = head or ArchitectureHead()
         check_own_loss(head, loss, class_weights)
         if not head.brings_loss:
