@@ -8,7 +8,7 @@ Train is TREC (ABBR is 1.6 %), and SMS spam without duplicates, of which spam is
 The five strategies with the highest macro F1 on their dev splits go on to spam at 2 % and 10 %, and the multi-label
 ones to 15,000 rows of GoEmotions, with one seed. The textbook's own case are 8,000 rows of GoEmotions with 15 rows of
 each of the five rarest labels: BCE beside focal loss, those labels sampled three times as often, and 45 more rows of
-each; three seeds. Every system trains three epochs at 1e-4, of GoEmotions five at 2e-4, and the last one's weights are
+each; three seeds. Every system trains three epochs at 1e-4, of GoEmotions four at 2e-4, and the last one's weights are
 scored, so that no strategy is helped by a choice on dev. The labels of GoEmotions are given at a probability of one
 half, and at thresholds tuned on dev. Dev and test keep the shares the corpus has.
 """

@@ -22,4 +22,5 @@ class LossTerms(NamedTuple):
     @property
     def mean(self) -> Tensor:
         """`total / weight`, or 0 where nothing was counted."""
-        return self.total / self.weight.clamp(min=torch.finfo(torch.float32).tiny)
+        mean = self.total / self.weight.clamp(min=torch.finfo(torch.float32).tiny)
+        return mean.where(self.weight > 0, 0.0)  # the total need not be 0 then: smoothing spreads to what weighs

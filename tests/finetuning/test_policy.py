@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModel, AutoModelForSequenceClassification
 
 from lightning_clf.component import from_spec
 from lightning_clf.finetuning import FineTuning, LoRA, adamw
@@ -179,11 +179,27 @@ def test_unfreezing_stops_at_what_is_frozen_for_good():
     (lambda: LoRA(rank=0), "rank is 0: give 1 or more"),
     (lambda: LoRA(alpha=0.0), "alpha is 0: give a number above 0"),
     (lambda: LoRA(dropout=2.0), "dropout is 2: give a number from 0 to 1"),
+    (lambda: LoRA(target_modules=[]),
+     "target_modules names no layer: name one, such as query, or leave it out to adapt all"),
     (lambda: LoRA(target_modules=["query", "velue"]).prepare(build("bert")[0]),
      "target_modules has 'velue', which is no linear layer of the encoder: use query, key, value, dense"),
 ])  # fmt: skip
 def test_what_is_refused(make, said):
     assert complaint(make) == said
+
+
+def test_unfreezing_after_a_head_that_does_not_move():
+    config, _ = ARCHITECTURES["bert"]()
+    encoder = AutoModel.from_config(config, add_pooling_layer=False)
+    head = nn.Linear(H, C)
+    module = nn.ModuleList([encoder, head])
+    assert FineTuning(unfreeze_over=0.5).groups(module, encoder, 1e-3, 0.0)
+    head.requires_grad_(False)
+    assert FineTuning().groups(module, encoder, 1e-3, 0.0)
+    assert complaint(lambda: FineTuning(unfreeze_over=0.5).groups(module, encoder, 1e-3, 0.0)) == (
+        "unfreeze_over trains the head alone at first, but nothing of it is trained: leave it out, or take a head that "
+        "is"
+    )
 
 
 def test_a_policy_is_made_again_from_its_specification():

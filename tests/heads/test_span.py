@@ -154,6 +154,22 @@ def test_the_loss_is_cross_entropy_over_spans_of_seen_words(head: SpanHead, dtyp
     assert head.structural_loss(scores, hidden) == terms
 
 
+def test_the_loss_at_the_edges(head: SpanHead) -> None:
+    batch = word_batch([[1] * 3], [[1, 2, 0]])
+    scores = torch.randn(1, 3, WIDTH, 3, generator=torch.Generator().manual_seed(5))
+    none = head.structural_loss(scores, replace(batch, targets=torch.full((1, 3), IGNORE)))
+    assert (none.total.item(), none.weight.item(), none.mean.item()) == (0, 0, 0)
+    far = torch.tensor([1e4, 0.0, -1e4]).repeat(1, 3, WIDTH, 1)
+    far[0, 0, 1] = torch.tensor([-1e4, 1e4, 0.0])  # PER from the first word to the second
+    assert head.structural_loss(far, batch).total.item() == 0
+    wrong = (-far).requires_grad_()
+    terms = head.structural_loss(wrong, batch)
+    terms.mean.backward()
+    assert terms.total.item() == 6 * 2e4  # of all six spans the right class is last
+    assert wrong.grad.isfinite().all()
+    assert wrong.grad[0, 0, 1, 1] < 0
+
+
 def test_entities_that_are_too_long_are_none(head: SpanHead) -> None:
     batch = word_batch([[1] * 5], [[1, 2, 2, 2, 0]])
     classes = span_targets(batch.targets, batch.first_subword >= 0, TagTables.of(head.labels), WIDTH)

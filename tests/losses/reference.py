@@ -72,9 +72,11 @@ def asymmetric(
     total = 0.0
     for row, answers in zip(rows, targets, strict=True):
         for logit, answer in zip(row, answers, strict=True):
-            p = math.exp(log_sigmoid(logit))
+            log_p = log_sigmoid(logit)
+            p = math.exp(log_p)
             shifted = max(p - margin, 0.0)
-            total -= (1 - p) ** positive * math.log(p) if answer else shifted**negative * math.log(1 - shifted)
+            log_absent = math.log(1 - shifted) if margin else log_sigmoid(-logit)
+            total -= (1 - p) ** positive * log_p if answer else shifted**negative * log_absent
     return total, float(sum(len(row) for row in rows))
 
 
@@ -142,7 +144,7 @@ def distribution_balanced(
             weight = alpha + (1 / (1 + math.exp(-beta * (1 / present / drawn - mu))) if drawn else 1.0)
             b = -math.log(1 / (present / (present + absent)) - 1)
             nu = -kappa * b
-            cost = math.log1p(math.exp(-(z - nu))) if answer else math.log1p(math.exp(scale * (z - nu)))
+            cost = -log_sigmoid(z - nu) if answer else -log_sigmoid(-scale * (z - nu))  # log(1+e^−x) is −log σ(x)
             total += weight * (1 - math.exp(-cost)) ** gamma * cost / (1.0 if answer else scale)
     return total, float(sum(len(row) for row in rows))
 
@@ -152,9 +154,13 @@ def dice(rows: Sequence[Sequence[float]], targets: Sequence[int], alpha: float, 
     total = weight = 0.0
     for row, target in zip(rows, targets, strict=True):
         if target != IGNORE:
-            for index, log_p in enumerate(log_softmax(row)):
-                p, y = math.exp(log_p), float(index == target)
-                total += 1 - (2 * (1 - p) ** alpha * p * y + gamma) / ((1 - p) ** alpha * p + y + gamma)
+            every = log_softmax(row)
+            for index, log_p in enumerate(every):
+                y, top = float(index == target), max(every[:index] + every[index + 1 :])
+                # log(1−p), as the sum of the other p, which 1 − p would lose where p rounds to 1
+                log_rest = top + math.log(sum(math.exp(other - top) for other in every[:index] + every[index + 1 :]))
+                d = math.exp(alpha * log_rest + log_p)
+                total += 1 - (2 * d * y + gamma) / (d + y + gamma)
             weight += 1
     return total, weight
 

@@ -24,6 +24,7 @@ from lightning_clf.losses import (
     MSELoss,
     WeightedSum,
 )
+from tests.losses import reference
 
 SINGLE, MULTI = LabelSpace.of("abc", "single"), LabelSpace.of("abc", "multi")
 UNBOUNDED = [
@@ -137,12 +138,25 @@ def test_extreme_logits_where_the_loss_has_a_bound(loss: Loss) -> None:
         assert not still.any()
 
 
+@pytest.mark.parametrize("lead", [5.0, 16.0, 17.0, 40.0, 80.0])
+def test_dice_knows_how_sure_a_word_is_where_p_is_1(lead: float) -> None:
+    scores, targets = torch.tensor([[lead, 0.0, 1.0]]), torch.tensor([0])
+    terms, gradient = learn(DiceLoss(), SINGLE, scores, targets)
+    assert terms.total.item() == pytest.approx(reference.dice(scores.tolist(), [0], 0.01, 1.0)[0], rel=1e-5)
+    exact = scores.double().requires_grad_()
+    DiceLoss()(exact, targets).total.backward()
+    torch.testing.assert_close(gradient.double(), exact.grad, rtol=1e-3, atol=1e-6)
+
+
 @any_of_one
 def test_a_class_that_train_lacks(loss: Loss) -> None:
     scores = torch.tensor([[0.5, -0.5, 0.1]])
     terms, gradient = learn(loss, SINGLE, scores, torch.tensor([2]))
     if terms.weight == 0 and getattr(loss, "label_smoothing", 0):
-        return  # what is spread to the others has no weight to be divided by, as in PyTorch
+        # what is spread to the others has no weight to be divided by
+        assert terms.mean.item() == 0
+        assert not gradient.any()
+        return
     assert (gradient[0, 2] < 0) == (terms.total > 0)
     if not isinstance(loss, WeightedSum):  # which divides by places, whatever they weigh
         assert (terms.weight > 0) == (terms.total > 0)

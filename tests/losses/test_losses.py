@@ -207,6 +207,53 @@ def test_squared_error(dtype: torch.dtype) -> None:
     assert (terms.total.item(), terms.weight.item(), terms.mean.item()) == (16.25, 3, pytest.approx(16.25 / 3))
 
 
+ROW = [1.5, -2.0, 0.25, 0.5]
+FAR = [[1e4, 0.0, -1e4, 3.0], [-1e4, -2e4, 1e4, 5e3], [2.0, 1e4, -1e4, -5e3]]
+EDGES_OF_ONE = {
+    "nothing to learn from": ([ROW, ROW[::-1]], [IGNORE, IGNORE]),
+    "what train lacks": ([ROW, ROW[::-1]], [2, 2]),
+    "a batch of one": ([ROW], [1]),
+    "far and right": (FAR, [0, 2, 1]),
+    "far and wrong": (FAR, [1, 3, 3]),
+}
+EDGES_OF_ANY = {
+    "no label present": ([ROW, ROW[::-1]], [[0] * 4] * 2),
+    "what train lacks": ([ROW, ROW[::-1]], [[0, 0, 1, 0]] * 2),
+    "a batch of one": ([ROW], [[0, 1, 0, 0]]),
+    "far and right": (FAR, [[1, 0, 0, 1], [0, 0, 1, 1], [1, 1, 0, 0]]),
+    "far and wrong": (FAR, [[0, 1, 1, 0], [1, 1, 0, 0], [0, 0, 1, 1]]),
+}
+
+
+def check_edge(loss: Loss, expected: Any, rows: Any, answers: Any) -> None:
+    """Total, mean and gradient, in float64 and of what bfloat16 makes of the scores."""
+    targets, is_far = torch.tensor(answers), rows is FAR
+    for dtype, tolerance in ((torch.float64, 1e-9), (torch.bfloat16, 1e-5)):
+        scores = torch.tensor(rows, dtype=dtype).requires_grad_()
+        total, weight = expected(scores.double().tolist(), answers)
+        terms = loss(scores, targets)
+        assert terms.total.item() == pytest.approx(total, rel=tolerance, abs=1e-9)
+        assert terms.weight.item() == pytest.approx(weight)
+        assert terms.mean.item() == pytest.approx(terms.total.item() / weight if weight else 0.0)
+        terms.total.backward()
+        exact = scores.detach().double().requires_grad_()
+        assert torch.autograd.gradcheck(lambda s: loss(s, targets).total, exact, eps=1e-2 if is_far else 1e-6)
+        loss(exact, targets).total.backward()
+        torch.testing.assert_close(scores.grad.double(), exact.grad, rtol=2**-7, atol=1e-4)
+
+
+@one_of_many
+@pytest.mark.parametrize(("rows", "answers"), EDGES_OF_ONE.values(), ids=EDGES_OF_ONE)
+def test_edges_of_one_of_many(loss: Loss, expected: Any, rows: Any, answers: Any) -> None:
+    check_edge(loss, expected, rows, answers)
+
+
+@any_of_many
+@pytest.mark.parametrize(("rows", "answers"), EDGES_OF_ANY.values(), ids=EDGES_OF_ANY)
+def test_edges_of_any_of_many(loss: Loss, expected: Any, rows: Any, answers: Any) -> None:
+    check_edge(loss, expected, rows, answers)
+
+
 @one_of_many
 def test_gradients_of_one_of_many(loss: Loss, expected: Any) -> None:
     scores, targets = single()

@@ -67,6 +67,23 @@ def test_absent_classes_weigh_nothing_and_shift_no_other() -> None:
 
 
 @pytest.mark.parametrize("strategy", ["inverse", "sqrt_inverse", "effective"])
+@pytest.mark.parametrize("make", [BCELoss, BinaryFocalLoss])
+def test_that_a_label_train_lacks_is_not_to_be_given_is_learned_of_its_absences(make: Any, strategy: Any) -> None:
+    loss = make(class_weights=strategy)
+    loss.build(MULTI)
+    loss.fit_counts(ClassCounts(MULTI, (9000, 0, 200), 10_000))
+    first, _, last = class_weights(strategy, [9000, 0, 200]).tolist()
+    assert loss.class_weights.tolist() == [first, 1, last]
+    scores = torch.zeros(2, 3, requires_grad=True)
+    loss(scores, torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])).mean.backward()
+    assert (scores.grad[:, 1] > 0).all()
+    single = CrossEntropyLoss(class_weights=strategy)
+    single.build(LABELS)
+    single.fit_counts(counted([9000, 0, 200]))
+    assert single.class_weights[1] == 0  # the places of the other classes teach it
+
+
+@pytest.mark.parametrize("strategy", ["inverse", "sqrt_inverse", "effective"])
 def test_no_class_occurs(strategy: Any) -> None:
     assert class_weights(strategy, [0, 0]).tolist() == [0, 0]
 

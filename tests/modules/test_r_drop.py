@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import distributions
 
-from lightning_clf.batch import Batch
+from lightning_clf.batch import IGNORE, Batch
+from lightning_clf.labels import LabelSpace
 from lightning_clf.loss_terms import LossTerms
+from lightning_clf.losses import BCELoss, CrossEntropyLoss, MSELoss
 from lightning_clf.modules.r_drop import agreeing, divergence
+from tests.heads.batches import word_batch
 from tests.training import NO_DROPOUT, complaint, make_data, make_module, make_trainer
 
 
@@ -55,6 +60,60 @@ def test_alpha_means_the_same_whatever_classes_weigh(scale):
     terms = LossTerms(torch.tensor(3.0 * scale, dtype=torch.float64), torch.tensor(5.0 * scale, dtype=torch.float64))
     mean = agreeing((one, terms), (other, terms), batch, "single", 2.0).mean
     assert mean.item() == pytest.approx(3 / 5 + 2 * divergence(one, other, "single").item() / 5, rel=1e-12)
+
+
+PARTS = (slice(0, 1), slice(1, 4), slice(4, 5))
+TAGS = torch.tensor([[0, 1, IGNORE], [2, 2, 1], [IGNORE] * 3, [0, IGNORE, IGNORE], [1, 0, 2]])
+
+
+def words(part):
+    """A batch of some of five sentences, of three words each."""
+    return word_batch([[1] * 3] * len(TAGS[part]), TAGS[part].tolist())
+
+
+def texts(part):
+    return Batch(inputs={}, example_ids=torch.arange(5)[part], window_to_example=torch.arange(5)[part])
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss", "shape", "targets", "batch"),
+    [
+        ("single", CrossEntropyLoss(), (5, 3), torch.tensor([0, 1, 2, 2, 0]), texts),
+        ("multi", BCELoss(), (5, 3), torch.eye(5)[:, :3], texts),
+        ("tags", CrossEntropyLoss(), (5, 3, 3), TAGS, words),
+        ("score", MSELoss(), (5,), torch.arange(5.0), texts),
+    ],
+)
+def test_batches_add_up(kind, loss, shape, targets, batch):
+    loss.build(LabelSpace.of("abc", "single"))
+    one, other = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def terms(part):
+        passes = [(scores[part], loss(scores[part], targets[part])) for scores in (one, other)]
+        return agreeing(*passes, batch(part), kind, 3.0)
+
+    whole, parts = terms(slice(None)), [terms(part) for part in PARTS]
+    assert sum(part.total.item() for part in parts) == pytest.approx(whole.total.item(), rel=1e-12)
+    assert sum(part.weight.item() for part in parts) == whole.weight.item()
+
+
+def trained(folder, encoder, kind, **options):
+    torch.manual_seed(0)
+    module = make_module(kind, encoder, learning_rate=1e-3, warmup_ratio=0.0, **options)
+    make_trainer(folder, max_epochs=2).fit(module, make_data(kind))
+    return module.network.state_dict()
+
+
+@pytest.mark.parametrize("kind", ["single", "multi", "tags", "score"])
+def test_without_dropout_steps_are_the_plain_ones_and_this_is_said(kind, encoders, tmp_path):
+    options = {"encoder_options": NO_DROPOUT}
+    plain = trained(tmp_path, encoders("bert"), kind, **options)
+    with pytest.warns(UserWarning, match=r"model\.r_drop draws two passes under dropout together, but nothing was"):
+        twice = trained(tmp_path, encoders("bert"), kind, r_drop=4.0, **options)
+    torch.testing.assert_close(twice, plain, atol=2e-5, rtol=1e-4)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="model.r_drop")
+        trained(tmp_path, encoders("bert"), kind, r_drop=4.0)
 
 
 def train_loss(folder, encoder, kind, **options):

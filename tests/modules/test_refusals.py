@@ -56,6 +56,11 @@ def test_a_head_for_another_kind():
 def test_weights_given_twice():
     message = complaint(lambda: SingleLabelClassifier("encoder", loss=CrossEntropyLoss(), class_weights="inverse"))
     assert message == "model.class_weights and model.loss are both given: set class_weights in the loss's init_args"
+    message = complaint(lambda: MultiLabelClassifier("encoder", loss=AsymmetricLoss(), class_weights="inverse"))
+    assert message == (
+        "model.class_weights is short for the standard loss with weights, but model.loss is AsymmetricLoss, which "
+        "takes none: leave model.class_weights out, or set model.loss to null"
+    )
 
 
 def test_class_weights_for_scores():

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from lightning_clf import FewShotDataModule, SetFitClassifier, load_classifier
 from lightning_clf.artefact import load_artefact
 from lightning_clf.callbacks import BestCheckpoint
+from lightning_clf.finetuning import FineTuning
 from lightning_clf.heads import EmbeddingHead, GradientFit
 from lightning_clf.losses import SupervisedContrastiveLoss, TripletLoss
 from lightning_clf.modules.sentence_body import embedding_of
@@ -228,6 +229,9 @@ def test_refusals(encoders, tmp_path, monkeypatch):
     message = complaint(lambda: make_trainer(tmp_path).fit(SetFitClassifier(encoder), few(batch_tokens=64)))
     assert message == "data.batch_tokens is for batches of rows, but these are of pairs: leave it out"
     assert complaint(lambda: SetFitClassifier(encoder, kind="tags")).startswith("SetFitClassifier has no kind 'tags'")
+    gradual = SetFitClassifier(encoder, finetuning=FineTuning(unfreeze_over=0.5))  # whose head is fitted
+    message = complaint(lambda: make_trainer(tmp_path).fit(gradual, few()))
+    assert message.startswith("unfreeze_over trains the head alone at first, but nothing of it is trained")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     message = complaint(lambda: make_trainer(tmp_path).fit(SetFitClassifier(encoder), few()))
     assert message == "model.head_fit LogisticFit needs the package scikit-learn: pip install 'lightning-clf[setfit]'"

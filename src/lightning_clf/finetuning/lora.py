@@ -33,7 +33,7 @@ class LoRA(FineTuning):
         head_learning_rate: The rate of what lies above the layers; `None` takes the module's `learning_rate`.
 
     Raises:
-        InputError: If a number is out of bounds.
+        InputError: If a number is out of bounds, or there is no target.
     """
 
     def __init__(
@@ -48,6 +48,8 @@ class LoRA(FineTuning):
         self.rank = check_number("rank", rank, least=1)
         self.alpha = check_number("alpha", alpha, above=0)
         self.dropout = check_number("dropout", dropout, least=0, most=1)
+        if target_modules is not None and not target_modules:
+            raise InputError("target_modules names no layer: name one, such as query, or leave it out to adapt all")
         self.target_modules = target_modules
 
     def prepare(self, encoder: PreTrainedModel) -> None:

@@ -136,6 +136,9 @@ class FineTuning(Component):
             encoder: The encoder in it.
             learning_rate: The peak rate of the module.
             weight_decay: The decay of matrices.
+
+        Raises:
+            InputError: If depths are to be unfrozen after a head that does not move.
         """
         found, layers = depths(encoder), len(parts_by_depth(encoder)) - 1
         by_depth: dict[int, list[nn.Parameter]] = {depth: [] for depth in range(layers + 2)}
@@ -147,7 +150,13 @@ class FineTuning(Component):
             if depth == layers + 1 and self.head_learning_rate is not None:
                 rate = self.head_learning_rate
             groups += parameter_groups(parameters, weight_decay, lr=rate, depth=depth)
-        return [group for group in groups if group["params"]]
+        groups = [group for group in groups if group["params"]]
+        if self.unfreezes and not any(group["depth"] > layers for group in groups):
+            raise InputError(
+                "unfreeze_over trains the head alone at first, but nothing of it is trained: leave it out, or take a "
+                "head that is"
+            )
+        return groups
 
     def describe(self, module: nn.Module, encoder: PreTrainedModel, learning_rate: float) -> str:
         """What is trainable, in a few lines to read at the start of a fit; rates by depth if they differ."""

@@ -31,6 +31,9 @@ class WeightedLoss(Loss):
         beta: β of `effective` (Cui et al. 2019), from 0, which weighs all alike, to 1, which weighs by 1/n. The paper
             takes 0.9 to 0.9999, the latter for large sets; small ones hardly differ from 1/n with it.
 
+    A class that train lacks weighs 0 by a strategy where one of C is right: it has no place to be weighed at, and the
+    others' places teach that it is not to be given. Of many labels it weighs 1: nothing but its absences teaches that.
+
     Raises:
         InputError: If there is no such strategy, β is out of bounds, or given to other weights than `effective`.
     """
@@ -62,7 +65,10 @@ class WeightedLoss(Loss):
         """Compute the weights, if they are to come from the counts."""
         super().fit_counts(counts)
         if isinstance(self._declared, str):
-            self.class_weights.copy_(class_weights(self._declared, counts.counts, self.beta))
+            weights = class_weights(self._declared, counts.counts, self.beta)
+            if counts.labels.kind == "multi":
+                weights = weights.where(torch.tensor(counts.counts) > 0, 1.0)
+            self.class_weights.copy_(weights)
 
 
 class CrossEntropyLoss(WeightedLoss):

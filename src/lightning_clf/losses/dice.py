@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -11,7 +12,6 @@ from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind
 from lightning_clf.loss_terms import LossTerms
 from lightning_clf.losses.base import Loss, valid_places
-from lightning_clf.losses.focal import focus
 
 
 class DiceLoss(Loss):
@@ -45,8 +45,19 @@ class DiceLoss(Loss):
         """Logits `[…,C]` against indices `[…]`."""
         logits, indices = valid_places(scores, targets)
         log_p = logits.log_softmax(-1)
-        adjusted = log_p.exp() * focus(log_p, self.alpha) if self.alpha else log_p.exp()
+        adjusted = (log_p + self.alpha * _log_rest(log_p)).exp()
         right = functional.one_hot(indices, logits.shape[-1]).to(logits.dtype)
         # 1 − (2dy + γ)/(d + y + γ) on one fraction, which does not cancel; y² is y
         terms = (adjusted + right - 2 * adjusted * right) / (adjusted + right + self.gamma)
         return LossTerms(terms.sum(), logits.new_tensor(len(logits)))
+
+
+def _log_rest(log_p: Tensor) -> Tensor:
+    """log(1−p) of each class `[M,C]`; of the likeliest by the sum over the others, as its own p soon rounds to 1.
+
+    A power near 0 makes much of it: of 1 − p = 1e-8, which float32 does not have beside 1, (1−p)^0.01 is 0.83.
+    """
+    likeliest = torch.zeros_like(log_p, dtype=torch.bool).scatter(-1, log_p.argmax(-1, keepdim=True), True)
+    others = log_p.masked_fill(likeliest, torch.finfo(log_p.dtype).min).logsumexp(-1, keepdim=True)
+    rest = (-torch.expm1(log_p.masked_fill(likeliest, -1.0))).log()
+    return torch.where(likeliest, others, rest)

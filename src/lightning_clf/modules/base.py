@@ -16,7 +16,7 @@ from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.modules.built import BuiltModule
 from lightning_clf.modules.checks import check_own_loss, check_packed
-from lightning_clf.modules.r_drop import agreeing
+from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
 
 
 class ClassifierModule(BuiltModule):
@@ -33,7 +33,7 @@ class ClassifierModule(BuiltModule):
         class_weights: Shorthand for the standard loss with weights: `inverse`, `sqrt_inverse`, `effective`, one number
             a class, or a mapping by label name. Not together with `loss`, which has its own.
         r_drop: α of R-Drop (Wu et al. 2021): each training batch is computed twice, and its two answers are drawn
-            together, at twice the cost of a step. The paper takes 0.5 to 5 for classification; 0 is none.
+            together, at twice the cost. It stands beside their mean loss, where 1 is the paper's 2; 0 is none.
         learning_rate: Peak of the schedule. 5e-5 is the upper end of BERT's own range, and suits small encoders.
         weight_decay: AdamW's decay on matrices; biases and norms never decay. 0.01 is BERT's.
         warmup_ratio: Share of all steps over which the learning rate rises from 0; 0.1 is BERT's.
@@ -79,10 +79,6 @@ class ClassifierModule(BuiltModule):
         packed: bool = False,
         labels: dict[str, Any] | None = None,
     ) -> None:
-        if loss is not None and class_weights is not None:
-            raise InputError(
-                "model.class_weights and model.loss are both given: set class_weights in the loss's init_args"
-            )
         head = head or ArchitectureHead()
         check_own_loss(head, loss, class_weights)
         if not head.brings_loss:
@@ -150,7 +146,9 @@ class ClassifierModule(BuiltModule):
     def _step(self, batch: Batch, stage: str) -> LossTerms:
         scores, terms = first = self.score(batch)
         if stage == "train" and self.r_drop:
-            terms = agreeing(first, self.score(batch), batch, self.kind, self.r_drop)
+            terms = agreeing(first, second := self.score(batch), batch, self.kind, self.r_drop)
+            if not self.trainer.global_step:
+                warn_of_no_dropout(scores, second[0])
         with torch.no_grad():
             prediction = self.network.decide(scores.detach(), batch)
             self.stage_scores(stage).update(terms, prediction, batch.require_targets())

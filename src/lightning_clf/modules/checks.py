@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from math import isfinite
 from typing import Any
 
@@ -19,7 +20,7 @@ from lightning_clf.specs import filled, shown
 
 
 def check_own_loss(head: Head, loss: Loss | None, class_weights: ClassWeights | None) -> None:
-    """Refuse a loss beside that of a head whose structure brings one.
+    """Refuse a loss beside that of a head whose structure brings one, and weights beside a loss.
 
     Raises:
         InputError: If there is one.
@@ -27,6 +28,14 @@ def check_own_loss(head: Head, loss: Loss | None, class_weights: ClassWeights | 
     for key, given in (("model.loss", loss), ("model.class_weights", class_weights)):
         if head.brings_loss and given is not None:
             raise InputError(f"{key} is given, but {type(head).__name__} brings its own loss: leave {key} out")
+    if loss is None or class_weights is None:
+        return
+    if "class_weights" in signature(type(loss)).parameters:
+        raise InputError("model.class_weights and model.loss are both given: set class_weights in the loss's init_args")
+    raise InputError(
+        f"model.class_weights is short for the standard loss with weights, but model.loss is {type(loss).__name__}, "
+        "which takes none: leave model.class_weights out, or set model.loss to null"
+    )
 
 
 def check_packed(packed: bool, compile: bool, attn_implementation: str | None) -> None:

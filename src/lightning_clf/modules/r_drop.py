@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,6 +17,11 @@ def agreeing(
     first: tuple[Tensor, LossTerms], second: tuple[Tensor, LossTerms], batch: Batch, kind: Kind, alpha: float
 ) -> LossTerms:
     """The loss of two passes: the mean of theirs, and α times how far their answers are apart.
+
+    The paper's equation has the sum of theirs, beside which an α of 2 is what 1 is here.
+
+    Over accumulated batches and processes the second part is the mean over all that is compared where a place weighs
+    the same in each of them. Under class weights it is a mean of the batches' means, by the sums of their weights.
 
     Args:
         first: Scores and loss of one pass.
@@ -38,6 +44,20 @@ def agreeing(
     # as a mean over what is compared, so that α means the same whatever classes weigh
     apart = divergence(one, other, kind) / max(1, answers) * terms.weight
     return LossTerms((terms.total + again.total) / 2 + alpha * apart, terms.weight)
+
+
+def warn_of_no_dropout(one: Tensor, other: Tensor) -> None:
+    """Say that two passes cannot be drawn together, where their scores are the same.
+
+    Args:
+        one: Scores of a batch in training.
+        other: Those of its second pass.
+    """
+    if torch.equal(one, other):
+        rank_zero_warn(
+            "model.r_drop draws two passes under dropout together, but nothing was dropped and both are the same: set "
+            "a dropout in model.encoder_options or of model.head, or leave model.r_drop out, which doubles the cost"
+        )
 
 
 def divergence(one: Tensor, other: Tensor, kind: Kind) -> Tensor:
