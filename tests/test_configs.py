@@ -78,6 +78,7 @@ TASKS_BY_CONFIG = {
     "pos.yaml": Task(_WORDS, "tokens", "tags", "accuracy"),
     "long.yaml": Task(_texts(label=lambda index: "abc"[index % 3]), "text", "label", "f1_macro"),
 }
+SEVERAL_TASKS = "multitask.yaml"  # which has a source a task
 OF_ITS_OWN = {"long.yaml": {"data.max_length": 8, "data.stride": 2}}  # so that the tiny texts are long
 
 
@@ -112,11 +113,11 @@ def fit(folder: Path, encoder: Path, source: Path, configs: list[str], **more: A
 
 
 def test_every_configuration_has_rows_to_run_on():
-    assert sorted(TASKS_BY_CONFIG) == TASKS
+    assert sorted([*TASKS_BY_CONFIG, SEVERAL_TASKS]) == TASKS
     assert sorted(set(FILES) - set(TASKS)) == ["trainer/cpu.yaml", "trainer/ddp_bf16.yaml"]
 
 
-@pytest.mark.parametrize(("source", "name"), [(name, name) for name in TASKS], indirect=["source"])
+@pytest.mark.parametrize(("source", "name"), [(name, name) for name in TASKS_BY_CONFIG], indirect=["source"])
 def test_configuration_runs_from_fit_to_predict(encoders, source, name, tmp_path):
     task = TASKS_BY_CONFIG[name]
     run = fit(tmp_path, encoders("bert"), source, [name], **OF_ITS_OWN.get(name, {}))
@@ -128,6 +129,33 @@ def test_configuration_runs_from_fit_to_predict(encoders, source, name, tmp_path
     answers = [json.loads(line) for line in output.read_text().splitlines()]
     assert len(answers) == len(task.rows)
     assert all(task.answer in answer for answer in answers)
+
+
+def test_configuration_of_several_tasks_runs_from_fit_to_predict(encoders, tmp_path):
+    words = {"model.encoder": encoders("bert"), "trainer.max_epochs": 1, "trainer.default_root_dir": tmp_path / "run"}
+    for name, config in (("sentiment", "sst2.yaml"), ("entities", "ner.yaml")):
+        (tmp_path / name).mkdir()
+        lines = "".join(json.dumps(row) + "\n" for row in TASKS_BY_CONFIG[config].rows)
+        for split in ("train", "dev", "test"):
+            (tmp_path / name / f"{split}.jsonl").write_text(lines)
+        words |= {
+            f"data.tasks.{name}.init_args.{key}": value
+            for key, value in {"source": tmp_path / name, "batch_size": 4, "max_length": 64}.items()
+        }
+    assert main(["fit", f"--config={SEVERAL_TASKS}", *(f"--{key}={value}" for key, value in words.items())]) == 0
+    run = tmp_path / "run"
+    assert main(["test", "--ckpt_path", str(run / "best.ckpt")]) == 0
+    for name, config in (("sentiment", "sst2.yaml"), ("entities", "ner.yaml")):
+        task = TASKS_BY_CONFIG[config]
+        assert f"test/{name}/{task.metric}" in json.loads((run / f"test_{name}_metrics.json").read_text())
+        files = {
+            "model": run / "best" / name,
+            "input": tmp_path / name / "test.jsonl",
+            "output": tmp_path / f"{name}.jsonl",
+        }
+        assert main(["predict", *(f"--{key}={value}" for key, value in files.items())]) == 0
+        answers = [json.loads(line) for line in files["output"].read_text().splitlines()]
+        assert all(task.answer in answer for answer in answers)
 
 
 @pytest.mark.parametrize("source", ["sst2.yaml"], indirect=True)
