@@ -68,7 +68,7 @@ def run(corpus: str, seed: int, runs: Path | None) -> Measured:
         if kind == "multi":
             found |= _thresholds(classifier, held, unseen)
         calibrate(str(model / "last.ckpt"), dev, str(scratch / "calibrated"), Wanted())
-        found |= _stock(scratch / "calibrated", test, scratch / "given.json")
+        found |= compare_with_stock(scratch / "calibrated", test, scratch / "given.json")
         return Measured(found, {"val": len(held.logits), "test": len(unseen.logits)})
 
 
@@ -148,7 +148,7 @@ def _thresholds(classifier: Classifier, held: HeldOut, unseen: HeldOut) -> dict[
     return found
 
 
-def _stock(model: Path, file: str, given: Path) -> dict[str, float]:
+def compare_with_stock(model: Path, file: str, given: Path) -> dict[str, float]:
     """How far stock transformers is from our own answers, and for tags in how many sentences entities differ."""
     classifier = load_classifier(model)
     with Path(file).open(encoding="utf-8") as lines:

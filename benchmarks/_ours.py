@@ -183,17 +183,18 @@ def fit_and_score(
         words += [f"--model.init_args.encoder={encoder()}", f"--seed_everything={seed}"]
         words += [f"--trainer.default_root_dir={run}", "--trainer.enable_progress_bar=false"]
         started = time.perf_counter()
-        _succeed(["fit", "--config", config, *words])
+        succeed(["fit", "--config", config, *words])
         seconds = time.perf_counter() - started
         metrics: dict[str, float] = {"train_seconds": seconds}
         for command, stage in (("validate", "val"), ("test", "test")):
-            _succeed([command, f"--ckpt_path={run / checkpoint}"])
+            succeed([command, f"--ckpt_path={run / checkpoint}"])
             written = json.loads((run / f"{stage}_metrics.json").read_text(encoding="utf-8"))
             metrics |= written
         return metrics
 
 
-def _succeed(words: list[str]) -> None:
+def succeed(words: list[str]) -> None:
+    """Runs the command, which must end well, without its output."""
     with contextlib.redirect_stdout(None):
         code = main(words)
     if code:

@@ -1,0 +1,169 @@
+"""Several tasks on one encoder, beside each task alone: what they score, and what they cost.
+
+    python benchmarks/multi_task.py --data DIR                 # run every missing cell, then print the tables
+    python benchmarks/multi_task.py --data DIR --only snips    # run only the cells whose names begin so
+    python benchmarks/multi_task.py --print                    # print the tables of the cells there are
+
+SNIPS: intent and slots of the same sentences, by a fit of each and by one of both, in which a sentence is encoded once
+(`joint`); four epochs each, one after the other. Then SST-2, CoNLL-2003, SICK and GoEmotions with 4,000 rows of train
+each in one fit of four epochs; the answers of each task's export to 300 test rows are compared with those of a stock
+pipeline in a process that cannot import this library. The best epoch on dev is scored.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import _corpora
+from _calibrated import compare_with_stock
+from _cells import Cell, Measured, table
+from _ours import succeed
+from _study import run_study
+
+STUDY = "multi_task"
+SEEDS = (0, 1, 2)
+EPOCHS, RATE, ROWS = 4, 2e-4, 4_000
+SPLITS = {"train": ("train",), "dev": ("dev", "valid"), "test": ("test",)}
+FOUR = {
+    "sentiment": ("sst2", {"class_path": "SST2DataModule"}, "f1_macro"),
+    "entities": ("conll2003", {"class_path": "TokenDataModule"}, "entity_f1"),
+    "inference": ("sick", {"class_path": "NLIDataModule"}, "f1_macro"),
+    "emotions": ("goemotions", {"class_path": "MultiLabelDataModule"}, "f1_macro"),
+}
+INTENT = {"class_path": "SequenceDataModule", "init_args": {"text_column": "tokens", "label_column": "label"}}
+SLOTS = {"class_path": "TokenDataModule", "init_args": {}}
+
+Config = dict[str, Any]
+
+
+def fit(config: Config, seed: int, run: Path) -> tuple[float, dict[str, float]]:
+    """Fits by a configuration and scores the best epoch on test.
+
+    Returns:
+        The seconds of the fit, and every metric of the test split.
+    """
+    file = run.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump(config), encoding="utf-8")
+    words = [f"--config={file}", f"--seed_everything={seed}", f"--trainer.default_root_dir={run}"]
+    started = time.perf_counter()
+    succeed(["fit", *words])
+    seconds = time.perf_counter() - started
+    succeed(["test", f"--ckpt_path={run / 'best.ckpt'}"])
+    metrics: dict[str, float] = {}
+    for path in run.glob("test_*metrics.json"):
+        metrics |= json.loads(path.read_text(encoding="utf-8"))
+    return seconds, metrics
+
+
+def _config(model: Config, data: Config) -> Config:
+    common = {"encoder": str(_corpora.encoder()), "learning_rate": RATE}
+    precision = "bf16-mixed" if _corpora.bf16_is_native() else "32-true"
+    trainer = {"max_epochs": EPOCHS, "gradient_clip_val": 1.0, "precision": precision, "enable_progress_bar": False}
+    return {"model": {**model, "init_args": common}, "data": data, "trainer": trainer}
+
+
+def _of(data: Config, source: Path, **more: object) -> Config:
+    return {**data, "init_args": {**data.get("init_args", {}), "source": str(source), **more}}
+
+
+def measure_snips(seed: int) -> Measured:
+    """Intent and slots, each alone and both at once."""
+    source = _corpora.folder("snips")
+    intent, slots = _of(INTENT, source), _of(SLOTS, source)
+    both = {
+        "class_path": "MultiTaskDataModule",
+        "init_args": {"tasks": {"intent": intent, "slots": slots}, "joint": True},
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        one, first = fit(_config({"class_path": "SingleLabelClassifier"}, intent), seed, Path(scratch, "intent"))
+        other, second = fit(_config({"class_path": "TokenClassifier"}, slots), seed, Path(scratch, "slots"))
+        joint, together = fit(_config({"class_path": "MultiTaskClassifier"}, both), seed, Path(scratch, "both"))
+    found = {
+        "train_seconds": one + other + joint,
+        "intent/alone": first["test/accuracy"],
+        "intent/joint": together["test/intent/accuracy"],
+        "slots/alone": second["test/entity_f1"],
+        "slots/joint": together["test/slots/entity_f1"],
+        "time": joint / (one + other),
+    }
+    return Measured(found, {"test": len((source / "test.jsonl").read_bytes().splitlines())})
+
+
+def measure_four(seed: int) -> Measured:
+    """Four tasks of four kinds in one fit, and what stock pipelines make of their exports."""
+    found: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        tasks, tests = {}, {}
+        for name, (corpus, data, _) in FOUR.items():
+            target = Path(scratch, name)
+            target.mkdir()
+            for split, lines in _capped(_corpora.folder(corpus)).items():
+                (target / f"{split}.jsonl").write_bytes(lines)
+            tasks[name], tests[name] = _of(data, target), target / "test.jsonl"
+        data = {"class_path": "MultiTaskDataModule", "init_args": {"tasks": tasks}}
+        run = Path(scratch, "run")
+        seconds, metrics = fit(_config({"class_path": "MultiTaskClassifier"}, data), seed, run)
+        for name, (_, _, judged) in FOUR.items():
+            found[f"{name}/score"] = metrics[f"test/{name}/{judged}"]
+            stock = compare_with_stock(run / "best" / name, str(tests[name]), Path(scratch, "given.json"))
+            found |= {f"{name}/{key}": value for key, value in stock.items()}
+    return Measured({"train_seconds": seconds, **found}, dict.fromkeys(FOUR, ROWS))
+
+
+def _capped(folder: Path) -> dict[str, bytes]:
+    """The lines of each split, of train the first of them."""
+    found = {}
+    for split, names in SPLITS.items():
+        path = next(path for name in names if (path := folder / f"{name}.jsonl").exists())
+        lines = path.read_bytes().splitlines(keepends=True)
+        found[split] = b"".join(lines[:ROWS] if split == "train" else lines)
+    return found
+
+
+def plan() -> Iterator[tuple[Cell, partial[Measured]]]:
+    """Every cell in the order it is run, with what measures it."""
+    for seed in SEEDS:
+        yield Cell("snips", "joint", seed, STUDY), partial(measure_snips, seed)
+    yield Cell("four", "tasks", 0, STUDY), partial(measure_four, 0)
+
+
+def _four_tasks() -> str:
+    record = Cell("four", "tasks", 0, STUDY).read()
+    lines = [
+        "| task | corpus | metric | test | stock probabilities apart by | other entities |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    for name, (corpus, _, judged) in FOUR.items() if record else ():
+        found = record["metrics"]
+        lines.append(
+            f"| {name} | {corpus} | {judged} | {found[f'{name}/score']:.4f} | {found[f'{name}/stock/difference']:.0e} "
+            f"| {found[f'{name}/stock/other']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run what is missing and print the tables."""
+    if code := run_study(__doc__, args, lambda options: plan()):
+        return code
+    columns = {
+        "intent accuracy alone": "intent/alone",
+        "in one fit": "intent/joint",
+        "slot F1 alone": "slots/alone",
+        "in one fit of both": "slots/joint",
+        "time of one fit to that of two": "time",
+    }
+    print(table("SNIPS", {"intent and slots": [Cell("snips", "joint", seed, STUDY) for seed in SEEDS]}, columns) + "\n")
+    print(_four_tasks())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
