@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_clf.errors import InputError
 from lightning_clf.files import check_checkpoint_file
 from lightning_clf.finetuning.adapters import merged
-from lightning_clf.stored import COMPONENT, DESCRIPTION, MAPPING, check, damage_named
+from lightning_clf.stored import COMPONENT, DESCRIPTION, MAPPING, Shape, check, damage_named
 
 SECTION = "lightning_clf"
 """The key under which a checkpoint holds all that loading needs besides the weights."""
@@ -51,12 +51,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "that wrote it"
         )
     with damage_named(f"checkpoint {path}", OTHER):
-        check(checkpoint, {"state_dict": MAPPING, SECTION: {"module": COMPONENT}}, "it")
-        several = checkpoint[SECTION].get(TASKS)
-        if several is None:
-            check(checkpoint[SECTION], {"artefact": DESCRIPTION}, "it")
-        else:
-            check(several, dict.fromkeys(several, DESCRIPTION), TASKS)
+        several = section.get(TASKS) if isinstance(section, dict) else None
+        each: Shape = dict.fromkeys(several, DESCRIPTION) if isinstance(several, dict) else DESCRIPTION
+        key = "artefact" if several is None else TASKS
+        check(checkpoint, {"state_dict": MAPPING, SECTION: {"module": COMPONENT, key: each}}, "it")
     return checkpoint
 
 
