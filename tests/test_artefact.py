@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -283,6 +284,14 @@ def test_weights_that_are_not_all_there_are_refused_rather_than_made_up(damage, 
     message = complaint(lambda: load_artefact(tmp_path / "best"))
     assert message.startswith(f"export folder {tmp_path / 'best'} is damaged (")
     assert "tensors are missing or of another shape, such as " in message
+
+
+def test_an_export_without_the_folder_of_its_encoder(encoders, tmp_path):
+    module = make_module("single", encoders("bert"), labels=LABELS["single"].to_dict(), head=LinearHead())
+    module.build()
+    module.artefact.save(tmp_path / "best")
+    shutil.rmtree(tmp_path / "best" / "encoder")
+    assert refused(tmp_path / "best") == "it holds no folder encoder"
 
 
 @pytest.mark.parametrize("head", [None, LinearHead()], ids=["stock", "ours"])
