@@ -120,8 +120,9 @@ def write_folder(folder: Path) -> Iterator[Path]:
                 temporary.mkdir()
                 yield temporary
                 allowed = 0o666 & ~_umask()
-                for file in temporary.iterdir():  # safetensors writes files that nobody else may read
-                    file.chmod(allowed)
+                for path in temporary.rglob("*"):  # safetensors writes files that nobody else may read
+                    if path.is_file():
+                        path.chmod(allowed)
                 replace_folder(temporary, folder)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
