@@ -285,6 +285,14 @@ def test_weights_that_are_not_all_there_are_refused_rather_than_made_up(damage, 
     assert "tensors are missing or of another shape, such as " in message
 
 
+def test_an_export_without_the_folder_of_its_encoder(encoders, tmp_path):
+    module = make_module("single", encoders("bert"), labels=LABELS["single"].to_dict(), head=LinearHead())
+    module.build()
+    module.artefact.save(tmp_path / "best")
+    (tmp_path / "best" / "encoder").rename(tmp_path / "encoder")
+    assert refused(tmp_path / "best") == "it holds no folder encoder"
+
+
 def test_an_export_may_be_read_by_whom_new_files_may_be(artefact, tmp_path):
     artefact.save(tmp_path / "best")
     (tmp_path / "new").touch()

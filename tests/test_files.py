@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lightning_clf.errors import InputError
-from lightning_clf.files import write_atomically, write_bytes_atomically
+from lightning_clf.files import write_atomically, write_bytes_atomically, write_folder
 
 
 def write(path: Path, text: str, error: BaseException | None = None) -> None:
@@ -116,3 +116,15 @@ def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path, write: Callable[[Pat
     reader.join(timeout=10)
     assert received == ["through"]
     assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_what_a_folder_holds_may_be_read_and_entered_by_whom_what_is_new_may_be(tmp_path: Path) -> None:
+    with write_folder(tmp_path / "new") as folder:
+        (folder / "encoder").mkdir()
+        for name in ("head", "encoder/model"):
+            (folder / name).touch(0o600)  # as safetensors writes weights
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "new").rglob("*"):
+        like = tmp_path / ("folder" if path.is_dir() else "file")
+        assert path.stat().st_mode == like.stat().st_mode, path

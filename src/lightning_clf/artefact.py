@@ -198,6 +198,8 @@ def _load_folder(folder: Path) -> Artefact:
     whole = folder / ENCODER if (folder / ENCODER).is_dir() else folder
     with damage_named(f"export folder {folder}", "export it again"):
         own_part, config = read_json(sidecar_file, OWN_PART), read_json(whole / "config.json", CONFIG)
+        if config.get("model_type") == MODEL_TYPE:  # which stands beside the encoder's own
+            raise ValueError(f"it holds no folder {ENCODER}")
         artefact = Artefact._make(own_part, config, read_tokenizer(folder))
         weights = {f"encoder.{name}": tensor for name, tensor in _encoder_weights(whole, artefact.network).items()}
         if (folder / HEAD_WEIGHTS).is_file():

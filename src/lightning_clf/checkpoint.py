@@ -53,7 +53,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     with damage_named(f"checkpoint {path}", OTHER):
         several = section.get(TASKS) if isinstance(section, dict) else None
         each: Shape = dict.fromkeys(several, DESCRIPTION) if isinstance(several, dict) else DESCRIPTION
-        key = "artefact" if several is None else TASKS
+        key = TASKS if several else "artefact"
         check(checkpoint, {"state_dict": MAPPING, SECTION: {"module": COMPONENT, key: each}}, "it")
     return checkpoint
 

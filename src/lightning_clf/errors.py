@@ -19,9 +19,22 @@ class InputError(Exception):
     parsers catch to try the next type a key may have.
     """
 
+    def __str__(self) -> str:
+        """The message, in one line whatever is in the data that it quotes."""
+        return printable(super().__str__())
+
 
 class SharedError(InputError):
     """What an `InputError` of another process says, which ends this one too. That process prints it."""
+
+
+def printable(text: str) -> str:
+    """A text in one line that no terminal takes for a command: line breaks, escapes and the like as Python writes them.
+
+    Args:
+        text: A text that quotes labels, columns or names of files, which may hold anything.
+    """
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def reason(error: Exception) -> str:

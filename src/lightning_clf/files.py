@@ -119,8 +119,10 @@ def write_folder(folder: Path) -> Iterator[Path]:
                 shutil.rmtree(temporary, ignore_errors=True)
                 temporary.mkdir()
                 yield temporary
+                allowed = 0o666 & ~_umask()
                 for path in temporary.rglob("*"):  # safetensors writes files that nobody else may read
-                    path.chmod((0o777 if path.is_dir() else 0o666) & ~_umask())
+                    if path.is_file():
+                        path.chmod(allowed)
                 replace_folder(temporary, folder)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)

@@ -157,7 +157,8 @@ def test_no_name_and_no_label_writes_keys_of_its_own(command, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     write(tmp_path / name, [{"text": f"text number {n}", "label": (label, "bad")[n % 2]} for n in range(6)])
     plain = write(tmp_path / "plain.csv", [{"text": f"text number {n}", "label": "ab"[n % 2]} for n in range(6)])
-    assert command("init", name)[::2] == (0, "")
+    code, out, err = command("init", name)
+    assert (code, len(out.splitlines()), err) == (0, 2, "")
     assert command("init", plain.name, "--output", "plain.yaml")[::2] == (0, "")
     found, expected = (yaml.safe_load((tmp_path / file).read_text()) for file in ("config.yaml", "plain.yaml"))
     assert found["data"]["init_args"].pop("source") == {"train": name}

@@ -204,25 +204,47 @@ def test_what_was_taken_is_answered_at_the_end(start, folder):
         server.connect().connect()
 
 
-def test_at_the_end_of_a_load_no_answer_is_cut_off(start):
-    server = start()
+def test_what_the_time_for_the_end_is_too_short_for_is_told_and_the_code_is_one(start):
+    server = start("--max-wait-ms", 60_000, "--max-batch-tokens", 1_000_000, "--drain-timeout", 1)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(ask, server.connect(), TEXTS[:2]) for _ in range(2)]
+        deadline = time.monotonic() + 30
+        while "lightning_clf_queue_depth 4\n" not in server.get("/metrics")[1].decode():
+            assert time.monotonic() < deadline
+        code, said = server.end()
+        assert code == 1
+        assert said == "error: requests were given up at the end, which took more than --drain-timeout 1 s\n"
+        refusal = (503, {"error": "the server is ending: send the request to another"})
+        assert [request.result() for request in asked] == [refusal] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_at_the_end_of_a_load_no_answer_is_cut_off_and_none_is_lost(number, start):
+    server = start("--log-requests")
     answered = threading.Semaphore(0)
 
-    def client() -> type:
+    def client() -> tuple[int, type]:
+        count = 0
         with closing(server.connect()) as connection:
             while True:
                 try:
                     status, _ = ask(connection, TEXTS[:2])
                 except (ConnectionError, http.client.HTTPException) as error:
-                    return type(error)
+                    return count, type(error)
                 assert status == 200
+                count += 1
                 answered.release()
 
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         clients = [pool.submit(client) for _ in range(CONNECTIONS)]
         for _ in range(4 * CONNECTIONS):
             assert answered.acquire(timeout=60)
-        assert server.end(signal.SIGINT) == (0, "")
+        code, said = server.end(number)
+        assert code == 0
+        counts, ends = zip(*(client.result() for client in clients), strict=True)
         # not a byte of an answer, never a part of one
-        none = {http.client.RemoteDisconnected, ConnectionRefusedError, ConnectionResetError, BrokenPipeError}
-        assert {client.result() for client in clients} <= none
+        assert {*ends} <= {
+            http.client.RemoteDisconnected, ConnectionRefusedError, ConnectionResetError, BrokenPipeError
+        }  # fmt: skip
+        # and every request that was taken has come to an answer
+        assert [line.split()[:3] for line in said.splitlines()] == [["POST", "/predict", "200"]] * sum(counts)

@@ -8,7 +8,7 @@ from lightning_clf.cli.configs import shipped_configs
 from lightning_clf.cli.interrupts import importing
 from lightning_clf.cli.options import Parser
 from lightning_clf.cli.quiet import quiet_logs
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, printable
 from lightning_clf.files import write_atomically
 
 
@@ -31,9 +31,9 @@ def run(words: list[str]) -> None:
     shipped = (shipped_configs() / found.config).read_text(encoding="utf-8")
     with write_atomically(output) as file:
         file.write(configuration(options.output, found, datamodule, source, shipped))
-    print(f"{output}: {found.task}, since {found.reason}")
+    print(printable(f"{output}: {found.task}, since {found.reason}"))
     for doubt in found.doubts:
-        print(f"doubtful: {doubt}")
+        print(printable(f"doubtful: {doubt}"))
     print(f"next: lightning-clf doctor --config {output}, then lightning-clf fit --config {output}")
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lightning_clf.errors import printable
+
 _FALSE_ALARMS = (
     "Experiment logs directory .* exists and is not empty",  # ours: the run folder has held the configuration already
     "Checkpoint directory .* exists and is not empty",  # the same
@@ -51,7 +53,7 @@ def quiet_logs() -> Iterator[None]:
 
 
 def _show(message: Warning | str, *details: Any, **more: Any) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {printable(str(message))}", file=sys.stderr)
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from importlib.util import find_spec
 
 from lightning_clf.cli.interrupts import importing
@@ -41,7 +42,13 @@ def run(words: list[str]) -> int:
         options.drain_timeout,
     )
     with bind(options.host, options.port) as listener:
-        return int(not serve(load_for(options), options.model, listener, limits, log_requests=options.log_requests))
+        if serve(load_for(options), options.model, listener, limits, log_requests=options.log_requests):
+            return 0
+    print(
+        f"error: requests were given up at the end, which took more than --drain-timeout {options.drain_timeout:g} s",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _parser() -> Parser:

@@ -18,7 +18,7 @@ from lightning_clf import data
 from lightning_clf.data import BaseDataModule
 from lightning_clf.data.readers import FORMATS, suffix_format
 from lightning_clf.data.sources import SourceOptions, resolve
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, printable
 from lightning_clf.examine.guess import Guess, guess
 
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")
@@ -85,18 +85,18 @@ def configuration(name: str, found: Guess, datamodule: BaseDataModule[Any], sour
     ]
     kept = [line for line in own_data.splitlines() if line.strip().startswith(_KEPT)]
     run = Path(source).resolve().name if isinstance(source, str) else Path(source["train"]).stem
-    folder = f"default_root_dir: {_value(f'runs/{run}')}  # a second run goes to {_shown(f'runs/{run}-2')}"
+    folder = f"default_root_dir: {_value(f'runs/{run}')}  # a second run goes to {printable(f'runs/{run}-2')}"
     trainer = re.sub(r"default_root_dir: runs/.*", lambda _: folder, trainer)
     lines = [
-        f"# lightning-clf fit --config {_shown(name)}",
-        f"# {found.task[0].upper()}{found.task[1:]}: {_shown(found.reason)}.",
-        *(f"# Doubtful: {_shown(doubt)}." for doubt in found.doubts),
+        f"# lightning-clf fit --config {printable(name)}",
+        f"# {found.task[0].upper()}{found.task[1:]}: {printable(found.reason)}.",
+        *(f"# Doubtful: {printable(doubt)}." for doubt in found.doubts),
         f"model:{model}",
         "data:",
         f"  class_path: {found.datamodule}",
         "  init_args:",
         *keys,
-        f"    # labels: {_shown(datamodule.labels.shown)}",
+        f"    # labels: {printable(datamodule.labels.shown)}",
         *kept,
         f"trainer:{trainer}",
     ]
@@ -115,8 +115,3 @@ def _value(value: Any) -> str:
         return value
     quoted: str = yaml.safe_dump(value, default_style='"', allow_unicode=True, width=math.inf)
     return quoted.strip()
-
-
-def _shown(text: str) -> str:
-    """A text for a comment, which a line break in a label or a name of a file would end."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

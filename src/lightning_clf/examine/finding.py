@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from lightning_clf.errors import printable
+
 Level = Literal["ok", "warning", "error"]
 
 
@@ -24,4 +26,5 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         """The finding as a line to read."""
-        return f"{self.level:<7}  {self.check}: {self.found}" + (f": {self.advice}" if self.advice else "")
+        line = f"{self.level:<7}  {self.check}: {self.found}" + (f": {self.advice}" if self.advice else "")
+        return printable(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+from huggingface_hub.utils import tqdm, validate_repo_id  # type: ignore[attr-defined]
 
 from lightning_clf.errors import InputError, reason
 
@@ -40,8 +40,16 @@ def push(folder: str, repository: str) -> str:
         made = api.create_repo(repository, private=True, exist_ok=True)
         api.upload_folder(folder_path=folder, repo_id=made.repo_id, commit_message="Export of lightning-clf")
     except Exception as error:  # of the hub, of what carries requests, or of the disk
+        for bar in list(tqdm._instances):  # one left open would write into the message and behind it
+            bar.close()
         raise InputError(
-            f"{repository} could not be pushed ({reason(error)}): log in with `hf auth login` or set HF_TOKEN, "
-            f"and push again {folder}, which stands as it was written"
+            f"{repository} could not be pushed ({_said(error)}): log in with `hf auth login` or set HF_TOKEN, and push "
+            f"again {folder}, which stands as it was written"
         ) from error
     return str(made)
+
+
+def _said(error: Exception) -> str:
+    """Why an upload failed: of a large file that was not taken only the cause says it."""
+    cause = error.__cause__
+    return reason(cause if isinstance(error, RuntimeError) and isinstance(cause, Exception) else error)

@@ -26,6 +26,7 @@ from lightning_clf.serving.service import Service
 
 _LOG = logging.getLogger(__name__)
 _PATHS = "POST /predict, GET /, /docs, /health, /metrics or /openapi.json"
+_ENDING = "the server is ending: send the request to another"
 _FAILED = "the model failed on this request, and the server's log says how: send it again, or other texts"
 
 
@@ -93,10 +94,10 @@ async def _answer(request: Request, service: Service) -> Response:
         return _error(error.status, error.message, error.headers)
     except asyncio.CancelledError:  # the time there is to end in is over
         service.is_cut_short = True
-        raise
+        return _error(HTTPStatus.SERVICE_UNAVAILABLE, _ENDING, CLOSE)
     except Exception:  # of a model anything may come, and other requests are to be answered
         if not service.is_ready:
-            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "the server is ending: send the request to another", CLOSE)
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, _ENDING, CLOSE)
         _LOG.exception("a request failed")
         return _error(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED)
     return Response(content, media_type="application/json")
