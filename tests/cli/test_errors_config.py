@@ -33,7 +33,7 @@ def test_missing_config_is_answered_with_those_that_are_shipped(complaint, tmp_p
     monkeypatch.chdir(tmp_path)
     assert complaint("fit", "--config", "nre.yaml").startswith(
         "config 'nre.yaml' is neither a file here nor a shipped one: the shipped ones are long.yaml, multilabel.yaml, "
-        "multilabel_imbalanced.yaml, ner.yaml, "
+        "multilabel_imbalanced.yaml, multitask.yaml, ner.yaml, "
     )
 
 

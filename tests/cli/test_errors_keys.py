@@ -103,15 +103,15 @@ def test_unknown_key_is_named_with_the_one_that_was_meant(refused, old, new, sai
         (
             "  class_path: SingleLabelClassifier\n",
             "",
-            "line 1: model has no class_path: set it to one of MultiLabelClassifier, SetFitClassifier, "
-            "SimilarityRegressor, SingleLabelClassifier, TokenClassifier, and its keys in init_args",
+            "line 1: model has no class_path: set it to one of MultiLabelClassifier, MultiTaskClassifier, "
+            "SetFitClassifier, SimilarityRegressor, SingleLabelClassifier, TokenClassifier, and its keys in init_args",
         ),
         (
             "  class_path: SequenceDataModule\n",
             "",
             "line 9: data has no class_path: set it to one of CoNLL2003DataModule, FewShotDataModule, "
-            "MultiLabelDataModule, NLIDataModule, SST2DataModule, SequenceDataModule, TokenDataModule, and its keys in "
-            "init_args",
+            "MultiLabelDataModule, MultiTaskDataModule, NLIDataModule, SST2DataModule, SequenceDataModule, "
+            "TokenDataModule, and its keys in init_args",
         ),
     ],
     ids=["model", "capitals", "head", "another base", "no package", "no attribute", "no model", "no data"],

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC
+from abc import ABC, abstractmethod
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
 
 class DataModule(LightningDataModule, ABC):
     """The data of one task, `BaseDataModule`, or of several, `MultiTaskDataModule`."""
+
+    @abstractmethod
+    def train_dataloader(self) -> Any:
+        """Batches of the train split, in an order of their own each epoch."""
