@@ -6,7 +6,8 @@
 
 On TREC, whose six labels are as uneven as the corpus has them: three epochs, and the last one's weights are scored.
 The first row is plain cross-entropy, of `benchmarks/imbalance.py`. Then labels that are ordered: the relatedness of
-SICK's pairs, 1 to 5, rounded, in classes of their own and as steps.
+SICK's pairs, 1 to 5, rounded, in classes of their own and as steps. Then heads and losses for tags, on the first 4,000
+sentences of CoNLL-2003 for three epochs.
 """
 
 import json
@@ -56,6 +57,15 @@ METHODS: dict[str, Options] = {
     "EMA 0.99": {"trainer.callbacks": json.dumps([_AVERAGE])},
 }
 ORDERED: dict[str, Options] = {"cross-entropy": {}, "OrdinalHead": _part("head", "OrdinalHead")}
+TAGS: dict[str, Options] = {
+    "ArchitectureHead": {},
+    "LinearHead": _part("head", "LinearHead"),
+    "CRFHead": _part("head", "CRFHead"),
+    "SpanHead": _part("head", "SpanHead"),
+    "DiceLoss": loss("DiceLoss"),
+    "train_continuations": {"model.init_args.train_continuations": "true"},
+}
+SENTENCES, TAG_RATE = 4_000, 2e-4  # the rate of `ner.yaml`
 
 
 def cell(corpus: str, method: str, seed: int) -> Cell:
@@ -99,6 +109,31 @@ def measure_ordered(options: Options, seed: int) -> Measured:
     return Measured(wanted | {"test/error": sum(off) / len(off)}, {stage: len(rows) for stage, rows in splits.items()})
 
 
+def measure_tags(options: Options, seed: int) -> Measured:
+    """Trains on a part of CoNLL-2003 and scores the last epoch's weights.
+
+    Args:
+        options: Keys of our command.
+        seed: The seed.
+
+    Returns:
+        `test/entity_f1` and `val/entity_f1`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        files = {stage: str(_corpora.file("conll2003", name)) for stage, name in (("val", "dev"), ("test", "test"))}
+        lines = _corpora.file("conll2003", "train").read_bytes().splitlines(keepends=True)
+        Path(scratch, "train.jsonl").write_bytes(b"".join(lines[:SENTENCES]))
+        common: Options = {
+            "data.init_args.source": json.dumps({**files, "train": str(Path(scratch, "train.jsonl"))}),
+            "model.init_args.learning_rate": TAG_RATE,
+            "trainer.max_epochs": RECIPE.epochs,
+            "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+        }
+        metrics = _ours.fit_and_score("ner.yaml", seed, {**common, **options}, "last.ckpt")
+    wanted = {key: metrics[key] for key in ("train_seconds", "val/entity_f1", "test/entity_f1")}
+    return Measured(wanted, {"train": SENTENCES})
+
+
 def plan() -> Iterator[tuple[Cell, partial[Measured]]]:
     """Every cell in the order it is run, with what measures it."""
     for seed in SEEDS:
@@ -106,6 +141,8 @@ def plan() -> Iterator[tuple[Cell, partial[Measured]]]:
             yield cell("trec", method, seed), partial(measure, "trec", options, seed)
         for method, options in ORDERED.items():
             yield cell("sick", method, seed), partial(measure_ordered, options, seed)
+        for method, options in TAGS.items():
+            yield cell("conll2003", method, seed), partial(measure_tags, options, seed)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -117,7 +154,9 @@ def main(args: Sequence[str] | None = None) -> int:
     print(table("TREC", {**plain, **each}, {"macro F1": "test/f1_macro", "accuracy": "test/accuracy"}) + "\n")
     ordered = {method: [cell("sick", method, seed) for seed in SEEDS] for method in ORDERED}
     columns = {"macro F1": "test/f1_macro", "accuracy": "test/accuracy", "mean error": "test/error"}
-    print(table("SICK, in steps", ordered, columns))
+    print(table("SICK, in steps", ordered, columns) + "\n")
+    tags = {method: [cell("conll2003", method, seed) for seed in SEEDS] for method in TAGS}
+    print(table("CoNLL-2003, 4,000 sentences", tags, {"entity F1": "test/entity_f1"}))
     return 0
 
 
