@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lightning_clf.batch import IGNORE
 
@@ -36,15 +36,31 @@ def cross_entropy(
     return total, weight
 
 
-def focal(rows: Sequence[Sequence[float]], targets: Sequence[int], weights: Sequence[float], gamma: float) -> Terms:
-    """−w_y (1−p_y)^γ log p_y (Lin et al. 2017, equation 5)."""
+def focal(
+    rows: Sequence[Sequence[float]],
+    targets: Sequence[int],
+    weights: Sequence[float],
+    gamma: float,
+    smoothing: float = 0.0,
+) -> Terms:
+    """−Σ_c q_c w_c (1−p_c)^γ log p_c (Lin et al. 2017, equation 5) with q the smoothed target; and Σ w_y."""
     total = weight = 0.0
     for row, target in zip(rows, targets, strict=True):
         if target != IGNORE:
-            log_p = log_softmax(row)[target]
-            total -= weights[target] * (-math.expm1(log_p)) ** gamma * log_p
+            for index, log_p in enumerate(log_softmax(row)):
+                share = smoothing / len(row) + (1 - smoothing) * (index == target)
+                total -= share * weights[index] * (-math.expm1(log_p)) ** gamma * log_p
             weight += weights[target]
     return total, weight
+
+
+def evened(
+    cost: Callable[[Sequence[Sequence[int]]], Terms], targets: Sequence[Sequence[int]], smoothing: float
+) -> Terms:
+    """A cost that is a sum over answers, with ε/2 of either answer's in place of so much of the right one's."""
+    ones, zeros = [[1] * len(row) for row in targets], [[0] * len(row) for row in targets]
+    total, count = cost(targets)
+    return (1 - smoothing) * total + smoothing / 2 * (cost(ones)[0] + cost(zeros)[0]), count
 
 
 def binary(
@@ -111,13 +127,14 @@ def ldam(
     margins: Sequence[float],
     scale: float,
     weights: Sequence[float],
+    smoothing: float = 0.0,
 ) -> Terms:
     """−w_y log [e^s(z_y−Δ_y) / (e^s(z_y−Δ_y) + Σ_{j≠y} e^{s z_j})] (Cao et al. 2019, equation 13)."""
     total = weight = 0.0
     for row, target in zip(rows, targets, strict=True):
         if target != IGNORE:
             moved = [scale * (z - margins[target] * (index == target)) for index, z in enumerate(row)]
-            total -= weights[target] * log_softmax(moved)[target]
+            total += cross_entropy([moved], [target], weights, smoothing)[0]
             weight += weights[target]
     return total, weight
 
@@ -134,6 +151,7 @@ def distribution_balanced(
     scale: float = 2.0,
     kappa: float = 0.05,
     gamma: float = 2.0,
+    smoothing: float = 0.0,
 ) -> Terms:
     """r̂ [y log(1+e^−(z−ν)) + (1−y)/λ log(1+e^λ(z−ν))] (Wu et al. 2020, equations 2 to 8), each times (1−p)^γ."""
     total = 0.0
@@ -144,8 +162,12 @@ def distribution_balanced(
             weight = alpha + (1 / (1 + math.exp(-beta * (1 / present / drawn - mu))) if drawn else 1.0)
             b = -math.log(1 / (present / (present + absent)) - 1)
             nu = -kappa * b
-            cost = -log_sigmoid(z - nu) if answer else -log_sigmoid(-scale * (z - nu))  # log(1+e^−x) is −log σ(x)
-            total += weight * (1 - math.exp(-cost)) ** gamma * cost / (1.0 if answer else scale)
+            q = (1 - smoothing) * answer + smoothing / 2
+            for share, cost, by in (
+                (q, -log_sigmoid(z - nu), 1.0),  # log(1+e^−x) is −log σ(x)
+                (1 - q, -log_sigmoid(-scale * (z - nu)), scale),
+            ):
+                total += weight * share * (1 - math.exp(-cost)) ** gamma * cost / by
     return total, float(sum(len(row) for row in rows))
 
 

@@ -48,6 +48,7 @@ ONE_OF_MANY: dict[str, Case] = {
     "focal": (FocalLoss(), lambda s, t: reference.focal(s, t, ONES, 2.0)),
     "focal, weights": (FocalLoss(0.5, WEIGHTS), lambda s, t: reference.focal(s, t, WEIGHTS, 0.5)),
     "focal, γ = 0": (FocalLoss(0.0, WEIGHTS), lambda s, t: reference.cross_entropy(s, t, WEIGHTS)),
+    "focal, smoothing": (FocalLoss(2.0, WEIGHTS, 0.2), lambda s, t: reference.focal(s, t, WEIGHTS, 2.0, 0.2)),
     "adjusted": (LogitAdjustedLoss(), lambda s, t: reference.logit_adjusted(s, t, ONES, COUNTS, 1.0)),
     "adjusted, all": (
         LogitAdjustedLoss(1.5, WEIGHTS, 0.1),
@@ -58,6 +59,10 @@ ONE_OF_MANY: dict[str, Case] = {
     "margins, weights": (
         LDAMLoss(2.0, 3.0, 0.0, 1.0),
         lambda s, t: reference.ldam(s, t, [4 * margin for margin in MARGINS], 3.0, EFFECTIVE),
+    ),
+    "margins, smoothing": (
+        LDAMLoss(2.0, 3.0, 0.0, 1.0, 0.2),
+        lambda s, t: reference.ldam(s, t, [4 * margin for margin in MARGINS], 3.0, EFFECTIVE, 0.2),
     ),
     "no margins": (LDAMLoss(0.0), lambda s, t: reference.cross_entropy(s, t, ONES)),
     "dice": (DiceLoss(), lambda s, t: reference.dice(s, t, 0.01, 1.0)),
@@ -88,6 +93,18 @@ ANY_OF_MANY: dict[str, Case] = {
     "focal": (BinaryFocalLoss(), lambda s, t: reference.binary(s, t, ONES, None, 2.0)),
     "focal, α": (BinaryFocalLoss(2.0, 0.25), lambda s, t: reference.binary(s, t, ONES, None, 2.0, 0.25)),
     "focal, all": (BinaryFocalLoss(0.5, 0.9, WEIGHTS), lambda s, t: reference.binary(s, t, WEIGHTS, None, 0.5, 0.9)),
+    "focal, smoothing": (
+        BinaryFocalLoss(0.5, 0.9, WEIGHTS, 0.2),
+        lambda s, t: reference.evened(lambda a: reference.binary(s, a, WEIGHTS, None, 0.5, 0.9), t, 0.2),
+    ),
+    "asymmetric, smoothing": (
+        AsymmetricLoss(2.0, 1.0, 0.1, 0.2),
+        lambda s, t: reference.evened(lambda a: reference.asymmetric(s, a, 2, 1, 0.1), t, 0.2),
+    ),
+    "balanced, smoothing": (
+        DistributionBalancedLoss(0.3, 3.0, 0.2, 5.0, 0.5, 2.0, 0.2),
+        lambda s, t: reference.distribution_balanced(s, t, COUNTS, 200, **{**KEYS, "gamma": 2.0}, smoothing=0.2),
+    ),
     "asymmetric": (AsymmetricLoss(), lambda s, t: reference.asymmetric(s, t, 4, 1, 0.05)),
     "no margin": (AsymmetricLoss(2.0, 0.0, 0.0), lambda s, t: reference.asymmetric(s, t, 2, 0, 0)),
     "wide margin": (AsymmetricLoss(1.0, 2.0, 0.4), lambda s, t: reference.asymmetric(s, t, 1, 2, 0.4)),

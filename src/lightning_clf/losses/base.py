@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from lightning_clf.batch import IGNORE
@@ -67,3 +68,19 @@ def answers(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Scores and targets of one shape in full precision, and how many there are."""
     scores = full_precision(scores)
     return scores, targets.to(scores.dtype), scores.new_tensor(targets.numel())
+
+
+def smoothed(present: Tensor, absent: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """What each answer costs, `[B,C]`: q of its presence's and 1 − q of its absence's, with q = (1−ε) y + ε/2.
+
+    Args:
+        present: What a presence costs.
+        absent: What an absence costs.
+        targets: y.
+        smoothing: ε, the share of each answer spread evenly over the two there are, as Szegedy et al. 2016 spread it
+            over all classes.
+    """
+    if not smoothing:
+        return torch.where(targets > 0.5, present, absent)
+    share = (1 - smoothing) * targets + smoothing / 2
+    return share * present + (1 - share) * absent

@@ -6,14 +6,13 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from lightning_clf.errors import check_number
 from lightning_clf.labels import Kind
 from lightning_clf.loss_terms import LossTerms
-from lightning_clf.losses.base import answers
+from lightning_clf.losses.base import answers, smoothed
 from lightning_clf.losses.counted import CountedLoss
-from lightning_clf.losses.focal import focus
+from lightning_clf.losses.focal import binary_focal
 
 
 class DistributionBalancedLoss(CountedLoss):
@@ -45,6 +44,7 @@ class DistributionBalancedLoss(CountedLoss):
         negative_scale: λ; 2 for Reuters and COCO. 1 is none.
         kappa: κ; 0.05 in both papers. 0 is none.
         gamma: γ, the focal power; 2 in both papers, 0 is none.
+        label_smoothing: ε, as for `BCELoss`; r̂ is that of the labels as they are given.
 
     Raises:
         InputError: If a number is out of bounds.
@@ -60,6 +60,7 @@ class DistributionBalancedLoss(CountedLoss):
         negative_scale: float = 2.0,
         kappa: float = 0.05,
         gamma: float = 2.0,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         self.alpha = check_number("alpha", alpha, least=0)
@@ -68,6 +69,7 @@ class DistributionBalancedLoss(CountedLoss):
         self.negative_scale = check_number("negative_scale", negative_scale, above=0)
         self.kappa = check_number("kappa", kappa, least=0)
         self.gamma = check_number("gamma", gamma, least=0)
+        self.label_smoothing = check_number("label_smoothing", label_smoothing, least=0, most=1)
 
     def weights(self, targets: Tensor) -> Tensor:
         """r̂ `[B,C]` for answers `[B,C]` of a float type."""
@@ -85,9 +87,7 @@ class DistributionBalancedLoss(CountedLoss):
         """Logits `[B,C]` against 0/1 `[B,C]`."""
         scores, targets, count = answers(scores, targets)
         logits = scores - self.bias(scores.dtype)
-        log_p = functional.logsigmoid(torch.where(targets > 0.5, logits, -self.negative_scale * logits))
-        share = targets + (1 - targets) / self.negative_scale
-        terms = -self.weights(targets) * share * log_p
-        if self.gamma:
-            terms = terms * focus(log_p, self.gamma)
+        present = binary_focal(logits, self.gamma)
+        absent = binary_focal(-self.negative_scale * logits, self.gamma) / self.negative_scale
+        terms = self.weights(targets) * smoothed(present, absent, targets, self.label_smoothing)
         return LossTerms(terms.sum(), count)

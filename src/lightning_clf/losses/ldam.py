@@ -41,6 +41,7 @@ class LDAMLoss(CountedLoss):
         reweight_from: Share of all steps from which classes are weighed. 0.8 is the authors' 160 of 200 epochs; 1 never
             weighs.
         beta: β of the weights; 0.9999 is the authors'.
+        label_smoothing: As for `CrossEntropyLoss`.
 
     Raises:
         InputError: If a number is out of bounds.
@@ -49,12 +50,18 @@ class LDAMLoss(CountedLoss):
     kinds: ClassVar[frozenset[Kind]] = frozenset({"single", "tags"})
 
     def __init__(
-        self, max_margin: float = 0.5, scale: float = 1.0, reweight_from: float = 0.8, beta: float = BETA
+        self,
+        max_margin: float = 0.5,
+        scale: float = 1.0,
+        reweight_from: float = 0.8,
+        beta: float = BETA,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
         self.max_margin = check_number("max_margin", max_margin, least=0)
         self.scale = check_number("scale", scale, above=0)
         self.reweight_from = check_number("reweight_from", reweight_from, least=0, most=1)
+        self.label_smoothing = check_number("label_smoothing", label_smoothing, least=0, most=1)
         self.beta = check_number("beta", beta, least=0, most=1)
         self._reweights = False
 
@@ -75,5 +82,8 @@ class LDAMLoss(CountedLoss):
         if self._reweights and self.training:
             weights = effective_weights(counts, self.beta)
         margins = torch.zeros_like(logits).scatter(1, indices[:, None], self.margins(counts)[indices][:, None])
-        total = functional.cross_entropy(self.scale * (logits - margins), indices, weights, reduction="sum")
+        logits = self.scale * (logits - margins)
+        total = functional.cross_entropy(
+            logits, indices, weights, reduction="sum", label_smoothing=self.label_smoothing
+        )
         return LossTerms(total, weights[indices].sum())
