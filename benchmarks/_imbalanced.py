@@ -3,14 +3,13 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -116,7 +115,11 @@ def _theirs(made: Setting, recipe: Recipe, seed: int) -> dict[str, float]:
         return _peer.fit_and_score(made.corpus, recipe, seed, loss)
     seconds, logits = _peer.fit_and_predict(made.corpus, recipe, seed, loss)
     probabilities = {stage: 1 / (1 + np.exp(-some.astype(np.float64))) for stage, some in logits.items()}
-    return {"train_seconds": seconds, **_of_many(made.corpus, probabilities)}
+    truth = {
+        stage: np.array([[label in row["labels"] for label in made.corpus.labels] for row in made.corpus.splits[stage]])
+        for stage in probabilities
+    }
+    return {"train_seconds": seconds, **at_half_and_tuned(made.corpus.labels, truth, probabilities)}
 
 
 def _own(made: Setting, recipe: Recipe, seed: int, options: Options) -> dict[str, float]:
@@ -138,16 +141,9 @@ def _own(made: Setting, recipe: Recipe, seed: int, options: Options) -> dict[str
         metrics = _ours.fit_and_score("multilabel.yaml", seed, {**common, **options}, "last.ckpt", run)
         classifier = load_classifier(run / "last.ckpt")
         held = {stage: read_held_out(classifier, str(source / f"{stage}.jsonl"), {}, 64) for stage in ("val", "test")}
+    truth = {stage: some.targets.numpy() for stage, some in held.items()}  # by length, as the logits are
     probabilities = {stage: some.logits.double().sigmoid().numpy() for stage, some in held.items()}
-    return {"train_seconds": metrics["train_seconds"], **_of_many(corpus, probabilities)}
-
-
-def _of_many(corpus: Corpus, probabilities: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-    truth = {
-        stage: np.array([[label in row["labels"] for label in corpus.labels] for row in corpus.splits[stage]])
-        for stage in probabilities
-    }
-    return at_half_and_tuned(corpus.labels, truth, probabilities)
+    return {"train_seconds": metrics["train_seconds"], **at_half_and_tuned(corpus.labels, truth, probabilities)}
 
 
 def _weighted(corpus: Corpus) -> Callable[..., Tensor]:
