@@ -151,13 +151,17 @@ class MultiTaskDataModule(DataModule):
         ]
 
     def _stream(self, encoded: Mapping[str, EncodedRows]) -> Stream:
-        # made as the first task has its batches, and of the others only what is read and how it is collated
+        # made as the first task has its batches; of the others they have the targets
+        first, one = next(iter(encoded.items()))
         place, start = Place.of(self.trainer), Position(self._position.order)
-        loaders = {name: self.tasks[name].loading.train(rows, place, start) for name, rows in encoded.items()}
-        first: Any = next(iter(loaders.values())).sampler
+        loaders = {
+            name: self.tasks[first].loading.train(some._replace(max_length=one.max_length), place, start)
+            for name, some in encoded.items()
+        }
+        batches: Any = loaders[first].sampler
         rows = {name: BatchRows(some.rows, 1) for name, some in encoded.items()}
         collate: dict[str, Any] = {name: loader.collate_fn for name, loader in loaders.items()}
-        return Stream(first, rows, collate)
+        return Stream(batches, rows, collate)
 
     def val_dataloader(self) -> list[BatchLoader]:
         """Batches of each task's dev split, each example once."""
