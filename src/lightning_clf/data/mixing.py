@@ -55,7 +55,7 @@ class Stream:
 
 
 def quotas(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
-    """How many batches an epoch takes of each stream: as many as they have together, shared out by weight.
+    """How many batches an epoch takes of each stream: as many as they have together, shared out by weight and rounded.
 
     Args:
         sizes: How many batches each stream has.
