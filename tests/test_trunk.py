@@ -96,9 +96,31 @@ def test_another_batch_is_not_taken_for_the_shared_one(encoders):
         assert torch.equal(networks["single"](other), alone)
 
 
-def test_a_copy_of_what_stands_on_it_does_not_copy_it(encoders):
+def test_the_encoder_is_no_part_of_what_stands_on_it(encoders):
     networks, _ = make_networks(encoders("bert"), ("single", "tags"))
     Trunk.under(networks)
     sizes = {kind: sum(parameter.numel() for parameter in network.parameters()) for kind, network in networks.items()}
     assert sizes == {"single": 16 * 3 + 3, "tags": 16 * 5 + 5}
     assert LabelSpace.tags(["LOC", "PER"], "IOB2") == networks["tags"].labels
+
+
+def test_a_deep_copy_stands_on_a_copy_of_the_encoder(encoders):
+    networks, batch = make_networks(encoders("bert"), ("single", "tags"))
+    both = torch.nn.ModuleDict({"trunk": Trunk.under(networks), **networks})
+    before = {kind: network(batch) for kind, network in networks.items()}
+    copied = copy.deepcopy(both)
+    for parameter in both["trunk"].parameters():
+        torch.nn.init.zeros_(parameter)
+    for kind, scores in before.items():
+        assert torch.equal(copied[kind](batch), scores)
+        assert not torch.equal(networks[kind](batch), scores)
+
+
+def test_putting_together_leaves_what_is_frozen_in_its_mode(encoders):
+    networks, _ = make_networks(encoders("bert"), ("single", "tags"))
+    trunk = Trunk.under(networks).train()
+    trunk.encoder.embeddings.eval()
+    modes = {name: module.training for name, module in trunk.named_modules()}
+    for network in networks.values():
+        trunk.whole(network.train())
+    assert {name: module.training for name, module in trunk.named_modules()} == modes

@@ -140,24 +140,6 @@ class Network(Scorer):
         positions: int = getattr(self.config, "max_position_embeddings", None) or 0
         return positions if positions > 0 else None  # XLNet, which has no limit, writes -1
 
-    def set_attention(self, name: str) -> None:
-        """Compute attention another way, from now on.
-
-        Args:
-            name: One that `transformers` knows, such as `eager` or `sdpa`.
-
-        Raises:
-            InputError: If the encoder cannot, or it is not installed.
-        """
-        if self.config._attn_implementation == name:
-            return
-        try:
-            self.encoder.set_attn_implementation(name)
-        except Exception as error:  # which depends on what is missing
-            raise InputError(
-                f"model.attn_implementation {name!r} cannot be used ({reason(error)}): use another, or leave it out"
-            ) from error
-
     def pack(self) -> None:
         """Compute without padding, from now on.
 
@@ -186,6 +168,26 @@ class Network(Scorer):
         """Scores: logits `[B,C]`, `[B,W,C]` for tags, or a number `[B]` for the kind `score`."""
         scores: Tensor = self.head(self.features(batch), batch)
         return scores if self.labels.kind == "tags" else mean_of_windows(scores, batch)
+
+
+def set_attention(encoder: PreTrainedModel, name: str) -> None:
+    """Compute an encoder's attention another way, from now on.
+
+    Args:
+        encoder: The encoder.
+        name: One that `transformers` knows, such as `eager` or `sdpa`.
+
+    Raises:
+        InputError: If the encoder cannot, or it is not installed.
+    """
+    if encoder.config._attn_implementation == name:
+        return
+    try:
+        encoder.set_attn_implementation(name)
+    except Exception as error:  # which depends on what is missing
+        raise InputError(
+            f"model.attn_implementation {name!r} cannot be used ({reason(error)}): use another, or leave it out"
+        ) from error
 
 
 def _configure(

@@ -77,10 +77,9 @@ class Trunk(nn.Module):
         if network.encoder is not stand_in:
             encoder = copy.copy(network.encoder)
             encoder._modules = {**network.encoder._modules, encoder.base_model_prefix: body}
-        found = Network(encoder, network.head, network.labels)
-        found.widen()  # the others read what it would leave out
-        found.set_decision(network.decision)
-        return found.train(network.training)
+        found = copy.copy(network)  # rather than a new one, which would put what is frozen into training mode
+        found._modules = {**network._modules, "encoder": encoder}
+        return found
 
 
 class _StandIn(nn.Module):

@@ -8,9 +8,11 @@ from itertools import chain
 import pytest
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from lightning_clf import MultiTaskClassifier, load_classifier
 from lightning_clf.artefact import load_artefact
+from lightning_clf.callbacks import BestCheckpoint
 from lightning_clf.finetuning import FineTuning
 from lightning_clf.heads import CRFHead, LinearHead
 from lightning_clf.losses import FocalLoss
@@ -179,6 +181,31 @@ def test_policies_reach_the_one_encoder(encoders, tmp_path):
         "trunk.encoder.pooler.dense.bias",
     }
     assert any(name.startswith("modules_by_task.tags_task") for name in moving)
+
+
+def test_averaged_weights_are_what_is_validated_kept_and_exported(encoders, tmp_path):
+    best = BestCheckpoint(mode="min")
+    trainer = make_trainer(
+        tmp_path, max_epochs=2, enable_checkpointing=True, callbacks=[best, EMAWeightAveraging(decay=0.9)]
+    )
+    module = MultiTaskClassifier(str(encoders("bert")), learning_rate=1e-2, monitor="val/single/loss")
+    trainer.fit(module, make_tasks("single", "tags"))
+    kept = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    assert any(not torch.equal(value, kept["current_model_state"][name]) for name, value in kept["state_dict"].items())
+    again = MultiTaskClassifier.load_from_checkpoint(tmp_path / "best.ckpt")
+    metrics = make_trainer(tmp_path).validate(again, make_tasks("single", "tags"), verbose=False)
+    assert metrics[0]["val/single/loss"] == pytest.approx(best.best_model_score.item(), abs=1e-6)
+    exported = load_artefact(tmp_path / "best" / "tags").network.state_dict()
+    for name, value in again.artefact("tags").network.state_dict().items():
+        assert torch.equal(exported[name], value), name
+
+
+def test_a_fit_from_a_checkpoint_computes_attention_as_it_was_told(encoders, tmp_path):
+    fit(encoders("bert"), tmp_path, make_tasks("single"), model={"attn_implementation": "eager"})
+    again = MultiTaskClassifier.load_from_checkpoint(tmp_path / "best.ckpt")
+    make_trainer(tmp_path, max_steps=1, limit_val_batches=0).fit(again, make_tasks("single"))
+    assert again.encoder.config._attn_implementation == "eager"
+    assert again.encoder.encoder.layer[0].attention.self.config._attn_implementation == "eager"
 
 
 def test_other_losses_and_heads(encoders, tmp_path):

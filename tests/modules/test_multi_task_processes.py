@@ -26,10 +26,14 @@ MIXING = ("together", "size")
 
 
 class Gradients(Callback):
-    """The rows, gradients and weights of every step."""
+    """The rows, gradients and weights of every step, and how many steps moved each parameter."""
 
     def __init__(self):
-        self.rows, self.gradients, self.weights = [], [], None
+        self.rows, self.gradients, self.weights, self.moved = [], [], None, {}
+
+    def on_train_end(self, trainer, pl_module):
+        state = trainer.optimizers[0].state
+        self.moved = {name: int(state[value]["step"]) for name, value in pl_module.named_parameters()}
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         self.weights = self.weights or {name: value.clone() for name, value in pl_module.state_dict().items()}
@@ -65,6 +69,12 @@ def test_gradients_and_metrics_of_two_processes_are_those_of_one(encoders, tmp_p
         module.load_state_dict(ranks[0]["weights"])
         metrics = trainer.test(module, data, verbose=False)
         assert len(ranks[0]["gradients"]) == (2 if mixing == "together" else 4)
+        for name, steps in ranks[0]["moved"].items():  # by its own steps alone
+            has_task = [
+                name.startswith("trunk") or any(f"{task}_task" in name for task in row) for row in ranks[0]["rows"]
+            ]
+            has_task = has_task if "pooler" not in name else ["single" in row for row in ranks[0]["rows"]]
+            assert steps == sum(has_task), name
         for step, gradients in enumerate(ranks[0]["gradients"]):
             both = [rank["rows"][step] for rank in ranks]
             assert both[0].keys() == both[1].keys()
@@ -102,7 +112,13 @@ def run(folder: Path, encoder: Path) -> None:
         trainer.fit(module, data)
         module.load_state_dict(seen.weights)
         metrics = trainer.test(module, data, verbose=False)
-        kept = {"rows": seen.rows, "gradients": seen.gradients, "weights": seen.weights, "metrics": metrics}
+        kept = {
+            "moved": seen.moved,
+            "rows": seen.rows,
+            "gradients": seen.gradients,
+            "weights": seen.weights,
+            "metrics": metrics,
+        }
         torch.save(kept, folder / f"{mixing}{trainer.global_rank}.pt")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from lightning_clf import MultiTaskClassifier, MultiTaskDataModule, SingleLabelClassifier, load_classifier
@@ -9,8 +11,8 @@ from lightning_clf.data import OverSampling
 from lightning_clf.finetuning import LoRA
 from lightning_clf.heads import CRFHead
 from lightning_clf.losses import CrossEntropyLoss
-from tests.several_tasks import fit, make_tasks
-from tests.training import complaint, make_data, make_module, make_trainer
+from tests.several_tasks import fit, intent_and_slots, make_tasks
+from tests.training import ROWS, complaint, make_data, make_module, make_trainer
 
 
 def refused(encoders, tmp_path, data=None, **model):
@@ -95,3 +97,49 @@ def test_a_run_goes_on_with_its_own_tasks_alone(encoders, tmp_path):
     trainer = make_trainer(tmp_path, max_epochs=2)
     said = complaint(lambda: trainer.fit(single, make_data("single"), ckpt_path=last))
     assert "MultiTaskClassifier" in said
+
+
+def test_a_checkpoint_is_of_the_tasks_of_the_data_alone(encoders, tmp_path):
+    fit(encoders("bert"), tmp_path, make_tasks("single", "tags"), model={"loss_weights": {"tags": 2.0}})
+    for others in (("single", "multi"), ("single", "tags", "multi"), ("single",)):
+        module, data = MultiTaskClassifier.load_from_checkpoint(tmp_path / "best.ckpt"), make_tasks(*others)
+        said = complaint(partial(make_trainer(tmp_path).validate, module, data))
+        assert said.startswith(f"data.tasks are {', '.join(others)}, but the model was trained on single, tags")
+    module = MultiTaskClassifier.load_from_checkpoint(tmp_path / "best.ckpt", loss_weights={"slot": 2.0})
+    said = complaint(lambda: make_trainer(tmp_path).fit(module, make_tasks("single", "tags")))
+    assert said == "model.loss_weights has 'slot', which is none of data.tasks: single, tags"
+
+
+def test_a_message_says_of_which_task_it_is(encoders, tmp_path):
+    too_long = MultiTaskDataModule({"a": make_data("single"), "b": make_data("tags", max_length=500)})
+    assert refused(encoders, tmp_path, data=too_long).startswith("task b: data.max_length 500 is beyond what encoder")
+    rows = {"train": ROWS["single"], "val": ROWS["single"]}
+    untested = MultiTaskDataModule({"a": make_data("tags"), "b": make_data("single", source=rows)})
+    _, module, _ = fit(encoders("bert"), tmp_path, untested)
+    said = complaint(lambda: make_trainer(tmp_path).test(module, untested))
+    assert said == "task b: data.source has no test split (train, val only): add one"
+
+
+def test_a_joint_task_of_which_no_row_has_a_label(encoders, tmp_path):
+    data = intent_and_slots(first=0)
+    said = refused(encoders, tmp_path, data=data)
+    assert said.startswith("task intent: no row of train has a label for the task: name the column")
+
+
+def test_a_module_of_one_task_is_not_for_the_data_of_several(encoders, tmp_path):
+    single = make_module("single", encoders("bert"))
+    said = complaint(lambda: make_trainer(tmp_path).fit(single, make_tasks("single")))
+    assert said.startswith("SingleLabelClassifier learns one task, and MultiTaskDataModule is the data of several")
+
+
+def test_an_epoch_goes_on_with_the_sampling_that_drew_it(encoders, tmp_path):
+    def data(kind=None, **sampling):
+        own = {"a": make_data("single", sampling=kind and kind(**sampling)), "b": make_data("tags")}
+        return MultiTaskDataModule(own)
+
+    fit(encoders("bert"), tmp_path, data(OverSampling), save=True)
+    amid = tmp_path / "step1.ckpt"
+    said = complaint(lambda: fit(encoders("bert"), tmp_path / "other", data(), amid))
+    assert said.startswith("task a: data.sampling is None, but the checkpoint was written amid an epoch drawn by")
+    fit(encoders("bert"), tmp_path / "same", data(OverSampling), amid)
+    fit(encoders("bert"), tmp_path / "later", data(), tmp_path / "last.ckpt", max_epochs=2)

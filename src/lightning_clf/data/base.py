@@ -40,7 +40,7 @@ class BaseDataModule(DataModule, Generic[R]):
     The label space is known from construction. The tokenizer is that of the module being trained; outside of a Trainer,
     set `datamodule.tokenizer` before `prepare_data` and `setup`.
 
-    A subclass defines `_find_row_format` and `_find_labels`; one for a known corpus only declares class attributes.
+    A subclass defines the abstract methods; one for a known corpus only declares class attributes.
 
     Attributes:
         corpora: Data sets this class knows, by the short name a user may give as `source`; the first is the default.

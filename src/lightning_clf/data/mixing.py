@@ -28,7 +28,7 @@ class Stream:
     Attributes:
         batches: Which rows make a batch.
         rows: The encoded rows, as each of the tasks has them: the same texts with the task's own targets.
-        collate: What makes a batch of them for each task.
+        collate: What makes a batch of them for each task; all pad, and draw windows, alike.
     """
 
     batches: TrainBatches
@@ -41,7 +41,13 @@ class Stream:
 
     def batch(self, rows: Mapping[str, list[Any]]) -> dict[str, Batch]:
         """The batch of each task, of which all have the inputs of the first."""
-        made = {task: self.collate[task](some) for task, some in rows.items()}
+        # windows are drawn by the numbers that rows have with each task, and are to be the same
+        ids = [row["example_id"] for row in next(iter(rows.values()))]
+        numbered = {
+            task: [{**row, "example_id": number} for row, number in zip(some, ids, strict=True)]
+            for task, some in rows.items()
+        }
+        made = {task: self.collate[task](some) for task, some in numbered.items()}
         shared = next(iter(made.values())).inputs
         for batch in made.values():
             batch.inputs = shared
@@ -49,7 +55,7 @@ class Stream:
 
 
 def quotas(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
-    """How many batches an epoch takes of each stream: as many as they have together, shared out by weight.
+    """How many batches an epoch takes of each stream: as many as they have together, shared out by weight and rounded.
 
     Args:
         sizes: How many batches each stream has.

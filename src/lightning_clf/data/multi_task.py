@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
@@ -20,7 +21,7 @@ from lightning_clf.data.joining import joined
 from lightning_clf.data.loading import BatchLoader, EncodedRows, Place
 from lightning_clf.data.mixing import MixedBatches, Stream, StreamCollator, StreamRows, quotas
 from lightning_clf.data.position import Position
-from lightning_clf.errors import InputError, check_number
+from lightning_clf.errors import InputError, SharedError, check_number
 
 Mixing = Literal["size", "sqrt_size", "together"]
 
@@ -79,6 +80,11 @@ class MultiTaskDataModule(DataModule):
 
     def _attach(self) -> None:
         module: Any = self.trainer.lightning_module if self.trainer is not None else None
+        if hasattr(module, "kind"):
+            raise InputError(
+                f"{type(module).__name__} learns one task, and MultiTaskDataModule is the data of several: take "
+                "MultiTaskClassifier, or the data of one"
+            )
         for name, data in self.tasks.items():
             data.trainer = self.trainer
             data.task_module = module.of_task(name) if hasattr(module, "of_task") else None
@@ -90,8 +96,9 @@ class MultiTaskDataModule(DataModule):
             InputError: If a row cannot be used; it says which and why.
         """
         self._attach()
-        for data in self.tasks.values():
-            data.prepare_data()
+        for name, data in self.tasks.items():
+            with told_of(name):
+                data.prepare_data()
 
     def setup(self, stage: str | None = None) -> None:
         """Open what `prepare_data` wrote.
@@ -103,16 +110,28 @@ class MultiTaskDataModule(DataModule):
         self._position = Position.first(self.seed)
         for name, data in self.tasks.items():
             rank_zero_info(f"task {name}:")
-            data.setup(stage)
+            with told_of(name):
+                data.setup(stage)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands."""
-        return asdict(Position.of(self.trainer, self._position.order)) if self.trainer is not None else {}
+        """Where training stands, and what draws the rows of each task."""
+        if self.trainer is None:
+            return {}
+        place = asdict(Position.of(self.trainer, self._position.order))
+        return {**place, "sampling": {name: data.loading.drawn_by for name, data in self.tasks.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Begin training where `state_dict` says."""
-        if state_dict:
-            self._position = Position(**state_dict)
+        """Begin training where `state_dict` says.
+
+        Raises:
+            InputError: If that is amid an epoch of which another sampling has drawn the rows of a task.
+        """
+        if not state_dict:
+            return
+        self._position = Position(**{key: value for key, value in state_dict.items() if key != "sampling"})
+        for name, data in self.tasks.items():
+            with told_of(name):
+                data.loading.check_same_epoch(self._position, state_dict["sampling"].get(name))
 
     def train_dataloader(self) -> DataLoader[TaskBatches]:
         """Steps of the train splits, in the order that `mixing` makes of them."""
@@ -139,7 +158,7 @@ class MultiTaskDataModule(DataModule):
         )
 
     def _streams(self) -> list[Stream]:
-        encoded = {name: data.encoded("train") for name, data in self.tasks.items()}
+        encoded = {name: told_of(name)(data.encoded)("train") for name, data in self.tasks.items()}
         if not self.joint:
             return [self._stream({name: rows}) for name, rows in encoded.items()]
         groups = joined({name: rows.rows for name, rows in encoded.items()})
@@ -151,21 +170,36 @@ class MultiTaskDataModule(DataModule):
         ]
 
     def _stream(self, encoded: Mapping[str, EncodedRows]) -> Stream:
-        # made as the first task has its batches, and of the others only what is read and how it is collated
+        # made as the first task has its batches; of the others they have the targets
+        first, one = next(iter(encoded.items()))
         place, start = Place.of(self.trainer), Position(self._position.order)
-        loaders = {name: self.tasks[name].loading.train(rows, place, start) for name, rows in encoded.items()}
-        first: Any = next(iter(loaders.values())).sampler
+        loaders = {
+            name: self.tasks[first].loading.train(some._replace(max_length=one.max_length), place, start)
+            for name, some in encoded.items()
+        }
+        batches: Any = loaders[first].sampler
         rows = {name: BatchRows(some.rows, 1) for name, some in encoded.items()}
         collate: dict[str, Any] = {name: loader.collate_fn for name, loader in loaders.items()}
-        return Stream(first, rows, collate)
+        return Stream(batches, rows, collate)
 
     def val_dataloader(self) -> list[BatchLoader]:
         """Batches of each task's dev split, each example once."""
-        return [data.val_dataloader() for data in self.tasks.values()]
+        return [told_of(name)(data.val_dataloader)() for name, data in self.tasks.items()]
 
     def test_dataloader(self) -> list[BatchLoader]:
         """Batches of each task's test split, each example once."""
-        return [data.test_dataloader() for data in self.tasks.values()]
+        return [told_of(name)(data.test_dataloader)() for name, data in self.tasks.items()]
+
+
+@contextlib.contextmanager
+def told_of(name: str) -> Iterator[None]:
+    """Have what is wrong with a task's data say of which task it is."""
+    try:
+        yield
+    except SharedError:  # whose own process says it
+        raise
+    except InputError as error:
+        raise InputError(f"task {name}: {error}") from error
 
 
 def _one_task(name: str, data: DataModule) -> BaseDataModule[Any]:

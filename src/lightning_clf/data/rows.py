@@ -76,8 +76,14 @@ class RowFormat(ABC):
 
 
 def first_row(split: Split) -> Row:
-    """The first row of a split, to see which columns there are."""
-    return next(iter(split.rows()))[1]
+    """The first row of a split, to see which columns there are.
+
+    Raises:
+        InputError: If none is of the task.
+    """
+    for _, row in split.rows():
+        return row
+    raise InputError(f"no row of {split.name} has a label for the task: name the column that its labels are in")
 
 
 def pick_column(key: str, given: str | None, candidates: Sequence[str], row: Row, split: Split) -> str:

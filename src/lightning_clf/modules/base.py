@@ -17,6 +17,7 @@ from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.modules.built import BuiltModule
 from lightning_clf.modules.checks import check_own_loss, check_packed
 from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
+from lightning_clf.network import set_attention
 
 
 class ClassifierModule(BuiltModule):
@@ -122,7 +123,7 @@ class ClassifierModule(BuiltModule):
         if stage != "fit":
             return
         if self.attn_implementation is not None:  # what a checkpoint brought was made as this machine does it best
-            self.network.set_attention(self.attn_implementation)
+            set_attention(self.network.encoder, self.attn_implementation)
         if self.packs:
             self.network.pack()
         self.adapt_encoder()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from lightning_clf.artefact import Artefact
 from lightning_clf.batch import Batch, TaskBatches
 from lightning_clf.checkpoint import FORMAT, SECTION, TASKS
 from lightning_clf.data import MultiTaskDataModule
+from lightning_clf.data.multi_task import told_of
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
 from lightning_clf.files import write_folder
@@ -22,10 +26,11 @@ from lightning_clf.labels import LabelSpace
 from lightning_clf.losses import Loss, LossTerms
 from lightning_clf.modules.base import ClassifierModule
 from lightning_clf.modules.checks import check_labels, check_trainer, check_window
+from lightning_clf.modules.processes import IdleParameters, mean_of_all
 from lightning_clf.modules.stage import StageScores
-from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, make_part
+from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, check_tasks, make_part
 from lightning_clf.modules.trained import TrainedModule
-from lightning_clf.network import Network
+from lightning_clf.network import Network, set_attention
 from lightning_clf.trunk import Trunk
 
 
@@ -86,21 +91,22 @@ class MultiTaskClassifier(TrainedModule):
         self.attn_implementation = attn_implementation
         self.modules_by_task = nn.ModuleDict()
         self._tokenizer: Tokenizer | None = None
+        self._idle = IdleParameters()
 
     # ------------------------------------------------------------------ its parts
 
     @property
     def names(self) -> list[str]:
         """The tasks, once they are known, in the order of the data."""
-        return [key.removesuffix("_task") for key in self.modules_by_task]
+        return list(self._parts())
 
     def of_task(self, name: str) -> ClassifierModule | None:
-        """The module of a task; `None` as long as nothing is built."""
-        # a name alone may be that of a method
-        return cast(ClassifierModule, self.modules_by_task[f"{name}_task"]) if self.modules_by_task else None
+        """The module of a task; `None` as long as nothing is built, or where there is no such task."""
+        return self._parts().get(name)
 
     def _parts(self) -> dict[str, ClassifierModule]:
-        return {name: cast(ClassifierModule, self.of_task(name)) for name in self.names}
+        known = self.modules_by_task.items()
+        return {key.removesuffix("_task"): cast(ClassifierModule, part) for key, part in known}
 
     @property
     def datamodule(self) -> MultiTaskDataModule:
@@ -141,33 +147,27 @@ class MultiTaskClassifier(TrainedModule):
     def take_shape(self, stage: str) -> None:
         """Build what is not built yet for the tasks of the data, and hold those against the ones it was built for."""
         data = self.datamodule
+        check_tasks(list(data.tasks), self.names, {"tasks": self.options, "loss_weights": self.loss_weights.fixed})
         if not self.modules_by_task:
             self._build()
-        if list(data.tasks) != self.names:
-            raise InputError(
-                f"data.tasks are {', '.join(data.tasks)}, but the model was trained on {', '.join(self.names)}: give "
-                "the same in that order, or train anew"
-            )
         for name, part in self._parts().items():
             own = data.tasks[name]
-            check_trainer(self.trainer, part.kind)
-            check_labels(own.labels, cast(LabelSpace, part.labels))
             part.max_length, part.stride, part.columns = own.max_length, own.stride, own.input_columns
-            check_window(part.max_length, self.trunk.whole(part.network).max_positions, self.encoder_name)
+            with told_of(name):
+                check_trainer(self.trainer, part.kind)
+                check_labels(own.labels, cast(LabelSpace, part.labels))
+                check_window(part.max_length, self.trunk.whole(part.network).max_positions, self.encoder_name)
             if stage == "fit":
                 for loss in part.losses:
                     loss.fit_counts(own.class_counts)
         if stage == "fit":
+            if self.attn_implementation is not None:  # which a checkpoint did not bring
+                set_attention(self.encoder, self.attn_implementation)
             self.adapt_encoder()
 
     def _build(self) -> None:
-        data = self.datamodule
-        for key, given in (("tasks", self.options), ("loss_weights", self.loss_weights.fixed)):
-            for name in given:
-                if name not in data.tasks:
-                    raise InputError(f"model.{key} has {name!r}, which is none of data.tasks: {', '.join(data.tasks)}")
         parts, networks = {}, {}
-        for name, own in data.tasks.items():
+        for name, own in self.datamodule.tasks.items():
             parts[name] = self._make_part(name, own.labels)
             networks[name] = parts[name].make_network(own.labels)
         self._adopt(parts, networks)
@@ -188,35 +188,34 @@ class MultiTaskClassifier(TrainedModule):
         self.trunk = Trunk.under(networks)
         for name, part in parts.items():
             part.adopt(networks[name])
+        # a name alone may be that of a method
         self.modules_by_task = nn.ModuleDict({f"{name}_task": part for name, part in parts.items()})
         self.loss_weights.build(list(parts))
 
     # ------------------------------------------------------------------ the step
 
     def _step(self, batch: TaskBatches, stage: str) -> LossTerms:
-        total = torch.zeros((), device=self.device)
+        total, parts = torch.zeros((), device=self.device), self._parts()
+        if self.trainer.world_size > 1:
+            total = total + self._idle.held(self, self._used(chain.from_iterable(batch.groups)))
         for group in batch.groups:
             with self.trunk.shared(next(iter(group.values()))):
                 for name, one in group.items():
-                    part = cast(ClassifierModule, self.of_task(name))
-                    mean = self._mean(part._step(one, stage))
-                    total = total + self.loss_weights(mean, name, part.kind)
-        return LossTerms(total + self._untouched(), torch.ones_like(total))
+                    mean = mean_of_all(parts[name]._step(one, stage), self.trainer)
+                    total = total + self.loss_weights(mean, name, parts[name].kind)
+        return LossTerms(total, torch.ones_like(total))
 
-    def _mean(self, terms: LossTerms) -> Tensor:
-        """The share of this process in the mean over all of them, times their number: DDP takes the mean of shares."""
-        processes = self.trainer.world_size
-        if processes == 1:
-            return terms.mean
-        weight = self.trainer.strategy.reduce(terms.weight.detach().clone(), reduce_op="sum")
-        return LossTerms(terms.total * processes, torch.as_tensor(weight)).mean
+    def _used(self, names: Iterable[str]) -> Iterator[nn.Parameter]:
+        for name in names:
+            part = self._parts()[name]
+            yield from chain(part.parameters(), self.trunk.whole(part.network).parameters())
+            yield from self.loss_weights.learned(name)
 
-    def _untouched(self) -> Tensor | float:
-        """Nothing, of which every parameter is a part: DDP waits for the gradients of all."""
-        if self.trainer.world_size == 1:
-            return 0.0
-        moving = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return torch.stack([parameter.flatten()[0].float() for parameter in moving]).sum() * 0.0
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """As any module; on several processes too, a task moves by its own steps alone."""
+        super().on_before_optimizer_step(optimizer)
+        if self.trainer.world_size > 1:
+            self._idle.release(self)
 
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """One forward pass over a task's validation data."""
@@ -227,7 +226,7 @@ class MultiTaskClassifier(TrainedModule):
         self._evaluate(batch, "test", dataloader_idx)
 
     def _evaluate(self, batch: Batch, stage: str, number: int) -> None:
-        cast(ClassifierModule, self.of_task(self.names[number]))._evaluate(batch, stage)
+        list(self._parts().values())[number]._evaluate(batch, stage)
 
     def scores(self, stage: str) -> dict[str, StageScores]:
         """The scores of each task, by its name and a slash."""

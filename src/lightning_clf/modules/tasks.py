@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, get_args
 
 import torch
@@ -43,6 +43,28 @@ class TaskOptions(TypedDict, total=False):
     loss: Loss | None
     class_weights: ClassWeights | None
     train_continuations: bool
+
+
+def check_tasks(data: Sequence[str], trained: Sequence[str], keys: Mapping[str, Iterable[str]]) -> None:
+    """Hold the tasks of the data against those a module is of.
+
+    Args:
+        data: The tasks of the data.
+        trained: Those the module was trained on; none where it is new.
+        keys: Those that each key of the module names.
+
+    Raises:
+        InputError: If they are others.
+    """
+    if trained and data != trained:
+        raise InputError(
+            f"data.tasks are {', '.join(data)}, but the model was trained on {', '.join(trained)}: give the same in "
+            "that order, or train anew"
+        )
+    for key, given in keys.items():
+        for name in given:
+            if name not in data:
+                raise InputError(f"model.{key} has {name!r}, which is none of data.tasks: {', '.join(data)}")
 
 
 def make_part(name: str, kind: Kind, options: Mapping[str, Any], **common: Any) -> ClassifierModule:
@@ -92,6 +114,10 @@ class TaskWeights(nn.Module):
         """Make what is learned, for these tasks."""
         if self.are_learned:
             self.log_variances = nn.ParameterDict({f"{name}_task": torch.zeros(()) for name in names})
+
+    def learned(self, name: str) -> list[nn.Parameter]:
+        """What is learned for a task."""
+        return [self.log_variances[f"{name}_task"]] if self.are_learned else []
 
     def forward(self, mean: Tensor, name: str, kind: Kind) -> Tensor:
         """What the mean loss of a task counts: λL, or L·e^(−s) + s/2, for a score L·e^(−s)/2 + s/2."""

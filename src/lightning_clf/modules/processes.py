@@ -1,0 +1,46 @@
+"""What a step that is of some tasks alone needs where several processes take it together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor, nn
+
+from lightning_clf.losses import LossTerms
+
+
+def mean_of_all(terms: LossTerms, trainer: Trainer) -> Tensor:
+    """The share of this process in the mean over all of them, times their number: DDP takes the mean of shares."""
+    processes = trainer.world_size
+    if processes == 1:
+        return terms.mean
+    weight = trainer.strategy.reduce(terms.weight.detach().clone(), reduce_op="sum")
+    return LossTerms(terms.total * processes, torch.as_tensor(weight)).mean
+
+
+class IdleParameters:
+    """Has DDP, which waits for the gradients of all parameters, wait for none in vain, and AdamW not move by zeros."""
+
+    def __init__(self) -> None:
+        self._used: set[int] = set()
+
+    def held(self, module: nn.Module, used: Iterable[nn.Parameter]) -> Tensor | float:
+        """Nothing, of which every parameter that a step does not use is a part, to be added to its loss.
+
+        Args:
+            module: What is trained.
+            used: What the step uses of it, on all processes.
+        """
+        now = {id(parameter) for parameter in used}
+        self._used |= now
+        idle = [one for one in module.parameters() if one.requires_grad and id(one) not in now]
+        return torch.stack([one.flatten()[0].float() for one in idle]).sum() * 0.0 if idle else 0.0
+
+    def release(self, module: nn.Module) -> None:
+        """Take the gradients, which are zeros, of what no step since the last release has used."""
+        for parameter in module.parameters():
+            if id(parameter) not in self._used:
+                parameter.grad = None
+        self._used.clear()
