@@ -24,7 +24,7 @@ from lightning_clf.inference import Classifier, calibrate, load_classifier
 from lightning_clf.inference.held_out import HeldOut, read_held_out
 from lightning_clf.metrics import MultiLabelScores
 
-LEVEL, RISK, SPLITS, ROWS = 0.9, 0.05, 20, 300
+LEVEL, RISK, SPLITS, ROWS = 0.9, 0.1, 20, 300
 
 
 def files(corpus: str, scratch: Path) -> Path:
