@@ -23,7 +23,7 @@ from lightning_clf.inference import load_classifier
 from lightning_clf.inference.held_out import read_held_out
 
 RECIPE = Recipe(epochs=3, learning_rate=1e-4, max_length=64)
-# the rate of `multilabel.yaml`; by the other recipe plain BCE gives next to no label
+# the rate of `multilabel.yaml` and the epochs of `multilabel_imbalanced.yaml`
 MULTI_RECIPE = Recipe(epochs=4, learning_rate=2e-4, max_length=64)
 
 Options = dict[str, object]

@@ -5,9 +5,6 @@ The test runs this file as a script, which starts the second process itself.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,9 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lightning_clf.callbacks import FigureLogger
 from lightning_clf.metrics import CurveCounts
+from tests.processes import run_script
 from tests.training import ROWS, make_data, make_module, make_trainer
-
-ROOT = Path(__file__).parents[2]
 
 
 def score_test(folder: Path, encoder: Path, **options: object) -> None:
@@ -36,17 +32,10 @@ def score_test(folder: Path, encoder: Path, **options: object) -> None:
 
 @pytest.mark.process
 def test_two_processes_draw_what_one_would(encoders, tmp_path):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
     two, one = tmp_path / "two", tmp_path / "one"
     for folder in (two, one):
         folder.mkdir()
-    command = [sys.executable, "-m", "tests.callbacks.test_figure_logger_processes", str(two), str(encoders("bert"))]
-    environment = {**os.environ, **address}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=150)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script("tests.callbacks.test_figure_logger_processes", two, encoders("bert"), timeout=150)
     score_test(one, encoders("bert"))
     wanted = torch.load(one / "rank0.pt", weights_only=True)
     for rank in (0, 1):

@@ -6,9 +6,6 @@ The test runs this file as a script, which starts the second process itself.
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -16,13 +13,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from tests.processes import run_script
 
 
 @pytest.mark.process
@@ -51,12 +42,7 @@ def test_two_processes_share_what_a_sampling_draws(tmp_path: Path, cache_dir: Pa
 
 def in_two_processes(tmp_path: Path, sharded_by_lightning: bool, sampled: bool = False) -> list[dict[str, Any]]:
     """Fit and test in two processes; which rows each saw, by stage and batch."""
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-m", "tests.data.test_processes", str(tmp_path)]
-    command += [str(int(sharded_by_lightning)), str(int(sampled))]
-    environment = {**os.environ, **address}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script("tests.data.test_processes", tmp_path, int(sharded_by_lightning), int(sampled))
     return [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1)]
 
 

@@ -5,18 +5,15 @@ The test runs this file as a script for each number of processes; it starts the 
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.data.test_processes import free_port
+from tests.processes import run_script
 from tests.training import ROWS, make_data, make_module, make_trainer
 
-ROOT = Path(__file__).parents[2]
 KINDS = ("single", "multi", "tags", "score")
 SIZES = (11, 2)  # no multiple of two or three; and one that leaves a third process without a row
 RANKED = ("auroc", "average_precision", "ece", "loss", "pearson", "spearman", "mse")  # of floats, not of counts
@@ -27,18 +24,7 @@ def test_counts_do_not_depend_on_the_number_of_processes(encoders, tmp_path):
     for kind in KINDS:
         torch.save(built(kind, encoders("bert")).state_dict(), tmp_path / f"{kind}.pt")
     for count in (1, 2, 3):
-        address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "GLOO_SOCKET_IFNAME": "lo"}
-        environment = {**os.environ, **address, "OMP_NUM_THREADS": "1"}
-        command = [
-            sys.executable,
-            "-m",
-            "tests.modules.test_evaluation",
-            str(tmp_path),
-            str(encoders("bert")),
-            str(count),
-        ]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-3000:]
+        run_script("tests.modules.test_evaluation", tmp_path, encoders("bert"), count, timeout=300)
     alone = torch.load(tmp_path / "1.pt", weights_only=True)
     assert set(alone) == {f"{kind} {size}" for kind in KINDS for size in SIZES}
     for count in (2, 3):

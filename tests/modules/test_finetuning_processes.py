@@ -5,9 +5,6 @@ The test runs this file as a script, which starts the second process itself.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,9 +14,9 @@ from lightning.pytorch import seed_everything
 
 from lightning_clf.finetuning import FineTuning, LoRA
 from tests.modules.test_finetuning import Moved
+from tests.processes import run_script
 from tests.training import NO_DROPOUT, make_data, make_module, make_trainer
 
-ROOT = Path(__file__).parents[2]
 POLICIES = {
     "gradual": (FineTuning(unfreeze_over=0.75, layer_decay=0.9), "ddp_find_unused_parameters_true"),
     "frozen": (FineTuning(freeze_layers=1), "ddp"),
@@ -54,13 +51,7 @@ def run(folder, encoder, name, batch_size, **options):
 @pytest.mark.process
 @pytest.mark.parametrize("name", POLICIES)
 def test_two_processes_move_what_one_moves(name, encoders, tmp_path):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-m", __name__, str(tmp_path), str(encoders("bert")), name]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **address}, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script(__name__, tmp_path, encoders("bert"), name)
     ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
     (tmp_path / "one").mkdir()
     run(tmp_path / "one", encoders("bert"), name, batch_size=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import chain
 
@@ -12,7 +13,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 
 from lightning_clf import MultiTaskClassifier, load_classifier
 from lightning_clf.artefact import load_artefact
-from lightning_clf.callbacks import BestCheckpoint
+from lightning_clf.callbacks import BestCheckpoint, ClassReport
 from lightning_clf.finetuning import FineTuning
 from lightning_clf.heads import CRFHead, LinearHead
 from lightning_clf.losses import FocalLoss
@@ -91,6 +92,20 @@ def test_class_weights_follow_from_the_counts_of_the_task(encoders, tmp_path):
     _, module, _ = fit(encoders("bert"), tmp_path, make_tasks("single", "tags"), model=model)
     torch.testing.assert_close(module.of_task("single").loss.class_weights, torch.tensor([8 / 9, 8 / 9, 4 / 3]))
     assert load_artefact(tmp_path / "best" / "tags").network.head.brings_loss
+
+
+def test_the_report_has_files_for_each_task_and_the_mean_in_all(encoders, tmp_path, capsys):
+    _, module, _ = fit(encoders("bert"), tmp_path, make_tasks("single", "tags"))
+    trainer = make_trainer(tmp_path, callbacks=[ClassReport(str(tmp_path))])
+    trainer.test(module, make_tasks("single", "tags"), verbose=False)
+    logged = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    judged = [logged["test/single/f1_macro"], logged["test/tags/entity_f1"]]
+    for name, other in (("single", "tags"), ("tags", "single")):
+        numbers = json.loads((tmp_path / f"test_{name}_metrics.json").read_text())
+        assert numbers["test/mean"] == pytest.approx(sum(judged) / 2)
+        assert numbers[f"test/{name}/loss"] == pytest.approx(logged[f"test/{name}/loss"])
+        assert not [key for key in numbers if key.startswith(f"test/{other}/")]
+    assert capsys.readouterr().out.count("test/mean ") == 2
 
 
 # ---------------------------------------------------------------------- texts that several tasks label

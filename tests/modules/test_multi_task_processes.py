@@ -5,10 +5,8 @@ The test runs this file as a script, which starts the second process itself.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +15,10 @@ from lightning.pytorch import Callback
 from torch.nn import functional
 
 from lightning_clf import MultiTaskClassifier
+from tests.processes import run_script
 from tests.several_tasks import make_tasks
 from tests.training import NO_DROPOUT, make_trainer
 
-ROOT = Path(__file__).parents[2]
 WEIGHTS = {"single": 2.0, "tags": 0.5}
 MIXING = ("together", "size")
 
@@ -52,14 +50,7 @@ def make(encoder, mixing):
 
 @pytest.mark.process
 def test_gradients_and_metrics_of_two_processes_are_those_of_one(encoders, tmp_path):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-m", "tests.modules.test_multi_task_processes", str(tmp_path), str(encoders("bert"))]
-    environment = {**os.environ, **address}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script("tests.modules.test_multi_task_processes", tmp_path, encoders("bert"))
 
     for mixing in MIXING:
         ranks = [torch.load(tmp_path / f"{mixing}{rank}.pt", weights_only=True) for rank in (0, 1)]
@@ -99,7 +90,7 @@ def whole(data, rows):
     from lightning_clf.data.loading import Place
 
     encoded = data.encoded("train")
-    data.loading = type(data.loading)(len(rows), len(rows), None, True, None, 0, 0)
+    data.loading = replace(data.loading, eval_batch_size=len(rows))
     return encoded._replace(rows=encoded.rows.select(rows)), Place()
 
 

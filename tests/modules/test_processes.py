@@ -5,9 +5,6 @@ The test runs this file as a script, which starts the second process itself.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,9 +13,8 @@ import torch
 from torch.nn import functional
 
 from tests.modules.test_gradients import UNEVEN, WEIGHTS, Steps, word_scores
+from tests.processes import run_script
 from tests.training import NO_DROPOUT, make_data, make_module, make_trainer
-
-ROOT = Path(__file__).parents[2]
 
 
 def make(encoder):
@@ -29,14 +25,7 @@ def make(encoder):
 
 @pytest.mark.process
 def test_gradients_of_two_processes_are_those_of_one(encoders, tmp_path):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-m", "tests.modules.test_processes", str(tmp_path), str(encoders("bert"))]
-    environment = {**os.environ, **address}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script("tests.modules.test_processes", tmp_path, encoders("bert"))
 
     ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert sorted(row for rank in ranks for step in rank["rows"] for row in step) == list(range(10))

@@ -5,9 +5,6 @@ The test runs this file as a script, which starts the second process itself.
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,9 +12,8 @@ import pytest
 import torch
 
 from tests.modules.test_setfit import Batches, SetFitClassifier, few
+from tests.processes import run_script
 from tests.training import NO_DROPOUT, make_trainer
-
-ROOT = Path(__file__).parents[2]
 
 
 def run(folder: Path, encoder: str, batch_size: int, **options) -> None:
@@ -32,13 +28,7 @@ def run(folder: Path, encoder: str, batch_size: int, **options) -> None:
 
 @pytest.mark.process
 def test_two_processes_train_what_one_trains(encoders, tmp_path):
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
-    command = [sys.executable, "-m", "tests.modules.test_setfit_processes", str(tmp_path), str(encoders("bert"))]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **address}, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
+    run_script("tests.modules.test_setfit_processes", tmp_path, encoders("bert"))
     run(tmp_path, str(encoders("bert")), 8)
     one, first, second = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("1-0", "2-0", "2-1"))
     assert len(one["pairs"]) == 6

@@ -196,12 +196,12 @@ class BestCheckpoint(ModelCheckpoint):
             f"best: {self.monitor} {self.best_model_score:.4f} in epoch {checkpoint['epoch']}, kept in "
             f"{self.best_model_path}" + (f" and exported to {self.export_folder}" if self.export else "")
         )
-        for head in cast(TrainedModule, pl_module).heads:
-            if self.export and not head.is_stock:
-                rank_zero_info(
-                    "lightning-clf reads this export; without it transformers read the encoder alone, as "
-                    f"{type(head).__name__} is ours"
-                )
+        ours = {type(head).__name__ for head in cast(TrainedModule, pl_module).heads if not head.is_stock}
+        if self.export and ours:
+            rank_zero_info(
+                "lightning-clf reads this export; without it transformers read the encoder alone, as "
+                f"{' and '.join(sorted(ours))} {'is' if len(ours) == 1 else 'are'} ours"
+            )
 
     def _keep_mean(self, trainer: Trainer, module: TrainedModule) -> None:
         """Save and export the mean of the weights, which the module keeps: it is what the run was for."""

@@ -24,7 +24,7 @@ class ClassReport(Callback):
     For a stage such as `test` it writes `test_metrics.json` (every number), `test_classes.csv`, `test_classes.json`,
     and `test_confusion.csv` and `test_confusion.json` with what was taken for what: rows are right, columns predicted.
     For many labels the confusion is one row a label (true and false, negatives and positives). During `fit` it is
-    silent.
+    silent. Of several tasks each has files of its own, such as `test_TASK_metrics.json`.
 
     Args:
         dirpath: The folder it writes to; `None` takes that of the run.
@@ -49,10 +49,12 @@ class ClassReport(Callback):
         logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
         logged |= {f"{stage}/{name}": float(value) for name, value in pl_module.epoch_values(stage).items()}
         folder = Path(self.dirpath) if self.dirpath is not None else run_files(trainer)
-        for task, scores in pl_module.scores(stage).items():
-            begin = f"{stage}/{task}"
-            numbers = {name: value for name, value in logged.items() if not task or name.startswith(begin)}
-            shown = {name: value for name, value in numbers.items() if "/" not in name.removeprefix(begin)}
+        tasks = pl_module.scores(stage)
+        for task, scores in tasks.items():
+            others = tuple(f"{stage}/{other}" for other in tasks if other != task)
+            numbers = {name: value for name, value in logged.items() if not name.startswith(others)}
+            own = {name: name.removeprefix(f"{stage}/").removeprefix(task) for name in numbers}
+            shown = {name: value for name, value in numbers.items() if "/" not in own[name]}
             print(_table(scores.metrics.per_class(), shown))
             wanted = folder / "_".join(part for part in (stage, task.removesuffix("/")) if part)
             print(f"written: {write_report(wanted, numbers, scores.metrics)}_*.csv and .json")

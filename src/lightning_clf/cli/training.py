@@ -33,6 +33,7 @@ from lightning_clf.modules import ClassifierModule, TrainedModule
 _TERMINATED = 128 + signal.SIGTERM
 _COMMANDS = ("fit", "validate", "test")
 _SECTIONS: dict[str, type] = {"model": TrainedModule, "data": DataModule}
+# whose keys a mistyped one is held against, where no class is known
 _USUAL: dict[str, type] = {"model": ClassifierModule, "data": BaseDataModule}
 _PARSER = {"exit_on_error": False}
 _TRAINER_DEFAULTS = {
