@@ -63,6 +63,9 @@ TAGS: dict[str, Options] = {
     "CRFHead": _part("head", "CRFHead"),
     "SpanHead": _part("head", "SpanHead"),
     "DiceLoss": loss("DiceLoss"),
+    "WeightedSum with dice 0.5": loss(
+        "WeightedSum", losses=[{"class_path": "CrossEntropyLoss"}, {"class_path": "DiceLoss"}], weights=[1.0, 0.5]
+    ),
     "train_continuations": {"model.init_args.train_continuations": "true"},
 }
 SENTENCES, TAG_RATE = 4_000, 2e-4  # the rate of `ner.yaml`
