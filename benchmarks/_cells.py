@@ -118,7 +118,7 @@ def table(title: str, rows: Mapping[str, Sequence[Cell]], columns: Mapping[str, 
     Args:
         title: What the rows are of.
         rows: The cells of each row, some of which may not be there yet; a row of none is left out.
-        columns: The metric below each heading.
+        columns: The metric below each heading, or `train_seconds`.
         spread: Whether the spread is shown.
     """
     headings = [part for heading in columns for part in (heading, "spread")[: 1 + spread]]
@@ -129,7 +129,7 @@ def table(title: str, rows: Mapping[str, Sequence[Cell]], columns: Mapping[str, 
             continue
         line = [name, str(len(records))]
         for metric in columns.values():
-            values = [record["metrics"][metric] for record in records]
+            values = [{**record["metrics"], **record}[metric] for record in records]
             line += [f"{fmean(values):.3f}", f"{max(values) - min(values):.3f}"][: 1 + spread]
         lines.append(f"| {' | '.join(line)} |")
     return "\n".join(lines)
