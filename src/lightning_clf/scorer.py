@@ -92,7 +92,7 @@ def over_windows(compute: Callable[[dict[str, Tensor]], Tensor], batch: Batch) -
         batch: The batch.
     """
     windows = len(batch.window_to_example)
-    if windows == len(batch):
+    if windows == len(batch) or windows <= _WINDOWS:
         return compute(batch.inputs)
     parts = (slice(start, start + _WINDOWS) for start in range(0, windows, _WINDOWS))
     return torch.cat([compute({name: values[part] for name, values in batch.inputs.items()}) for part in parts])

@@ -211,7 +211,7 @@ def test_averaged_weights_are_what_is_validated_kept_and_exported(encoders, tmp_
     metrics = make_trainer(tmp_path).validate(again, make_tasks("single", "tags"), verbose=False)
     assert metrics[0]["val/single/loss"] == pytest.approx(best.best_model_score.item(), abs=1e-6)
     exported = load_artefact(tmp_path / "best" / "tags").network.state_dict()
-    for name, value in again.artefact("tags").network.state_dict().items():
+    for name, value in again.artefacts().whole("tags").network.state_dict().items():
         assert torch.equal(exported[name], value), name
 
 
