@@ -44,7 +44,7 @@ class TaskArtefacts:
 
     Attributes:
         trunk: The encoder of all.
-        parts: The artefact of each task, by its name. Their networks stand on the trunk.
+        parts: The artefact of each task, by its name. Their networks stand on the trunk, and have one tokenizer.
     """
 
     trunk: Trunk

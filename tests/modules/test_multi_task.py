@@ -39,7 +39,12 @@ def test_every_kind_is_scored_and_exported_as_by_its_own_module(encoders, tmp_pa
         assert validated
         for name, value in validated.items():
             assert logged[name.replace("val/", f"val/{kind}/")] == pytest.approx(value, abs=1e-6, nan_ok=True), name
-    assert {path.name for path in (tmp_path / "best").iterdir()} == set(KINDS)
+    assert {path.name for path in (tmp_path / "best").iterdir()} == {
+        *KINDS,
+        "encoder",
+        "heads.safetensors",
+        "lightning_clf.json",
+    }
     assert module.names == list(KINDS)
 
 

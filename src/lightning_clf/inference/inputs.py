@@ -90,6 +90,11 @@ class Inputs:
         return all(row.get(self.text_column(row, column)) is not None for column in texts)
 
     @property
+    def any_text(self) -> str:
+        """The column that a text may always be in: that called by its role, unless another was named."""
+        return self._text_fallback
+
+    @property
     def said(self) -> str:
         """The columns that are read, for messages."""
         if self.tags:

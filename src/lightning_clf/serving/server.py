@@ -18,7 +18,7 @@ from lightning_clf.errors import InputError, reason
 from lightning_clf.inference import Predictor
 from lightning_clf.serving.app import make_app
 from lightning_clf.serving.limits import Limits
-from lightning_clf.serving.pages import tasks_of
+from lightning_clf.serving.rows import tasks_of
 from lightning_clf.serving.service import Service
 
 
