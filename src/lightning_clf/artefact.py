@@ -76,6 +76,7 @@ class Artefact(Runnable):
             "max_length": self.max_length,
             "columns": self.columns,
             **({"stride": self.stride} if self.stride is not None else {}),
+            **({"symmetric": True} if self.symmetric else {}),
             **({"decision": decision} if (decision := self.decision.to_dict()) else {}),
         }
 
@@ -111,7 +112,7 @@ class Artefact(Runnable):
             raise ValueError(f"max_length is {max_length}, and the encoder has {positions} positions")
         stride = stored_stride(own_part)
         network.set_decision(Decision.from_dict(own_part.get("decision", {})))
-        return cls(network, tokenizer, max_length, own_part["columns"], stride)
+        return cls(network, tokenizer, max_length, own_part["columns"], stride, own_part.get("symmetric") is True)
 
     def save(self, folder: str | Path) -> None:
         """Write an export folder: in whole under its final name, or not at all.

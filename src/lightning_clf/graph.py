@@ -118,7 +118,9 @@ def _load_graph(folder: Path) -> Runnable:
         weights = load_file(folder / HEAD_WEIGHTS) if (folder / HEAD_WEIGHTS).is_file() else {}
     load_weights(head, weights, folder)
     network.eval()
-    return Runnable(network, tokenizer, own_part["max_length"], own_part["columns"], stride)
+    return Runnable(
+        network, tokenizer, own_part["max_length"], own_part["columns"], stride, own_part.get("symmetric") is True
+    )
 
 
 def _session(runtime: Any, file: Path) -> InferenceSession:

@@ -36,6 +36,7 @@ def model_digest(artefact: Runnable) -> str:
         "labels": artefact.labels.to_dict(),
         "max_length": artefact.max_length,
         "stride": artefact.stride,
+        "symmetric": artefact.symmetric,
         "columns": artefact.columns,
         "decision": artefact.decision.to_dict(),
         "program": network.program,

@@ -108,7 +108,9 @@ class Inputs:
             columns = encode_words(tokenizer, [row.words for row in rows], *window)
         else:
             pairs = [row.texts[1] for row in rows] if self.pair else None
-            columns = encode_texts(tokenizer, [row.texts[0] for row in rows], pairs, *window)
+            columns = encode_texts(
+                tokenizer, [row.texts[0] for row in rows], pairs, *window, symmetric=self.artefact.symmetric
+            )
         columns["example_id"] = list(range(len(rows)))
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 

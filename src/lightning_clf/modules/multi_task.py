@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
-from lightning_clf.artefact import Artefact
 from lightning_clf.batch import Batch, TaskBatches
 from lightning_clf.checkpoint import FORMAT, SECTION, TASKS
 from lightning_clf.data import MultiTaskDataModule
@@ -152,7 +151,8 @@ class MultiTaskClassifier(TrainedModule):
             self._build()
         for name, part in self._parts().items():
             own = data.tasks[name]
-            part.max_length, part.stride, part.columns = own.max_length, own.stride, own.input_columns
+            part.max_length, part.stride = own.max_length, own.stride
+            part.columns, part.symmetric = own.input_columns, own.row_format.symmetric
             with told_of(name):
                 check_trainer(self.trainer, part.kind)
                 check_labels(own.labels, cast(LabelSpace, part.labels))
@@ -249,11 +249,7 @@ class MultiTaskClassifier(TrainedModule):
         """
         if not self.modules_by_task:
             raise InputError("the module is not built yet: fit it, or load it from a checkpoint")
-        parts = {
-            name: Artefact(part.network, self.tokenizer, cast(int, part.max_length), part.columns, part.stride)
-            for name, part in self._parts().items()
-        }
-        return TaskArtefacts(self.trunk, parts)
+        return TaskArtefacts(self.trunk, {name: part.artefact for name, part in self._parts().items()})
 
     def export(self, folder: Path) -> None:
         """Write the folder of all tasks, with one of each below: in whole, or not at all."""
@@ -290,6 +286,6 @@ class MultiTaskClassifier(TrainedModule):
         self._tokenizer = found.tokenizer
         for name, artefact in found.parts.items():
             parts[name] = part = self._make_part(name, artefact.labels)
-            part.max_length, part.columns, part.stride = artefact.max_length, artefact.columns, artefact.stride
+            part.take_input(artefact)
             part.adopt(artefact.network)
         self._adopt(parts, found.trunk)
