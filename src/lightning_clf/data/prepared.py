@@ -64,10 +64,9 @@ class PreparedSplits:
             met = sorted(set(groups))
             _, chosen = hold_out(len(met), fraction, seed)
             held = {met[place] for place in chosen}
-            kept, taken = (
-                [n for n, group in enumerate(groups) if (group in held) == is_held] for is_held in (False, True)
-            )
-            return kept, taken
+            is_held = [group in held for group in groups]
+            kept = [row for row, held_out in enumerate(is_held) if not held_out]
+            return kept, [row for row, held_out in enumerate(is_held) if held_out]
         strata = column(train, "target").to_pylist() if self.encodings["train"].labels.kind == "single" else None
         return hold_out(len(train), fraction, seed, strata)
 
