@@ -46,7 +46,8 @@ def model_digest(artefact: Runnable) -> str:
         # a tokenizer that was used says how it was cut and padded last
         description["backend"] = json.loads(backend.numpy().tobytes()) | {"truncation": None, "padding": None}
     digest = hashlib.sha256(json.dumps(description, default=_told).encode())
-    return digest.hexdigest() + _weights_digest(network)
+    digest.update(_weights_digest(network).encode())
+    return digest.hexdigest()
 
 
 def together_digest(artefacts: TaskArtefacts) -> str:
