@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
+
 from lightning.pytorch import Callback, seed_everything
 
 from lightning_clf import MultiTaskClassifier, MultiTaskDataModule
 from lightning_clf.callbacks import BestCheckpoint
+from lightning_clf.together import TaskArtefacts
 from tests.training import ROWS, make_data, make_trainer
 
 JOINT = [{**tags, "intent": single["label"]} for tags, single in zip(ROWS["tags"], ROWS["single"], strict=True)]
@@ -50,3 +54,10 @@ def fit(encoder, folder, data, checkpoint=None, save=False, seed=0, model=None, 
     module = MultiTaskClassifier(str(encoder), learning_rate=1e-3, **(model or {}))
     trainer.fit(module, data, ckpt_path=checkpoint)
     return trainer, module, steps
+
+
+def untrained(classifier, *names):
+    """The tasks of classifiers that were made on one encoder, on it together, with the tokenizer that taggers need."""
+    tokenizer = classifier("tags").artefact.tokenizer
+    parts = {name: replace(copy.deepcopy(classifier(name).artefact), tokenizer=tokenizer) for name in names}
+    return TaskArtefacts.under(parts)

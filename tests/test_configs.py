@@ -64,6 +64,15 @@ TASKS_BY_CONFIG = {
         "label",
         "f1_macro",
     ),
+    "answer_selection.yaml": Task(
+        [
+            {"question": f"who is question {index // 4}", "answer": text, "label": index % 4 // 2}
+            for index, text in enumerate(CORPUS)
+        ],
+        "question",
+        "label",
+        "map",
+    ),
     "setfit.yaml": Task(_texts(label=lambda index: "ab"[index % 2]), "text", "label", "f1_macro"),
     "sts.yaml": Task(
         [{"sentence1": text, "sentence2": CORPUS[0], "score": index / 8} for index, text in enumerate(CORPUS)],

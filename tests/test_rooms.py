@@ -30,8 +30,8 @@ FLOORS = {
         "specs",
     ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token", "packing", "cpu"),
-    2: ("scorer", "network", "stored", "checkpoint", "figures"),
-    3: ("artefact", "graph", "token_logits", "calibration", "trunk"),
+    2: ("scorer", "network", "exported", "stored", "checkpoint", "figures"),
+    3: ("artefact", "graph", "token_logits", "calibration", "trunk", "together"),
     4: ("data", "auto"),
     5: ("modules",),
     6: ("callbacks",),
@@ -45,7 +45,8 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
           ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
           ("decision", "labels"), ("decision", "prediction"), ("specs", "component"),
           ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference"),
-          ("checkpoint", "stored")}  # fmt: skip
+          ("checkpoint", "stored"), ("exported", "network"), ("together", "artefact"), ("together", "graph"),
+          ("together", "trunk")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
@@ -54,6 +55,8 @@ NO_LIGHTNING = {
     "network",
     "graph",
     "trunk",
+    "together",
+    "exported",
     "exporting",
     "stored",
     "artefact",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         TokenDataModule,
     )
     from lightning_clf.errors import InputError
-    from lightning_clf.inference import load_classifier
+    from lightning_clf.inference import load_classifier, load_predictor
     from lightning_clf.labels import LabelSpace
     from lightning_clf.modules import (
         MultiLabelClassifier,
@@ -46,7 +46,7 @@ _ROOMS = {
         "TokenDataModule",
     ),
     "errors": ("InputError",),
-    "inference": ("load_classifier",),
+    "inference": ("load_classifier", "load_predictor"),
     "labels": ("LabelSpace",),
     "modules": (
         "MultiLabelClassifier",
@@ -77,6 +77,7 @@ __all__ = [
     "TokenClassifier",
     "TokenDataModule",
     "load_classifier",
+    "load_predictor",
 ]
 
 

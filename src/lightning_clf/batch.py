@@ -34,6 +34,7 @@ class Batch:
         first_subword: For tags, where in the flattened `[N*T]` a word's first subword lies; −1 for a word that has
             none, because the tokenizer dropped it or the window ended before it. Int64 `[B,W]`.
         word_counts: For tags, how many words each example has. Int64 `[B]`.
+        groups: For candidates that are ranked together, the number of the question each is for. Int64 `[B]`.
         pairs: Of a batch of P pairs, the two examples of each, by their places in it. Int64 `[P,2]`.
     """
 
@@ -44,6 +45,7 @@ class Batch:
     word_ids: Tensor | None = None
     first_subword: Tensor | None = None
     word_counts: Tensor | None = None
+    groups: Tensor | None = None
     pairs: Tensor | None = None
 
     def __len__(self) -> int:

@@ -11,26 +11,19 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PretrainedConfig
 
-from lightning_clf.artefact import (
-    GRAPH,
-    HEAD_WEIGHTS,
-    SIDECAR,
-    load_artefact,
-    load_weights,
-    stored_labels,
-    stored_stride,
-)
+from lightning_clf.artefact import GRAPH, HEAD_WEIGHTS, SIDECAR, load_artefact
 from lightning_clf.batch import Batch
 from lightning_clf.component import from_spec
 from lightning_clf.decision import Decision
 from lightning_clf.encoding.tokenizer import read_tokenizer
 from lightning_clf.errors import InputError, need, reason
+from lightning_clf.exported import load_weights
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.pooling import gather_words
 from lightning_clf.heads.windows import mean_of_windows
 from lightning_clf.labels import LabelSpace
 from lightning_clf.scorer import Runnable, Scorer, over_windows, restore_config
-from lightning_clf.stored import CONFIG, OWN_PART, damage_named, read_json
+from lightning_clf.stored import CONFIG, OWN_PART, damage_named, read_json, stored_labels, stored_stride
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -125,7 +118,9 @@ def _load_graph(folder: Path) -> Runnable:
         weights = load_file(folder / HEAD_WEIGHTS) if (folder / HEAD_WEIGHTS).is_file() else {}
     load_weights(head, weights, folder)
     network.eval()
-    return Runnable(network, tokenizer, own_part["max_length"], own_part["columns"], stride)
+    return Runnable(
+        network, tokenizer, own_part["max_length"], own_part["columns"], stride, own_part.get("symmetric") is True
+    )
 
 
 def _session(runtime: Any, file: Path) -> InferenceSession:

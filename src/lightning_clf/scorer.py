@@ -92,7 +92,7 @@ def over_windows(compute: Callable[[dict[str, Tensor]], Tensor], batch: Batch) -
         batch: The batch.
     """
     windows = len(batch.window_to_example)
-    if windows == len(batch):
+    if windows == len(batch) or windows <= _WINDOWS:
         return compute(batch.inputs)
     parts = (slice(start, start + _WINDOWS) for start in range(0, windows, _WINDOWS))
     return torch.cat([compute({name: values[part] for name, values in batch.inputs.items()}) for part in parts])
@@ -108,6 +108,7 @@ class Runnable:
         max_length: The window it was trained with, in subwords.
         columns: The columns it was trained on, by role: `text`, `text_pair`, `tokens`.
         stride: How many subwords each window of a long text repeats of the one before; `None` cuts texts off.
+        symmetric: Whether pairs are read in both orders, whose scores are averaged.
     """
 
     network: Scorer
@@ -115,6 +116,7 @@ class Runnable:
     max_length: int
     columns: dict[str, str]
     stride: int | None = None
+    symmetric: bool = False
 
     @property
     def labels(self) -> LabelSpace:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lightning_clf.errors import InputError, reason
+from lightning_clf.labels import LabelSpace
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,30 @@ def read_json(file: Path, shape: Shape) -> dict[str, Any]:
         raise ValueError(f"{file.name} is no JSON: {error}") from error
     check(content, shape, file.name)
     return content
+
+
+def stored_labels(stored: dict[str, Any]) -> LabelSpace:
+    """The label space that a description holds.
+
+    Raises:
+        ValueError: If it holds none.
+    """
+    try:
+        return LabelSpace.from_dict(stored)
+    except InputError as error:  # it is said to whoever declares labels, and here nobody does
+        raise ValueError(str(error)) from error
+
+
+def stored_stride(own_part: dict[str, Any]) -> int | None:
+    """How many subwords windows repeat, as a description has it.
+
+    Raises:
+        ValueError: If that is no such number.
+    """
+    stride: int | None = own_part.get("stride")
+    if stride is not None and not (type(stride) is int and 0 <= stride < own_part["max_length"]):
+        raise ValueError(f"stride is {stride!r}, no number of subwords below max_length {own_part['max_length']}")
+    return stride
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,8 @@ TAGS = LabelSpace.tags(["PER", "LOC", "ORG"], "IOB2")
 SINGLE = LabelSpace.of("abc", "single")
 MULTI = LabelSpace.of("abc", "multi")
 SCORE = LabelSpace.score(0, 1)
-Data = list[tuple[Prediction, Tensor]]
+GROUPED = LabelSpace.of("ab", "single")
+Data = list[tuple[Any, ...]]  # what a metric set is updated with
 
 
 def batches(labels: LabelSpace) -> Data:
@@ -42,6 +44,10 @@ def batches(labels: LabelSpace) -> Data:
                 guess = targets.where(torch.rand(size, words, generator=generator) < 0.8, noise)
                 targets[torch.arange(words) >= torch.randint(1, words + 1, (size, 1), generator=generator)] = IGNORE
                 data.append((Prediction(guess), targets))
+            case "single" if labels is GROUPED:
+                groups = torch.randint(0, 9, (size,), generator=generator)
+                shares = probabilities[:, :2].softmax(1)
+                data.append((Prediction(shares.argmax(1), shares), (gold[:, 0] > 0.8).long(), groups))
             case "single":
                 targets = gold.argmax(1)
                 targets[0] = IGNORE
@@ -55,7 +61,7 @@ def batches(labels: LabelSpace) -> Data:
 
 def cases() -> list[tuple[LabelSpace, Data, int]]:
     """Label spaces, their batches, and how many of these go to the first process; the second may see none."""
-    uneven = [(labels, batches(labels), share) for labels in (TAGS, SINGLE, MULTI, SCORE) for share in (3, 4)]
+    uneven = [(labels, batches(labels), share) for labels in (TAGS, SINGLE, MULTI, SCORE, GROUPED) for share in (3, 4)]
     return [*uneven, (SINGLE, [], 0), (SCORE, [], 0)]
 
 
@@ -63,8 +69,8 @@ def scored(labels: LabelSpace, data: Data) -> MetricSet:
     """A metric set after some batches."""
     metrics = build_metrics(labels)
     metrics.include(ScoreCounts(labels) if labels.kind == "score" else CurveCounts(labels))
-    for prediction, targets in data:
-        metrics.update(prediction, targets)
+    for batch in data:
+        metrics.update(*batch)
     return metrics
 
 

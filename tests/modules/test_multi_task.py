@@ -39,7 +39,12 @@ def test_every_kind_is_scored_and_exported_as_by_its_own_module(encoders, tmp_pa
         assert validated
         for name, value in validated.items():
             assert logged[name.replace("val/", f"val/{kind}/")] == pytest.approx(value, abs=1e-6, nan_ok=True), name
-    assert {path.name for path in (tmp_path / "best").iterdir()} == set(KINDS)
+    assert {path.name for path in (tmp_path / "best").iterdir()} == {
+        *KINDS,
+        "encoder",
+        "heads.safetensors",
+        "lightning_clf.json",
+    }
     assert module.names == list(KINDS)
 
 
@@ -211,7 +216,7 @@ def test_averaged_weights_are_what_is_validated_kept_and_exported(encoders, tmp_
     metrics = make_trainer(tmp_path).validate(again, make_tasks("single", "tags"), verbose=False)
     assert metrics[0]["val/single/loss"] == pytest.approx(best.best_model_score.item(), abs=1e-6)
     exported = load_artefact(tmp_path / "best" / "tags").network.state_dict()
-    for name, value in again.artefact("tags").network.state_dict().items():
+    for name, value in again.artefacts().whole("tags").network.state_dict().items():
         assert torch.equal(exported[name], value), name
 
 

@@ -13,6 +13,7 @@ _KEYS = "checkpoint.mode and early_stopping.mode"
 _LOWER_IS_BETTER = ("loss", "hamming_loss", "mse", "ece")
 _HIGHER_IS_BETTER = (
     *("accuracy", "f1", "precision", "recall", "entity", "auroc", "average", "pearson", "spearman"),
+    *("map", "mrr"),
     "mean",  # of what several tasks are judged by
 )
 

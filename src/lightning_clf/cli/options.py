@@ -11,7 +11,7 @@ from lightning_clf.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-    from lightning_clf.inference import Classifier
+    from lightning_clf.inference import Predictor
 
 _INPUTS = {
     "text": "the column of the text (default: the one trained on)",
@@ -74,15 +74,15 @@ def named_columns(options: argparse.Namespace) -> dict[str, str]:
     return {role: name for role, name in named.items() if name is not None}
 
 
-def load_for(options: argparse.Namespace) -> Classifier:
+def load_for(options: argparse.Namespace) -> Predictor:
     """The model that options name, with their columns, on their device and in their precision."""
     with importing():
         from lightning_clf.cpu import keep_freed_memory
-        from lightning_clf.inference import load_classifier
+        from lightning_clf.inference import load_predictor
 
     if (options.device or "cpu") == "cpu":
         keep_freed_memory()
-    classifier = load_classifier(options.model, named_columns(options))
+    classifier = load_predictor(options.model, named_columns(options))
     return classifier.to(options.device, weights_type(options))
 
 

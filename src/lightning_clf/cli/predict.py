@@ -26,10 +26,10 @@ def run(words: list[str]) -> None:
     engine = _ray(options) if options.engine == "ray" else None
 
     with importing():
-        from lightning_clf.inference import load_classifier, predict_file
+        from lightning_clf.inference import load_predictor, predict_file
 
     predict_file(
-        load_for(options) if engine is None else load_classifier(options.model, named_columns(options)),
+        load_for(options) if engine is None else load_predictor(options.model, named_columns(options)),
         options.input,
         options.output,
         batch_size=options.batch_size,
@@ -52,6 +52,8 @@ def _ray(options: argparse.Namespace) -> RayEngine:
 
 def readable(answer: dict[str, Any]) -> str:
     """An answer as a person would read it."""
+    if all(isinstance(value, dict) for value in answer.values()):
+        return "; ".join(f"{task}: {readable(one)}" for task, one in answer.items())
     if "tokens" in answer:
         return _readable_tags(answer)
     if "score" in answer:

@@ -34,6 +34,13 @@ def token_lengths(rows: Dataset) -> Numbers:
     return _list_lengths(rows, "input_ids")
 
 
+def longest_windows(rows: Dataset) -> Numbers:
+    """How many subwords the longest window of each row has."""
+    tables = rows.select_columns(["windows"]).with_format("arrow").iter(batch_size=_READ)
+    found = [np.array([max(row) for row in table["windows"].to_pylist()], np.int64) for table in tables]
+    return np.concatenate([np.zeros(0, np.int64), *found])
+
+
 def _list_lengths(rows: Dataset, column: str) -> Numbers:
     """How long each list of a column is, read in passing and not kept in memory."""
     tables = rows.select_columns([column]).with_format("arrow").iter(batch_size=_READ)

@@ -34,6 +34,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "word_count": pa.int32(),
     "truncated": pa.int32(),
     "example_id": pa.int64(),
+    "group": pa.int64(),
 }
 
 
@@ -130,8 +131,9 @@ def encode_split(split: Split, encoding: Encoding, summary: Summary) -> Iterator
     """
     examples = _kept(split, encoding, summary)
     batch = list(islice(examples, _BATCH))
+    groups: dict[str | None, int] = {}
     while True:
-        yield _encode_batch(batch, encoding)
+        yield _encode_batch(batch, encoding, groups)
         batch = list(islice(examples, _BATCH))
         if not batch:
             return
@@ -155,7 +157,7 @@ def _kept(split: Split, encoding: Encoding, summary: Summary) -> Iterator[tuple[
         yield position, example
 
 
-def _encode_batch(batch: list[tuple[int, Example]], encoding: Encoding) -> pa.Table:
+def _encode_batch(batch: list[tuple[int, Example]], encoding: Encoding, groups: dict[str | None, int]) -> pa.Table:
     examples = [example for _, example in batch]
     # an empty batch still has to have the columns
     columns: dict[str, list[Any]] = {"input_ids": []}
@@ -163,5 +165,7 @@ def _encode_batch(batch: list[tuple[int, Example]], encoding: Encoding) -> pa.Ta
         columns = encoding.rows.encode(encoding.tokenizer, examples, encoding.max_length, encoding.stride)
     columns["target"] = [encoding.rows.target(example, encoding.labels) for example in examples]
     columns["example_id"] = [position for position, _ in batch]
+    if encoding.rows.group_column is not None:  # numbered as they are met
+        columns["group"] = [groups.setdefault(example.group, len(groups)) for example in examples]
     types = _COLUMNS | {"target": _TARGETS[encoding.labels.kind]}
     return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})

@@ -13,7 +13,15 @@ from torch.utils.data import DataLoader
 
 from lightning_clf.batch import Batch
 from lightning_clf.component import Spec
-from lightning_clf.data.batching import BatchRows, EvalBatches, Room, TrainBatches, length_tops, token_lengths
+from lightning_clf.data.batching import (
+    BatchRows,
+    EvalBatches,
+    Room,
+    TrainBatches,
+    length_tops,
+    longest_windows,
+    token_lengths,
+)
 from lightning_clf.data.drawing import Drawing, Numbers
 from lightning_clf.data.pairs import PairCollator, PairRows, Pairs
 from lightning_clf.data.position import Position
@@ -85,6 +93,7 @@ class Loading:
     seed: int
     sampling: Sampling | None = None
     max_windows: int | None = None
+    both_orders: bool = False
 
     def __post_init__(self) -> None:
         """Check every number."""
@@ -117,7 +126,7 @@ class Loading:
         Raises:
             InputError: If one text could be more than a batch may hold, or windows are counted of which there is one.
         """
-        if stride is None and self.max_windows is not None:
+        if stride is None and not self.both_orders and self.max_windows is not None:
             raise InputError(
                 f"data.max_windows {self.max_windows} counts windows, and texts are cut off after one: set "
                 "data.stride, or leave it out"
@@ -164,7 +173,8 @@ class Loading:
         """
         lengths = self._lengths(encoded.rows, place) if self.group_by_length else None
         if lengths is not None and self.max_windows is not None:
-            lengths = np.minimum(lengths, self.max_windows * encoded.max_length)
+            longest = longest_windows(encoded.rows) if self.both_orders else encoded.max_length
+            lengths = np.minimum(lengths, self.max_windows * longest)
         room = Room(self.batch_size, self.batch_tokens)
         drawing = None
         if self.sampling is not None:

@@ -205,6 +205,8 @@ def told_of(name: str) -> Iterator[None]:
 def _one_task(name: str, data: DataModule) -> BaseDataModule[Any]:
     if not _NAME.fullmatch(name):
         raise InputError(f"data.tasks has {name!r}: name a task with letters, digits, - and _ alone")
+    if name.lower() == "encoder":
+        raise InputError(f"data.tasks has {name!r}, which is the folder of the encoder in an export: name it otherwise")
     if not isinstance(data, BaseDataModule) or isinstance(data, FewShotDataModule):
         raise InputError(
             f"data.tasks.{name} is a {type(data).__name__}, which is not the data of one task in full: take another, "

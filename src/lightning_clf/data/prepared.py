@@ -54,10 +54,21 @@ class PreparedSplits:
             seed: Which rows.
         """
         train, split = self._rows["train"], self.splits["train"]
-        strata = column(train, "target").to_pylist() if self.encodings["train"].labels.kind == "single" else None
-        kept, held = hold_out(len(train), fraction, seed, strata)
+        kept, held = self._held_out(train, fraction, seed)
         self._rows |= {"train": train.select(kept), "val": train.select(held)}
         rank_zero_info(f"{split.name}: {len(held)} of {len(train)} rows are held out as dev split (data.seed={seed})")
+
+    def _held_out(self, train: Dataset, fraction: float, seed: int) -> tuple[list[int], list[int]]:
+        if "group" in train.column_names:  # whole ones, since a question that is trained on says nothing of others
+            groups = column(train, "group").to_pylist()
+            met = sorted(set(groups))
+            _, chosen = hold_out(len(met), fraction, seed)
+            held = {met[place] for place in chosen}
+            is_held = [group in held for group in groups]
+            kept = [row for row, held_out in enumerate(is_held) if not held_out]
+            return kept, [row for row, held_out in enumerate(is_held) if held_out]
+        strata = column(train, "target").to_pylist() if self.encodings["train"].labels.kind == "single" else None
+        return hold_out(len(train), fraction, seed, strata)
 
     def few_shots(self, shots: int, fraction: float, seed: int) -> None:
         """Leave in train a few rows a label, and make of its others the dev and the test split, where there are none.

@@ -27,12 +27,14 @@ class Example:
         pair: The second text, of tasks on pairs.
         label: The label as the row has it, in the shape the task expects; `None` for a row without one.
         where: Where the row is, for messages.
+        group: What rows share that are ranked together; `None` where none are.
     """
 
     text: str | list[str]
     pair: str | None
     label: Any
     where: str
+    group: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -42,7 +44,15 @@ class Example:
 
 
 class RowFormat(ABC):
-    """Which columns a task reads and what they may hold. Subclasses are frozen dataclasses of primitives."""
+    """Which columns a task reads and what they may hold. Subclasses are frozen dataclasses of primitives.
+
+    Attributes:
+        symmetric: Whether pairs are read in both orders.
+        group_column: The column whose value rows share that are ranked together, such as a question; `None` for none.
+    """
+
+    symmetric: bool = False
+    group_column: str | None = None
 
     @abstractmethod
     def parse(self, row: Row, where: str) -> Example:

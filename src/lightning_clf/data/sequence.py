@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from lightning.pytorch.utilities import rank_zero_warn
@@ -37,6 +38,11 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         label_column: The column of labels. `None` is `label`, for `multi` `labels`, for `score` `score`.
         label_columns: For `multi`, one column a label holding 0 or 1, as tables have them. `None` reads `label_column`.
         label_separator: For `multi`, what stands between labels in a cell of a CSV file, such as `|`.
+        symmetric_pairs: Whether what is said of a pair does not depend on its order. A training step then sees a pair
+            in one of both orders, drawn anew with each batch (with `max_windows` 2 in both); an answer is made of the
+            mean of both orders' scores, in evaluation and in every prediction, at twice the cost.
+        group_column: For two labels, the column whose value the candidates for one question share, such as that of the
+            question. They are then also ranked by the probability of the second label: `map` and `mrr`.
         score_range: For `score`, the lowest and the highest value. It has no default, since the data show it only by
             luck, and answers are held within it.
         **options: What `BaseDataModule` takes.
@@ -61,6 +67,8 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         label_columns: list[str] | None = None,
         label_separator: str | None = None,
         score_range: tuple[float, float] | None = None,
+        symmetric_pairs: bool = False,
+        group_column: str | None = None,
         **options: Any,
     ) -> None:
         super().__init__(source, **options)
@@ -71,6 +79,10 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         self.label_columns = tuple(label_columns or ())
         self.label_separator = label_separator
         self.score_range = score_range
+        self.symmetric_pairs = symmetric_pairs
+        self.group_column = group_column
+        if symmetric_pairs:
+            self.loading = replace(self.loading, max_windows=self.loading.max_windows or 1, both_orders=True)
         self._check_arguments()
 
     @property
@@ -89,6 +101,10 @@ class SequenceDataModule(BaseDataModule[TextRows]):
             )
         if self.label_separator == "":
             raise InputError("data.label_separator is empty: set it to what stands between labels, such as |")
+        if self.group_column and self.kind != "single":
+            raise InputError(
+                f"data.group_column ranks by one of two labels, and data.kind is {self.kind}: leave it out"
+            )
         for key in ("label_columns", "label_separator"):
             if getattr(self, key) and self.kind != "multi":
                 raise InputError(f"data.{key} is for kind: multi, but data.kind is {self.kind}: remove one of them")
@@ -129,12 +145,20 @@ class SequenceDataModule(BaseDataModule[TextRows]):
             declared=tuple(self.declared or ()),
             ignore_case=self.ignore_case,
             score_range=self.score_range,
+            symmetric=self.symmetric_pairs,
+            group_column=self.group_column,
         )
 
     def _find_labels(self) -> LabelSpace:
         if self.kind == "score" and self.score_range is not None:
             return LabelSpace.score(*self.score_range)
-        return LabelSpace.of(self._names(), "multi" if self.kind == "multi" else "single")
+        labels = LabelSpace.of(self._names(), "multi" if self.kind == "multi" else "single")
+        if self.group_column and len(labels) != 2:
+            raise InputError(
+                f"data.group_column ranks by the second of two labels, and there are {len(labels)} ({labels.shown}): "
+                "leave it out"
+            )
+        return labels
 
     def _names(self) -> list[str]:
         if self.declared is not None:

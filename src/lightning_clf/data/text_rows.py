@@ -45,6 +45,8 @@ class TextRows(RowFormat):
         declared: The labels as declared. A number that is not one of them is a position among them.
         ignore_case: Whether labels are told apart by letters alone.
         score_range: The lowest and the highest score.
+        symmetric: Whether pairs are read in both orders.
+        group_column: The column whose value rows share that are ranked together.
     """
 
     kind: TextKind
@@ -56,6 +58,8 @@ class TextRows(RowFormat):
     declared: tuple[str, ...] = ()
     ignore_case: bool = False
     score_range: tuple[float, float] | None = None
+    symmetric: bool = False
+    group_column: str | None = None
 
     def inputs(self) -> dict[str, str]:
         """The columns of the texts."""
@@ -68,7 +72,10 @@ class TextRows(RowFormat):
         pair = None
         if self.text_pair_column is not None:
             pair = read_text(row, self.text_pair_column, where, "text_pair_column")
-        return Example(text, pair, self._label(row, where), where)
+        group = None
+        if self.group_column is not None:
+            group = _read_group(row, self.group_column, where)
+        return Example(text, pair, self._label(row, where), where, group)
 
     def _label(self, row: Row, where: str) -> str | list[str] | float | None:
         if self.label_columns:
@@ -145,7 +152,7 @@ class TextRows(RowFormat):
         """Texts to subword ids."""
         texts = [str(example.text) for example in examples]
         pairs = [example.pair or "" for example in examples] if self.text_pair_column is not None else None
-        return encode_texts(tokenizer, texts, pairs, max_length, stride)
+        return encode_texts(tokenizer, texts, pairs, max_length, stride, symmetric=self.symmetric)
 
 
 @lru_cache(maxsize=8)
@@ -181,6 +188,16 @@ def _read_class(value: Any, where: str) -> str:
     if not name or value is None:
         raise InputError(f"{where} has an empty label: give it a name, or remove the row")
     return check_text(name, f"label {name!r} of {where}")
+
+
+def _read_group(row: Row, column: str, where: str) -> str:
+    """What rows share that are ranked together: a text, or a number."""
+    if column not in row:
+        raise missing_column(where, repr(column), row, "group_column")
+    value = row[column]
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InputError(f"column {column!r} of {where} is {value!r}, no question nor its number: correct the row")
+    return str(value)
 
 
 def _is_unlabelled(name: str) -> bool:

@@ -66,6 +66,8 @@ class Collator:
             window_to_example=torch.tensor([place for place, _ in windows]),
             targets=self._targets(rows) if "target" in rows[0] else None,
         )
+        if "group" in rows[0]:
+            batch.groups = torch.tensor([row["group"] for row in rows])
         if self.labels.kind == "tags":
             batch.word_ids = _pad([rows[place]["word_ids"][window] for place, window in windows], -1, length)
             batch.word_counts = torch.tensor([row["word_count"] for row in rows])

@@ -12,7 +12,13 @@ Columns = dict[str, list[Any]]
 
 
 def encode_texts(
-    tokenizer: Tokenizer, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int, stride: int | None = None
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None,
+    max_length: int,
+    stride: int | None = None,
+    *,
+    symmetric: bool = False,
 ) -> Columns:
     """Encode texts, or pairs of texts, for an encoder.
 
@@ -23,6 +29,7 @@ def encode_texts(
         max_length: The window, in subwords with special tokens. The longer of a pair is shortened first.
         stride: In place of cutting a text off, read it in windows of which each repeats so many subwords of the one
             before.
+        symmetric: Whether each pair is read in both orders, which are windows of it.
 
     Returns:
         Columns of one entry a text: `input_ids`, `token_type_ids` where the architecture has them, and `truncated`, 1
@@ -34,6 +41,11 @@ def encode_texts(
             are to be read in windows.
     """
     _check_room(tokenizer, max_length, pair=pairs is not None)
+    if symmetric:
+        if pairs is None:
+            raise InputError("data.symmetric_pairs reads pairs in both orders, but these are single texts: remove it")
+        orders = (encode_texts(tokenizer, texts, pairs, max_length), encode_texts(tokenizer, pairs, texts, max_length))
+        return _both(*orders)
     if stride is not None:
         if pairs is not None:
             raise InputError("data.stride reads single texts in windows, and these are pairs: leave it out")
@@ -124,6 +136,16 @@ def _join(tokenizer: Tokenizer, texts: list[list[Any]]) -> Columns:
     columns = _columns(tokenizer, ids)
     columns["windows"] = [[max(1, len(window.ids)) for window in text] for text in texts]
     columns["truncated"] = [0] * len(texts)
+    return columns
+
+
+def _both(first: Columns, other: Columns) -> Columns:
+    """The columns of pairs whose two orders stand one after the other."""
+    columns = {name: [a + b for a, b in zip(values, other[name], strict=True)] for name, values in first.items()
+               if name != "truncated"}  # fmt: skip
+    lengths = zip(first["input_ids"], other["input_ids"], strict=True)
+    columns["windows"] = [[len(a), len(b)] for a, b in lengths]
+    columns["truncated"] = list(map(max, first["truncated"], other["truncated"]))
     return columns
 
 

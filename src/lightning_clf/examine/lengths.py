@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 from datasets import Dataset
 
-from lightning_clf.data.batching import token_lengths
+from lightning_clf.data.batching import longest_windows, token_lengths
 from lightning_clf.data.drawing import Numbers
 from lightning_clf.data.rows import Example, RowFormat
 from lightning_clf.data.split import Split
+from lightning_clf.data.text_rows import TextRows
 from lightning_clf.encoding import Tokenizer
 from lightning_clf.examine.finding import Finding
 
@@ -32,7 +34,9 @@ def true_lengths(rows: Dataset, split: Split, reads: RowFormat, tokenizer: Token
         reads: How its rows are read.
         tokenizer: The encoder's tokenizer.
     """
-    lengths = token_lengths(rows)
+    lengths = longest_windows(rows) if reads.symmetric else token_lengths(rows)
+    if isinstance(reads, TextRows):
+        reads = replace(reads, symmetric=False)  # one order is as long as the other
     columns = rows.select_columns(["example_id", "truncated"]).with_format("numpy")[:]
     cut = np.flatnonzero(columns["truncated"] > 0)
     places = dict(zip(columns["example_id"][cut].tolist(), cut.tolist(), strict=True))

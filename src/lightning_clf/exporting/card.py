@@ -97,6 +97,11 @@ def _about(artefact: Artefact) -> Iterator[str]:
             f"- Windows: {artefact.max_length} subwords, of which each repeats {artefact.stride} of the one before; "
             "whoever reads a text in one window alone cuts off what lies beyond"
         )
+    if artefact.symmetric:
+        yield (
+            "- Pairs: read in both orders, and answered by the mean of both scores; whoever reads one order alone gets "
+            "an answer that depends on it"
+        )
     yield f"- Head: {_code(type(artefact.network.head).__name__)}"
 
 

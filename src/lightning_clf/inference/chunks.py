@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lightning_clf.data.lines import RowError
 from lightning_clf.errors import InputError
-from lightning_clf.inference.classifier import Classifier
 from lightning_clf.inference.columns import Carried
-from lightning_clf.inference.inputs import ReadRow
+from lightning_clf.inference.predictor import Predictor
 from lightning_clf.inference.source import Numbered, Source
 from lightning_clf.inference.writers import Rejected, Writer
 
@@ -24,6 +24,7 @@ class Chunk:
         taken: How many rows there were.
         answered: How many of them were answered.
         empty: How many of those have no text.
+        left_out: How often each task was left out of an answer.
         rejected: Those that were set aside.
     """
 
@@ -31,6 +32,7 @@ class Chunk:
     taken: int
     answered: int
     empty: int
+    left_out: Counter[str]
     rejected: list[Rejected]
 
 
@@ -50,7 +52,7 @@ class Way:
     strict: bool
     batch_size: int
 
-    def answer(self, classifier: Classifier, source: Source, rows: Sequence[Numbered]) -> Chunk:
+    def answer(self, classifier: Predictor, source: Source, rows: Sequence[Numbered]) -> Chunk:
         """Answer rows of a source.
 
         Raises:
@@ -63,12 +65,13 @@ class Way:
             taken=len(rows),
             answered=len(read),
             empty=sum(row.is_empty for row in read),
+            left_out=classifier.left_out(read),
             rejected=rejected,
         )
 
     def _read(
-        self, classifier: Classifier, source: Source, rows: Sequence[Numbered]
-    ) -> tuple[list[ReadRow], list[dict[str, Any]], list[Rejected]]:
+        self, classifier: Predictor, source: Source, rows: Sequence[Numbered]
+    ) -> tuple[list[Any], list[dict[str, Any]], list[Rejected]]:
         """Of the rows that can be read what is answered and what is carried along, and those that cannot."""
         read, brought, rejected = [], [], []
         for number, row in rows:

@@ -47,7 +47,9 @@ _ENTITY = pa.struct(
 
 
 def flat(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """An answer with the probabilities of its labels each under a name of its own, as tables have them."""
+    """An answer with a name of its own for each value, as tables have them: of each label, and of each task."""
+    if all(isinstance(value, dict) for value in answer.values()):  # which of one task they never are
+        return {f"{task}/{name}": value for task, one in answer.items() for name, value in flat(one).items()}
     row = dict(answer)
     if isinstance(row.get("probabilities"), dict):
         row |= {f"probability/{name}": value for name, value in row.pop("probabilities").items()}
@@ -58,18 +60,18 @@ class Carried:
     """What of a row stands beside its answer.
 
     Args:
-        labels: The labels of the answers.
-        decision: What lies between scores and answers; the columns of answers follow from both.
+        answer: The columns of an answer in a table.
+        keys: What else an answer has at its top where it is none of a table.
         names: Which columns of the row; `None` takes all.
         read: The columns that the answer repeats, which are not carried.
     """
 
     def __init__(
-        self, labels: LabelSpace, decision: Decision, names: Sequence[str] | None, read: Iterable[str]
+        self, answer: dict[str, pa.DataType], keys: Iterable[str], names: Sequence[str] | None, read: Iterable[str]
     ) -> None:
         self._names = names
-        self._answer = answer_columns(labels, decision)
-        self._taken = {*self._answer, "probabilities"}
+        self._answer = answer
+        self._taken = {*answer, *keys}
         self._dropped = self._taken.intersection(read)
 
     def take(self, row: Mapping[str, Any] | str, where: str) -> dict[str, Any]:

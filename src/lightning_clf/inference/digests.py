@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_clf.data.readers import readable
 from lightning_clf.encoding.tokenizer import tokenizer_to_bytes
 from lightning_clf.scorer import Runnable
+from lightning_clf.together import TaskArtefacts
 
 
 def file_digest(path: Path) -> str:
@@ -35,6 +36,7 @@ def model_digest(artefact: Runnable) -> str:
         "labels": artefact.labels.to_dict(),
         "max_length": artefact.max_length,
         "stride": artefact.stride,
+        "symmetric": artefact.symmetric,
         "columns": artefact.columns,
         "decision": artefact.decision.to_dict(),
         "program": network.program,
@@ -44,7 +46,20 @@ def model_digest(artefact: Runnable) -> str:
         # a tokenizer that was used says how it was cut and padded last
         description["backend"] = json.loads(backend.numpy().tobytes()) | {"truncation": None, "padding": None}
     digest = hashlib.sha256(json.dumps(description, default=_told).encode())
-    for name, tensor in sorted(network.state_dict().items()):
+    digest.update(_weights_digest(network).encode())
+    return digest.hexdigest()
+
+
+def together_digest(artefacts: TaskArtefacts) -> str:
+    """The digest of all that the answers of several tasks follow from."""
+    parts = {name: model_digest(part) for name, part in artefacts.parts.items()}
+    told = json.dumps([*parts.items(), _weights_digest(artefacts.trunk)])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _weights_digest(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(_bytes(tensor))
     return digest.hexdigest()

@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -38,6 +38,7 @@ class Tally:
         taken: Rows that were read.
         answered: Rows that were answered.
         empty: Of them, those without text.
+        left_out: Of them, by task, those that lack its columns.
         rejected: Rows that were set aside.
         first: What is wrong with the first of those.
     """
@@ -45,6 +46,7 @@ class Tally:
     taken: int = 0
     answered: int = 0
     empty: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
     rejected: int = 0
     first: str = ""
 

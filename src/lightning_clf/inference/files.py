@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,10 @@ import pyarrow as pa
 from lightning_clf.errors import InputError
 from lightning_clf.inference.answers import Answer
 from lightning_clf.inference.chunks import Chunk, Way
-from lightning_clf.inference.classifier import Classifier
-from lightning_clf.inference.columns import Carried
-from lightning_clf.inference.digests import file_digest, model_digest
+from lightning_clf.inference.digests import file_digest
 from lightning_clf.inference.draft import Tally
 from lightning_clf.inference.on_ray import RayEngine
+from lightning_clf.inference.predictor import Predictor
 from lightning_clf.inference.progress import progress_bar
 from lightning_clf.inference.sinks import Sink, is_stream, open_sink
 from lightning_clf.inference.source import Source, open_source, survey
@@ -29,7 +29,7 @@ _CHUNK = 2048  # rows sorted by length together; what is held in memory at a tim
 
 
 def predict_file(
-    classifier: Classifier,
+    classifier: Predictor,
     source: str,
     target: str | None,
     *,
@@ -77,8 +77,8 @@ def predict_file(
         raise InputError("standard input is not where workers on Ray can read it: save it to a file")
     with open_source(source) as rows:
         if rows.columns is not None:
-            classifier.inputs.check_columns(rows.columns or [classifier.inputs.text], f"file {rows.name}")
-        carried = Carried(classifier.labels, classifier.artefact.decision, carry, [classifier.inputs.tokens])
+            classifier.inputs.check_columns(rows.columns, f"file {rows.name}")
+        carried = classifier.carried(carry)
         table = show is None and is_table(target)
         count, columns = _looked_up(source, rows, bool(shard or engine), table and carry != [])
         writer = make_writer(target, show, carried.table(columns, f"file {rows.name}") if table else None)
@@ -112,6 +112,12 @@ def _warn(tally: Tally, name: str, rejected: str | None) -> None:
     if tally.empty:
         warnings.warn(
             f"{name}: {tally.empty} of {tally.answered} rows have an empty text; they are answered", stacklevel=3
+        )
+    for task, count in tally.left_out.items():
+        warnings.warn(
+            f"{name}: {count} of {tally.answered} rows lack the columns of task {task}, which is left out of their "
+            "answers",
+            stacklevel=3,
         )
     if tally.rejected:
         where = f"set aside in {rejected}" if rejected else "left out; --rejected FILE keeps them"
@@ -156,12 +162,12 @@ def _part(count: int | None, shard: tuple[int, int] | None) -> tuple[int, int | 
     return start, stop
 
 
-def _job(classifier: Classifier, source: str, writer: Writer, options: dict[str, Any], resume: bool) -> dict[str, Any]:
+def _job(classifier: Predictor, source: str, writer: Writer, options: dict[str, Any], resume: bool) -> dict[str, Any]:
     """What a run has in common with the one it goes on with."""
     if os.path.isfile(source):
         return {
             "input": file_digest(Path(source)),
-            "model": model_digest(classifier.artefact),
+            "model": classifier.digest(),
             "columns": classifier.inputs.columns,
             "form": type(writer).__name__,
             **options,
@@ -173,7 +179,7 @@ def _job(classifier: Classifier, source: str, writer: Writer, options: dict[str,
 
 
 def _answer_here(
-    classifier: Classifier, way: Way, source: Source, start: int, stop: int | None
+    classifier: Predictor, way: Way, source: Source, start: int, stop: int | None
 ) -> Generator[Chunk, None, None]:
     """Answer the rows of a source from one to another, passing over those before."""
     next(itertools.islice(source.rows, start, start), None)
@@ -194,6 +200,7 @@ def _take(chunk: Chunk, sink: Sink) -> None:
     tally.answered += chunk.answered
     tally.empty += chunk.empty
     tally.rejected += len(chunk.rejected)
+    tally.left_out = dict(Counter(tally.left_out) + chunk.left_out)
     if chunk.rejected:
         tally.first = tally.first or chunk.rejected[0]["reason"]
     sink.append(chunk.answers, chunk.rejected, is_last=chunk.taken < _CHUNK)

@@ -67,18 +67,39 @@ class Inputs:
         return ReadRow(tuple(texts))
 
     def check_columns(self, columns: Iterable[str], where: str) -> None:
-        """Hold the columns that all rows of a file have against those that are read.
+        """Hold the columns that all rows of a file have against those that are read; plain text has none.
 
         Raises:
             InputError: If one is missing.
         """
-        row = dict.fromkeys(columns)
+        row = dict.fromkeys(columns) or {self.text: None}
         if not self.tags:
             for column in (self.text, self.pair):
                 if column:
                     self._found(row, column, where)
         elif self.tokens not in row:
             self._found(row, self.text, where, also=self.tokens)
+
+    def has_columns(self, row: str | Mapping[str, Any]) -> bool:
+        """Whether a row has what is read of it, whatever that holds, and not null."""
+        if isinstance(row, str):
+            return not self.pair
+        if self.tags and row.get(self.tokens) is not None:
+            return True
+        texts = [self.text, *([self.pair] if self.pair and not self.tags else [])]
+        return all(row.get(self.text_column(row, column)) is not None for column in texts)
+
+    @property
+    def any_text(self) -> str:
+        """The column that a text may always be in: that called by its role, unless another was named."""
+        return self._text_fallback
+
+    @property
+    def said(self) -> str:
+        """The columns that are read, for messages."""
+        if self.tags:
+            return f"{self.tokens!r} or {self.text!r}"
+        return f"{self.text!r} and {self.pair!r}" if self.pair else repr(self.text)
 
     def encode(self, rows: Sequence[ReadRow]) -> list[dict[str, Any]]:
         """Encode rows for the collator."""
@@ -87,7 +108,9 @@ class Inputs:
             columns = encode_words(tokenizer, [row.words for row in rows], *window)
         else:
             pairs = [row.texts[1] for row in rows] if self.pair else None
-            columns = encode_texts(tokenizer, [row.texts[0] for row in rows], pairs, *window)
+            columns = encode_texts(
+                tokenizer, [row.texts[0] for row in rows], pairs, *window, symmetric=self.artefact.symmetric
+            )
         columns["example_id"] = list(range(len(rows)))
         return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 

@@ -135,6 +135,7 @@ def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, 
         label_separator=columns.get("separator"),
         declared=() if kind == "score" else labels.names,
         score_range=labels.range,
+        symmetric=classifier.artefact.symmetric,
         ignore_case=_differ_without_case(labels),
     )
 

@@ -22,8 +22,9 @@ import torch
 from lightning_clf.cpu import keep_freed_memory
 from lightning_clf.errors import InputError, need
 from lightning_clf.inference.chunks import Chunk, Way
-from lightning_clf.inference.classifier import Classifier, load_classifier
+from lightning_clf.inference.predictor import Predictor
 from lightning_clf.inference.source import Numbered, Source, open_source
+from lightning_clf.inference.together import load_predictor
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,16 @@ class RayEngine:
         """What each worker has one of."""
         return "GPU" if (self.device or "cpu").startswith("cuda") else "CPU"
 
-    def load(self, columns: dict[str, str], folder: str) -> Classifier:
+    def load(self, columns: dict[str, str], folder: str) -> Predictor:
         """The model as a worker has it, by a name that may be relative to a folder."""
         if self.resource == "CPU":
             os.environ["TOKENIZERS_PARALLELISM"] = "false"
             keep_freed_memory()
         torch.set_num_threads(1)  # workers share a machine's cores, and each has one
-        return load_classifier(Path(folder, self.model), columns).to(self.device, self.dtype)
+        return load_predictor(Path(folder, self.model), columns).to(self.device, self.dtype)
 
     def answer(
-        self, classifier: Classifier, way: Way, source: str, spans: Sequence[tuple[int, int]]
+        self, classifier: Predictor, way: Way, source: str, spans: Sequence[tuple[int, int]]
     ) -> Generator[Chunk, None, None]:
         """Answer spans of rows of a file, in their order.
 
@@ -84,7 +85,7 @@ class RayEngine:
         if not spans:
             return
         with _connected() as ray:
-            constructed = (self, classifier.inputs.columns, way, source, os.getcwd(), type(classifier.network.head))
+            constructed = (self, classifier.inputs.columns, way, source, os.getcwd(), classifier.heads)
             found = ray.data.from_items(
                 [{"start": start, "stop": stop} for start, stop in spans], override_num_blocks=len(spans)
             ).map(
@@ -121,21 +122,21 @@ class _Worker:
 
     Args:
         engine: Says which model, and where it runs.
-        columns: Those that are read from a row, as `load_classifier` takes them.
+        columns: Those that are read from a row, as `load_predictor` takes them.
         way: The way of rows to bytes.
         source: The file.
         folder: What its name, and the model's, are relative to.
-        head: The class of the model's head, which by coming here is imported, as a user's own must have been.
+        heads: The classes of the model's heads, which by coming here are imported, as a user's own must have been.
     """
 
     def __init__(
-        self, engine: RayEngine, columns: dict[str, str], way: Way, source: str, folder: str, head: type
+        self, engine: RayEngine, columns: dict[str, str], way: Way, source: str, folder: str, heads: Sequence[type]
     ) -> None:
         self._way, self._name, self._folder = way, source, folder
         self._opened = contextlib.ExitStack()
         self._source: Source | None = None
         self._place = 0
-        self._classifier: Classifier | InputError
+        self._classifier: Predictor | InputError
         try:
             self._classifier = engine.load(columns, folder)
         except InputError as error:  # raised here it would be as an actor that died

@@ -13,6 +13,7 @@ from lightning_clf.metrics.agreement import AgreementScores
 from lightning_clf.metrics.base import ClassRow, Scores, TaskMetric
 from lightning_clf.metrics.curves import Histograms, S
 from lightning_clf.metrics.entities import EntityF1
+from lightning_clf.metrics.grouped import GroupedRanking
 from lightning_clf.metrics.multi_label import MultiLabelScores
 from lightning_clf.metrics.ranking import RankingScores
 from lightning_clf.metrics.single_label import SingleLabelScores
@@ -31,6 +32,8 @@ def _fitting(labels: LabelSpace) -> Iterator[TaskMetric]:
         case "single":
             yield SingleLabelScores(labels)
             yield RankingScores(labels)
+            if len(labels) == 2:
+                yield GroupedRanking(labels)
         case "multi":
             yield MultiLabelScores(labels)
             yield RankingScores(labels)
@@ -66,19 +69,23 @@ class MetricSet(nn.Module):
         self.metrics.append(metric)
         return metric
 
-    def update(self, prediction: Prediction, targets: Tensor) -> None:
+    def update(self, prediction: Prediction, targets: Tensor, groups: Tensor | None = None) -> None:
         """Take in one batch.
 
         Args:
             prediction: What the head decoded. Without probabilities, numbers that need them stay NaN.
             targets: The batch's targets, whose shapes are those of `Batch.targets`.
+            groups: The batch's `groups`.
 
         Raises:
             TypeError: If the prediction lacks decisions or scores that a metric reads.
         """
         for metric in self._members():
             value: Tensor | None = getattr(prediction, metric.reads)
-            if value is not None:
+            if isinstance(metric, GroupedRanking):
+                if value is not None:
+                    metric.update(value, targets, groups)
+            elif value is not None:
                 metric.update(value, targets)
             elif metric.reads != "probabilities":
                 raise TypeError(f"{type(metric).__name__} needs Prediction.{metric.reads}, but the head left it None")

@@ -152,7 +152,7 @@ class ClassifierModule(BuiltModule):
                 warn_of_no_dropout(scores, second[0])
         with torch.no_grad():
             prediction = self.network.decide(scores.detach(), batch)
-            self.stage_scores(stage).update(terms, prediction, batch.require_targets())
+            self.stage_scores(stage).update(terms, prediction, batch)
         return terms
 
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:

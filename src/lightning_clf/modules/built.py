@@ -63,6 +63,7 @@ class BuiltModule(TrainedModule):
         self.labels = LabelSpace.from_dict(labels) if labels else None
         self.max_length: int | None = None
         self.stride: int | None = None
+        self.symmetric = False
         self.columns: dict[str, str] = {}
         self._tokenizer: Tokenizer | None = None
 
@@ -88,7 +89,7 @@ class BuiltModule(TrainedModule):
                 self.labels = data.labels
             check_labels(data.labels, self.labels)
             self.max_length, self.stride = data.max_length, data.stride
-            self.columns = data.input_columns
+            self.columns, self.symmetric = data.input_columns, data.row_format.symmetric
         self.build()
 
     def build(self) -> None:
@@ -156,7 +157,13 @@ class BuiltModule(TrainedModule):
             raise InputError("the module is not built yet: fit it, or load it from a checkpoint")
         # without a datamodule nobody chose a window, and many tokenizers know none
         longest = min(self.tokenizer.model_max_length, self.network.max_positions or 512)
-        return Artefact(self.network, self.tokenizer, self.max_length or longest, self.columns, self.stride)
+        window = self.max_length or longest
+        return Artefact(self.network, self.tokenizer, window, self.columns, self.stride, self.symmetric)
+
+    def take_input(self, artefact: Artefact) -> None:
+        """Have input go through what an artefact's goes through."""
+        self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
+        self.stride, self.symmetric = artefact.stride, artefact.symmetric
 
     def export(self, folder: Path) -> None:
         """Write the artefact as an export folder.
@@ -182,8 +189,7 @@ class BuiltModule(TrainedModule):
             check_checkpoint(self, checkpoint)
         else:
             artefact = Artefact.from_description(checkpoint[SECTION]["artefact"])
-            self._tokenizer, self.max_length, self.columns = artefact.tokenizer, artefact.max_length, artefact.columns
-            self.stride = artefact.stride
+            self.take_input(artefact)
             self.adopt(artefact.network)
         if adapter_scaling(self.network) is None:  # which only a fit puts in
             checkpoint["state_dict"] = merge_stored(checkpoint)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lightning_clf.artefact import load_weights
 from lightning_clf.checkpoint import SECTION, read_checkpoint
 from lightning_clf.component import Component, from_spec, import_class
 from lightning_clf.errors import InputError
+from lightning_clf.exported import load_weights
 from lightning_clf.labels import LabelSpace
 from lightning_clf.modules.checks import check_labels
 

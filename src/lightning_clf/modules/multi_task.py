@@ -12,14 +12,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
-from lightning_clf.artefact import Artefact
 from lightning_clf.batch import Batch, TaskBatches
 from lightning_clf.checkpoint import FORMAT, SECTION, TASKS
 from lightning_clf.data import MultiTaskDataModule
 from lightning_clf.data.multi_task import told_of
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
-from lightning_clf.files import write_folder
 from lightning_clf.finetuning import FineTuning, LoRA, Schedule
 from lightning_clf.heads import Head
 from lightning_clf.labels import LabelSpace
@@ -30,7 +28,8 @@ from lightning_clf.modules.processes import IdleParameters, mean_of_all
 from lightning_clf.modules.stage import StageScores
 from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, check_tasks, make_part
 from lightning_clf.modules.trained import TrainedModule
-from lightning_clf.network import Network, set_attention
+from lightning_clf.network import set_attention
+from lightning_clf.together import TaskArtefacts
 from lightning_clf.trunk import Trunk
 
 
@@ -40,8 +39,8 @@ class MultiTaskClassifier(TrainedModule):
     Tasks and labels are those of the `MultiTaskDataModule` it is trained with. Texts that several tasks label are
     encoded once (`data.joint`). A step's loss is the sum of its tasks' means, each over all processes, times their
     weights; accumulated steps count the same. Metrics are named by task, `val/intent/f1_macro`; `val/mean` is the mean
-    of what each task is judged by, and decides which epoch is best. Each task is exported by itself, to a folder of its
-    name, and is then a model like any other.
+    of what each task is judged by, and decides which epoch is best. The export answers
+    all tasks at once, and holds a folder of each task's name that is a model like any other.
 
     Args:
         encoder: A hub id, or a folder that `save_pretrained` wrote, with weights and tokenizer.
@@ -152,7 +151,8 @@ class MultiTaskClassifier(TrainedModule):
             self._build()
         for name, part in self._parts().items():
             own = data.tasks[name]
-            part.max_length, part.stride, part.columns = own.max_length, own.stride, own.input_columns
+            part.max_length, part.stride = own.max_length, own.stride
+            part.columns, part.symmetric = own.input_columns, own.row_format.symmetric
             with told_of(name):
                 check_trainer(self.trainer, part.kind)
                 check_labels(own.labels, cast(LabelSpace, part.labels))
@@ -170,7 +170,10 @@ class MultiTaskClassifier(TrainedModule):
         for name, own in self.datamodule.tasks.items():
             parts[name] = self._make_part(name, own.labels)
             networks[name] = parts[name].make_network(own.labels)
-        self._adopt(parts, networks)
+        trunk = Trunk.under(networks)
+        for name, part in parts.items():
+            part.adopt(networks[name])
+        self._adopt(parts, trunk)
 
     def _make_part(self, name: str, labels: LabelSpace) -> ClassifierModule:
         part = make_part(
@@ -184,10 +187,8 @@ class MultiTaskClassifier(TrainedModule):
         part._tokenizer = self.tokenizer
         return part
 
-    def _adopt(self, parts: dict[str, ClassifierModule], networks: dict[str, Network]) -> None:
-        self.trunk = Trunk.under(networks)
-        for name, part in parts.items():
-            part.adopt(networks[name])
+    def _adopt(self, parts: dict[str, ClassifierModule], trunk: Trunk) -> None:
+        self.trunk = trunk
         # a name alone may be that of a method
         self.modules_by_task = nn.ModuleDict({f"{name}_task": part for name, part in parts.items()})
         self.loss_weights.build(list(parts))
@@ -240,29 +241,23 @@ class MultiTaskClassifier(TrainedModule):
 
     # ------------------------------------------------------------------ checkpoints
 
-    def artefact(self, name: str) -> Artefact:
-        """The network of a task, on the encoder of all, with what its input goes through.
+    def artefacts(self) -> TaskArtefacts:
+        """The networks of all tasks, with what their input goes through.
 
         Raises:
             InputError: If nothing is built yet.
         """
-        part = self.of_task(name)
-        if part is None:
+        if not self.modules_by_task:
             raise InputError("the module is not built yet: fit it, or load it from a checkpoint")
-        network = self.trunk.whole(part.network)
-        return Artefact(network, self.tokenizer, cast(int, part.max_length), part.columns, part.stride)
+        return TaskArtefacts(self.trunk, {name: part.artefact for name, part in self._parts().items()})
 
     def export(self, folder: Path) -> None:
-        """Write each task as an export folder of its name: all of them in whole, or none."""
-        with write_folder(folder) as temporary:
-            for name in self.names:
-                (temporary / name).mkdir()
-                self.artefact(name).write(temporary / name)
+        """Write the folder of all tasks, with one of each below: in whole, or not at all."""
+        self.artefacts().save(folder)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add all that loading needs: the module's own arguments, and what each task's artefact needs."""
-        tasks = {name: self.artefact(name).describe() for name in self.names}
-        checkpoint[SECTION] = {"format": FORMAT, "module": self.spec(), TASKS: tasks}
+        checkpoint[SECTION] = {"format": FORMAT, "module": self.spec(), TASKS: self.artefacts().describe()}
         super().on_save_checkpoint(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -287,11 +282,10 @@ class MultiTaskClassifier(TrainedModule):
         super().on_load_checkpoint(checkpoint)
 
     def _restore(self, stored: dict[str, Any]) -> None:
-        parts, networks = {}, {}
-        for name, description in stored.items():
-            artefact = Artefact.from_description(description)
-            self._tokenizer = artefact.tokenizer
+        parts, found = {}, TaskArtefacts.from_descriptions(stored)
+        self._tokenizer = found.tokenizer
+        for name, artefact in found.parts.items():
             parts[name] = part = self._make_part(name, artefact.labels)
-            part.max_length, part.columns, part.stride = artefact.max_length, artefact.columns, artefact.stride
-            networks[name] = artefact.network
-        self._adopt(parts, networks)
+            part.take_input(artefact)
+            part.adopt(artefact.network)
+        self._adopt(parts, found.trunk)

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from lightning_clf.batch import Batch
 from lightning_clf.labels import LabelSpace
 from lightning_clf.losses import LossTerms
 from lightning_clf.metrics import build_metrics
@@ -49,10 +50,10 @@ class StageScores(nn.Module):
         self.metrics = build_metrics(labels)
         self.loss = LossMean()
 
-    def update(self, terms: LossTerms, prediction: Prediction, targets: Tensor) -> None:
-        """Take in one batch."""
+    def update(self, terms: LossTerms, prediction: Prediction, batch: Batch) -> None:
+        """Take in one batch, which has targets."""
         self.loss.update(terms)
-        self.metrics.update(prediction, targets)
+        self.metrics.update(prediction, batch.require_targets(), batch.groups)
 
     def compute(self) -> dict[str, Tensor]:
         """Every number by its public name. The loss is the mean over places, not over batches."""

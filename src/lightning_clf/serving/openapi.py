@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from lightning_clf.inference import Classifier
+from lightning_clf.inference import Predictor, TaskClassifiers
 from lightning_clf.inference.inputs import Inputs
 from lightning_clf.labels import LabelSpace
 from lightning_clf.serving.limits import Limits
-from lightning_clf.serving.rows import columns
+from lightning_clf.serving.rows import columns, fields, tasks_of
 
 Schema = dict[str, Any]
 _TEXT: Schema = {"type": "string"}
@@ -25,16 +25,18 @@ _PROBLEMS = {
 }
 
 
-def describe(classifier: Classifier, limits: Limits) -> dict[str, Any]:
+def describe(classifier: Predictor, limits: Limits) -> dict[str, Any]:
     """The OpenAPI document of a server of this model."""
-    row, example = _row(classifier.inputs)
+    row, example = _any_row(classifier) if isinstance(classifier, TaskClassifiers) else _row(classifier.inputs)
+    each = {name: _answer(one.labels) for name, one in tasks_of(classifier).items()}
+    answer = _object({}, each) if isinstance(classifier, TaskClassifiers) else each[""]
     request = {
         "oneOf": [
             _object({"inputs": {"type": "array", "items": row, "minItems": 1, "maxItems": limits.max_texts}}),
             _object({"input": row}),
         ]
     }
-    answers = _object({"outputs": {"type": "array", "items": _answer(classifier.labels)}})
+    answers = _object({"outputs": {"type": "array", "items": answer}})
     problem = _object({"error": _TEXT})
     predict = {
         "summary": "Classify texts",
@@ -75,6 +77,18 @@ def _row(inputs: Inputs) -> tuple[Schema, Any]:
     if inputs.pair:
         return texts, dict(zip(names, ("A man plays a guitar.", "Somebody makes music."), strict=True))
     return {"oneOf": [_TEXT, texts]}, "a great film"
+
+
+def _any_row(classifier: TaskClassifiers) -> tuple[Schema, Any]:
+    """What a row of several tasks may be, and one."""
+    words: Schema = {"type": "array", "items": _TEXT}
+    tasks, said = classifier.inputs.tasks.values(), fields(classifier)
+    texts = {column for one in tasks for column in (one.text, one.pair) if column}
+    tokens = {one.tokens for one in tasks if one.tags}
+    properties: dict[str, Schema] = {**dict.fromkeys(said, _TEXT), **dict.fromkeys(sorted(texts), _TEXT)}
+    row = {**_object({}, {**properties, **dict.fromkeys(sorted(tokens), words)}), "minProperties": 1}
+    example = dict(zip(said, ("Anna plays a guitar in Paris.", "Somebody makes music."), strict=False))
+    return {"oneOf": [_TEXT, *([words] if tokens else []), row]}, example
 
 
 def _answer(labels: LabelSpace) -> Schema:

@@ -10,13 +10,13 @@ import re
 from importlib.resources import files
 from typing import Any
 
-from lightning_clf.inference import Classifier
-from lightning_clf.serving.rows import columns
+from lightning_clf.inference import Classifier, Predictor
+from lightning_clf.serving.rows import fields, tasks_of
 
 Page = tuple[str, dict[str, str]]
 
 
-def try_page(classifier: Classifier, name: str) -> Page:
+def try_page(classifier: Predictor, name: str) -> Page:
     """The page to try texts with.
 
     Args:
@@ -26,14 +26,14 @@ def try_page(classifier: Classifier, name: str) -> Page:
     Returns:
         The page, and the headers it is to be sent with.
     """
-    labels = classifier.labels
-    model = {
-        "kind": labels.kind,
-        "columns": columns(classifier.inputs),
-        "types": list(labels.entity_types),
-        "range": labels.range,
+    tasks = tasks_of(classifier)
+    found = {
+        task: {"kind": one.labels.kind, "types": list(one.labels.entity_types), "range": one.labels.range}
+        for task, one in tasks.items()
     }
-    return _page("try.html", name, "try.js", {"model": _in_script(model), "summary": html.escape(_summary(classifier))})
+    model = {"columns": fields(classifier), **found.get("", {"tasks": found})}
+    summary = "; ".join(f"{task}: {_summary(one)}" if task else _summary(one) for task, one in tasks.items())
+    return _page("try.html", name, "try.js", {"model": _in_script(model), "summary": html.escape(summary)})
 
 
 def docs_page(description: dict[str, Any], name: str) -> Page:

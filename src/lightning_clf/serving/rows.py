@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lightning_clf.errors import InputError
-from lightning_clf.inference.inputs import Inputs, ReadRow
+from lightning_clf.inference import Classifier, Predictor, TaskClassifiers
+from lightning_clf.inference.inputs import Inputs
+from lightning_clf.inference.together import TaskInputs, TaskRow
 from lightning_clf.serving.limits import Limits
 from lightning_clf.serving.refusal import RefusedError
 
@@ -20,7 +22,23 @@ def columns(inputs: Inputs) -> list[str]:
     return [inputs.text, *([inputs.pair] if inputs.pair else [])]
 
 
-def read_rows(content: Any, inputs: Inputs, limits: Limits) -> list[ReadRow]:
+def tasks_of(predictor: Predictor) -> dict[str, Classifier]:
+    """The classifiers of a predictor by their tasks' names; one that is alone has none."""
+    if isinstance(predictor, TaskClassifiers):
+        return predictor.tasks
+    assert isinstance(predictor, Classifier)
+    return {"": predictor}
+
+
+def fields(predictor: Predictor) -> list[str]:
+    """The columns whose texts a person is asked for: of several tasks one text, which all read, and those of pairs."""
+    if not isinstance(predictor, TaskClassifiers):
+        return columns(predictor.inputs)
+    inputs = predictor.inputs.tasks.values()
+    return list(dict.fromkeys([*(one.any_text for one in inputs), *(one.pair for one in inputs if one.pair)]))
+
+
+def read_rows(content: Any, inputs: Inputs | TaskInputs, limits: Limits) -> list[Any]:
     """Take the rows from the content of a request.
 
     Args:
@@ -47,27 +65,51 @@ def read_rows(content: Any, inputs: Inputs, limits: Limits) -> list[ReadRow]:
     return [_read(row, f"input {number}", inputs, limits) for number, row in enumerate(rows, start=1)]
 
 
-def _read(row: Any, where: str, inputs: Inputs, limits: Limits) -> ReadRow:
+def _read(row: Any, where: str, inputs: Inputs | TaskInputs, limits: Limits) -> Any:
+    row = _checked_of_several(row, where, inputs) if isinstance(inputs, TaskInputs) else _checked(row, where, inputs)
+    try:
+        read = inputs.read(row, where)
+    except InputError as error:
+        raise RefusedError(422, str(error)) from error
+    for one in read.values() if isinstance(read, TaskRow) else [read]:
+        words = max([len(one.words), *(len(text.split()) for text in one.texts)])
+        if words > limits.max_words:
+            raise RefusedError(422, f"{where} has {words} words: send at most {limits.max_words} in a text")
+    return read
+
+
+def _checked_of_several(row: Any, where: str, inputs: TaskInputs) -> Any:
+    tasks = inputs.tasks.values()
+    if isinstance(row, list):
+        row = {one.tokens: row for one in tasks if one.tags} or row
+    if isinstance(row, dict):
+        known = {name for one in tasks for name in _known(row, one)}
+        if unknown := [key for key in row if key not in known]:
+            raise RefusedError(
+                422, f"{where} has a column {unknown[0][:_SHOWN]!r}, which no task reads: send {_wanted_of_any(inputs)}"
+            )
+    if not isinstance(row, dict | str) or not any(one.has_columns(row) for one in tasks):
+        raise RefusedError(422, f"{where} is nothing that a task reads: send {_wanted_of_any(inputs)}")
+    return row
+
+
+def _wanted_of_any(inputs: TaskInputs) -> str:
+    return "; or ".join(f"for {name} {_wanted(one)}" for name, one in inputs.tasks.items())
+
+
+def _checked(row: Any, where: str, inputs: Inputs) -> Any:
     if inputs.tags and isinstance(row, list):
         row = {inputs.tokens: row}
     if isinstance(row, dict):
         _check_columns(row, where, inputs)
     elif not isinstance(row, str) or inputs.pair:
         raise RefusedError(422, f"{where} is a JSON {_type(row)}: send {_wanted(inputs)}")
-    try:
-        read = inputs.read(row, where)
-    except InputError as error:
-        raise RefusedError(422, str(error)) from error
-    words = max([len(read.words), *(len(text.split()) for text in read.texts)])
-    if words > limits.max_words:
-        raise RefusedError(422, f"{where} has {words} words: send at most {limits.max_words} in a text")
-    return read
+    return row
 
 
 def _check_columns(row: dict[str, Any], where: str, inputs: Inputs) -> None:
     needed = [inputs.text_column(row, column) for column in columns(inputs)]
-    known = [*needed, *([inputs.text_column(row, inputs.text)] if inputs.tags else [])]
-    if unknown := [key for key in row if key not in known]:
+    if unknown := [key for key in row if key not in _known(row, inputs)]:
         raise RefusedError(
             422, f"{where} has a column {unknown[0][:_SHOWN]!r}, which is unknown: send {_wanted(inputs)}"
         )
@@ -77,6 +119,12 @@ def _check_columns(row: dict[str, Any], where: str, inputs: Inputs) -> None:
         raise RefusedError(422, f"{where} has both words and a text: send {_wanted(inputs)}")
     if missing := [column for column in needed if column not in row]:
         raise RefusedError(422, f"{where} has no column {missing[0]!r}: send {_wanted(inputs)}")
+
+
+def _known(row: dict[str, Any], inputs: Inputs) -> list[str]:
+    """The columns of a row that are read."""
+    texts = [inputs.text] if inputs.tags else []
+    return [inputs.text_column(row, column) for column in [*columns(inputs), *texts]]
 
 
 def _wanted(inputs: Inputs) -> str:

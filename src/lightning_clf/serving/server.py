@@ -15,9 +15,10 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lightning_clf.errors import InputError, reason
-from lightning_clf.inference import Classifier
+from lightning_clf.inference import Predictor
 from lightning_clf.serving.app import make_app
 from lightning_clf.serving.limits import Limits
+from lightning_clf.serving.rows import tasks_of
 from lightning_clf.serving.service import Service
 
 
@@ -45,7 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    classifier: Classifier, name: str, listener: socket.socket, limits: Limits, *, log_requests: bool = False
+    classifier: Predictor, name: str, listener: socket.socket, limits: Limits, *, log_requests: bool = False
 ) -> bool:
     """Answer requests until SIGTERM or SIGINT; then finish what was taken.
 
@@ -165,9 +166,13 @@ class _Connection(H11Protocol):
             self.transport.abort()  # to close would be to wait for ever for a client that does not read
 
 
-def _said(classifier: Classifier) -> str:
-    labels = classifier.labels
-    return "score" if labels.kind == "score" else f"{labels.kind}, {len(labels)} labels"
+def _said(classifier: Predictor) -> str:
+    said = []
+    for name, one in tasks_of(classifier).items():
+        labels = one.labels
+        what = "score" if labels.kind == "score" else f"{labels.kind}, {len(labels)} labels"
+        said.append(f"{name}: {what}" if name else what)
+    return "; ".join(said)
 
 
 def _url(listener: socket.socket) -> str:

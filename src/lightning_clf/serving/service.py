@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lightning_clf.inference.answers import Answer
-from lightning_clf.inference.classifier import Classifier
-from lightning_clf.inference.inputs import ReadRow
+from lightning_clf.inference.predictor import Predictor
 from lightning_clf.serving.batching import Batcher
 from lightning_clf.serving.body import parse_json
 from lightning_clf.serving.counters import Counters
@@ -19,7 +18,7 @@ from lightning_clf.serving.limits import Limits
 from lightning_clf.serving.refusal import RefusedError
 from lightning_clf.serving.rows import read_rows
 
-Encoded = tuple[dict[str, Any], ReadRow]
+Encoded = tuple[dict[str, Any], Any]
 _RETRY = {"Retry-After": "1"}
 _END = 1.0  # seconds for a thread that has nothing to do any more; one that hangs is left behind
 
@@ -76,7 +75,7 @@ class Queue:
 
 
 class Service:
-    """Answers requests with one classifier.
+    """Answers requests with one model.
 
     Args:
         classifier: What answers.
@@ -87,16 +86,16 @@ class Service:
         is_cut_short: Whether a request was given up, since the end took too long.
     """
 
-    def __init__(self, classifier: Classifier, limits: Limits) -> None:
+    def __init__(self, classifier: Predictor, limits: Limits) -> None:
         self.classifier = classifier
         self.limits = limits
         self.counters = Counters()
         self.queue = Queue(limits.queue)
         self.is_draining = False
         self.is_cut_short = False
-        classifier.network.eval()  # which that of a module in training is not
-        on_cpu = classifier.network.device.type == "cpu"
-        tokens = limits.batch_tokens(classifier.artefact.max_length, on_cpu=on_cpu)
+        for module in classifier.modules:
+            module.eval()  # which those of a module in training are not
+        tokens = limits.batch_tokens(classifier.window, on_cpu=classifier.device.type == "cpu")
         self._batcher: Batcher[Encoded] = Batcher(self._compute, tokens, limits.max_wait_ms / 1000)
         # one thread, since a tokenizer is not to be used by two at once
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
@@ -130,10 +129,13 @@ class Service:
         read = read_rows(parse_json(body), inputs, self.limits)
         place.grow(len(read))
         encoded = inputs.encode(read)
-        return self._batcher.submit(list(zip(encoded, read, strict=True)), [len(row["input_ids"]) for row in encoded])
+        return self._batcher.submit(list(zip(encoded, read, strict=True)), [self._length(row) for row in encoded])
+
+    def _length(self, encoded: dict[str, Any]) -> int:
+        return len(self.classifier.longest(encoded)["input_ids"])
 
     def _compute(self, batch: list[Encoded]) -> list[Answer]:
         encoded, read = zip(*batch, strict=True)
         answers = self.classifier.answer_batch(encoded, read)
-        self.counters.batch(len(batch), len(batch) * max(len(row["input_ids"]) for row in encoded))
+        self.counters.batch(len(batch), len(batch) * max(map(self._length, encoded)))
         return answers

@@ -6,6 +6,7 @@ const fields = document.getElementById("fields");
 const button = document.getElementById("send");
 const result = document.getElementById("result");
 const MOST_BARS = 12;
+const tasks = model.tasks || { "": model };
 
 function make(tag, options = {}, ...children) {
   const { className, ...attributes } = options;
@@ -65,26 +66,26 @@ function multi(answer) {
   return [make("p", { className: "answer" }, title), bars(answer.probabilities, answer.labels)];
 }
 
-function score(answer) {
-  const [low, high] = model.range;
+function score(answer, text, task) {
+  const [low, high] = task.range;
   const [, track] = bar("", (answer.score - low) / (high - low), true, "");
   const ends = make("div", { className: "row hint" }, `from ${low} to ${high}`);
   return [make("p", { className: "answer" }, answer.score.toFixed(3)), track, ends];
 }
 
-function hued(element, type) {
+function hued(element, type, types) {
   // the golden angle keeps neighbours apart, however many there are
-  element.style.setProperty("--hue", String(Math.round(210 + 137.5 * model.types.indexOf(type)) % 360));
+  element.style.setProperty("--hue", String(Math.round(210 + 137.5 * types.indexOf(type)) % 360));
   return element;
 }
 
-function entities(answer, text) {
+function entities(answer, text, task) {
   const characters = Array.from(text); // offsets count characters, and JavaScript's strings count halves of some
   const line = make("p", { className: "text" });
   let end = 0;
   for (const entity of answer.entities) {
     line.append(characters.slice(end, entity.char_start).join(""));
-    line.append(hued(make("mark", {}, entity.text, make("small", {}, entity.type)), entity.type));
+    line.append(hued(make("mark", {}, entity.text, make("small", {}, entity.type)), entity.type, task.types));
     end = entity.char_end;
   }
   line.append(characters.slice(end).join(""));
@@ -99,11 +100,18 @@ function words(answer) {
   return [make("p", { className: "text" }, ...shown.flatMap((word) => [word, " "]))];
 }
 
-function show(answer, text) {
+function view(name, answer, text) {
   const views = { single, multi, score, tags: answer.entities ? entities : words };
+  const task = tasks[name];
+  return [...(name ? [make("h2", {}, name)] : []), ...views[task.kind](answer, text, task)];
+}
+
+function show(answer, text) {
+  const named = model.tasks ? Object.entries(answer) : [["", answer]];
+  const views = named.flatMap(([name, one]) => view(name, one, text));
   const raw = make("pre", {}, JSON.stringify(answer, null, 2));
   const details = make("details", {}, make("summary", {}, "JSON"), raw);
-  result.replaceChildren(make("div", { className: "card" }, ...views[model.kind](answer, text), details));
+  result.replaceChildren(make("div", { className: "card" }, ...views, details));
 }
 
 function complain(message) {
@@ -114,7 +122,10 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   button.disabled = true;
   const texts = areas.map((area) => area.value);
-  const input = isPair ? Object.fromEntries(model.columns.map((column, index) => [column, texts[index]])) : texts[0];
+  const filled = model.columns.map((column, index) => [column, texts[index]]);
+  // of several tasks those of pairs are left out where there is no second text
+  const given = model.tasks ? filled.filter(([, text], index) => text || index === 0) : filled;
+  const input = isPair ? Object.fromEntries(given) : texts[0];
   try {
     const response = await fetch("predict", {
       method: "POST",

@@ -1,0 +1,61 @@
+"""Candidates that are ranked within their question: numbered a split, held out a question at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from lightning_clf import SingleLabelClassifier
+from tests.tiny import CORPUS
+from tests.training import complaint, make_data, make_trainer
+
+ROWS = [
+    {"question": f"who is {place % 5}", "text": CORPUS[place % 8], "id": place % 5, "label": ["no", "yes"][place % 2]}
+    for place in range(30)
+]
+
+
+def make(rows=ROWS, **options):
+    return make_data("single", rows, **{"text_pair_column": "question", "group_column": "question", **options})
+
+
+@pytest.mark.parametrize("column", ["question", "id"])
+def test_rows_of_one_question_have_one_number(column, encoders, tmp_path):
+    data = make(group_column=column)
+    make_trainer(tmp_path, max_steps=1).fit(SingleLabelClassifier(str(encoders("bert"))), data)
+    seen = {}
+    for batch in data.val_dataloader():
+        for row, group in zip(batch.example_ids.tolist(), batch.groups.tolist(), strict=True):
+            assert seen.setdefault(ROWS[row][column], group) == group
+    assert sorted(seen.values()) == [0, 1, 2, 3, 4]
+
+
+def test_questions_are_held_out_whole(encoders, tmp_path):
+    data = make_data(
+        "single", source={"train": ROWS}, group_column="question", text_pair_column="question", val_fraction=0.4
+    )
+    trainer = make_trainer(tmp_path)
+    trainer.fit(SingleLabelClassifier(str(encoders("bert"))), data)
+    sides = [{ROWS[row]["question"] for batch in loader for row in batch.example_ids.tolist()}
+             for loader in (data.train_dataloader(), data.val_dataloader())]  # fmt: skip
+    assert [len(side) for side in sides] == [3, 2]
+    assert not sides[0] & sides[1]
+    assert 0 < trainer.callback_metrics["val/map"].item() <= trainer.callback_metrics["val/mrr"].item() <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"group_column": "asked"}, "has no column 'asked'"),
+        ({"rows": [{**row, "label": "abc"[place % 3]} for place, row in enumerate(ROWS)]}, "the second of two labels"),
+        ({"rows": [{**row, "question": row["question"], "id": None} for row in ROWS], "group_column": "id"}, "is None"),
+    ],
+)
+def test_what_cannot_be_grouped_is_refused(options, message, encoders, tmp_path):
+    data = make(**options)
+    assert message in complaint(lambda: make_trainer(tmp_path).fit(SingleLabelClassifier(str(encoders("bert"))), data))
+
+
+def test_only_one_of_two_labels_ranks():
+    assert "data.group_column ranks by one of two labels" in complaint(
+        lambda: make_data("multi", group_column="question")
+    )
