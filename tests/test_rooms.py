@@ -35,7 +35,7 @@ FLOORS = {
     4: ("data", "auto"),
     5: ("modules",),
     6: ("callbacks",),
-    7: ("inference", "exporting", "examine"),
+    7: ("inference", "exporting", "examine", "language_models"),
     8: ("reporting", "serving"),
     9: ("cli",),
 }
@@ -63,6 +63,7 @@ NO_LIGHTNING = {
     "figures",
     "calibration",
     "reporting",
+    "language_models",
     *FLOORS[0],
     *FLOORS[1],
 }
@@ -71,6 +72,7 @@ NOT_OF = {
     "inference": {"modules", "callbacks"},
     "exporting": {"modules", "callbacks"},
     "reporting": {"modules", "callbacks"},
+    "language_models": {"modules", "callbacks"},
 }
 
 
