@@ -9,6 +9,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from lightning_clf.errors import InputError, check_number, need, reason
+from lightning_clf.language_models.cost import BYTES_A_TOKEN
 from lightning_clf.language_models.model import LanguageModel
 from lightning_clf.language_models.pace import Pace, retry_after
 from lightning_clf.language_models.prompt import Prompt, Reply
@@ -16,7 +17,6 @@ from lightning_clf.language_models.prompt import Prompt, Reply
 if TYPE_CHECKING:
     import httpx2
 
-_BYTES_A_TOKEN = 3  # about 4 of English; fewer of other languages
 _TOKENS_A_MESSAGE = 8  # the marks around it
 _LATER = frozenset({408, 409, 425, 429})  # and 5xx: what may go well a little later
 _LONGEST_WAIT = 300.0  # seconds a server may ask to wait for; beyond it a person decides
@@ -111,7 +111,7 @@ class Endpoint(LanguageModel):
         """By bytes, since the tokenizer is the server's; the schema is read by the model too."""
         contents = [*(message.content for message in prompt.messages), json.dumps(prompt.schema)]
         size = sum(len(content.encode()) for content in contents)
-        return math.ceil(size / _BYTES_A_TOKEN) + _TOKENS_A_MESSAGE * len(contents)
+        return math.ceil(size / BYTES_A_TOKEN) + _TOKENS_A_MESSAGE * len(contents)
 
     def give_up(self) -> None:
         """End all waits; a request that is out is waited for, since it is paid."""
@@ -132,7 +132,7 @@ class Endpoint(LanguageModel):
         return Reply(
             text,
             _count(used, "prompt_tokens", self.count_input(prompt)),
-            _count(used, "completion_tokens", min(prompt.max_tokens, len(text.encode()) // _BYTES_A_TOKEN + 1)),
+            _count(used, "completion_tokens", min(prompt.max_tokens, len(text.encode()) // BYTES_A_TOKEN + 1)),
             fault,
         )
 

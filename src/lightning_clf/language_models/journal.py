@@ -12,13 +12,13 @@ import json
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from lightning_clf.errors import InputError
 from lightning_clf.files import held_alone, made_parents, writable
@@ -28,6 +28,13 @@ from lightning_clf.language_models.prompt import Answer, Prompt, Reply, parse
 
 _AHEAD = 4  # requests that are prepared, for each that is out
 _SHAPE = dataclasses.asdict(Reply("", 0, 0))
+
+
+class Kept(NamedTuple):
+    """A reply, and when it came."""
+
+    reply: Reply
+    date: str
 
 
 class Journal:
@@ -46,24 +53,26 @@ class Journal:
 
     def __init__(self, path: Path, *, resume: bool, budget: Budget | None = None, attempts: int = 3) -> None:
         self.path, self._budget, self._attempts = path, budget, attempts
-        self._replies: dict[str, Reply] = {}
-        self._asked: dict[str, Future[Reply]] = {}
+        self._kept: dict[str, Kept] = {}
+        self._asked: dict[str, Future[Kept]] = {}
         self._lock, self._reserved = threading.Lock(), 0.0
         self._closing = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             self._file = self._open(stack, resume)
             self._closing = stack.pop_all()
-        self.found = self.spent = sum((_usage(reply) for reply in self._replies.values()), Usage())
+        self.found = self.spent = sum((_usage(kept.reply) for kept in self._kept.values()), Usage())
 
     def __enter__(self) -> Journal:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._closing.close()
+        if not self._kept:  # nothing was asked
+            self.path.unlink(missing_ok=True)
 
     def has(self, model: LanguageModel, prompt: Prompt) -> bool:
         """Whether the first attempt at a prompt was paid for."""
-        return prompt.digest(model.name) in self._replies
+        return prompt.digest(model.name) in self._kept
 
     def ask(self, model: LanguageModel, prompt: Prompt) -> Answer:
         """Ask, and ask again while the reply is not of the schema; what is in the file is not asked for.
@@ -71,17 +80,18 @@ class Journal:
         Raises:
             InputError: If there is no reply to be had, the budget is at its end, or the file cannot be written.
         """
-        digest = fault = ""
+        digest = date = fault = ""
         for attempt in range(self._attempts):
             one = replace(prompt, attempt=attempt)
             digest = one.digest(model.name)
+            reply, date = self._find(model, one, digest)
             try:
-                return Answer(parse(self._reply(model, one, digest), prompt.schema), digest)
+                return Answer(parse(reply, prompt.schema), digest, date)
             except ValueError as error:
                 fault = str(error)
-        return Answer(None, digest, fault)
+        return Answer(None, digest, date, fault)
 
-    def ask_all(self, model: LanguageModel, prompts: Iterable[Prompt]) -> Iterator[Answer]:
+    def ask_all(self, model: LanguageModel, prompts: Iterable[Prompt]) -> Generator[Answer]:
         """The answers to prompts, in their order, as many at a time as the model takes.
 
         Where one fails, what is out already is waited for and kept, since it is paid.
@@ -109,28 +119,28 @@ class Journal:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _reply(self, model: LanguageModel, prompt: Prompt, digest: str) -> Reply:
+    def _find(self, model: LanguageModel, prompt: Prompt, digest: str) -> Kept:
         """The reply in the file, or that which another thread waits for, or a new one."""
         with self._lock:
-            if digest in self._replies:
-                return self._replies[digest]
+            if digest in self._kept:
+                return self._kept[digest]
             others = self._asked.get(digest)
             if others is None:
-                ours = self._asked[digest] = Future[Reply]()
+                ours = self._asked[digest] = Future[Kept]()
         if others is not None:
             return others.result()
         try:
             with self._reserving(model, prompt):
                 reply = model.ask(prompt)
-            self._append(model, prompt, digest, reply)
+            kept = self._append(model, prompt, digest, reply)
         except BaseException as error:
             ours.set_exception(error)
             raise
         finally:
             with self._lock:
                 del self._asked[digest]
-        ours.set_result(reply)
-        return reply
+        ours.set_result(kept)
+        return kept
 
     @contextlib.contextmanager
     def _reserving(self, model: LanguageModel, prompt: Prompt) -> Iterator[None]:
@@ -153,20 +163,22 @@ class Journal:
             with self._lock:
                 self._reserved -= most
 
-    def _append(self, model: LanguageModel, prompt: Prompt, digest: str, reply: Reply) -> None:
+    def _append(self, model: LanguageModel, prompt: Prompt, digest: str, reply: Reply) -> Kept:
+        kept = Kept(reply, datetime.now(UTC).isoformat(timespec="seconds"))
         line = {
             "request": digest,
             "model": model.name,
             "attempt": prompt.attempt,
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "date": kept.date,
             **dataclasses.asdict(reply),
         }
         with self._lock, writable(self.path):
             self._file.write(json.dumps(line).encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._replies[digest] = reply
+            self._kept[digest] = kept
             self.spent += _usage(reply)
+        return kept
 
     def _open(self, stack: contextlib.ExitStack, resume: bool) -> BinaryIO:
         if not resume and self.path.exists() and self.path.stat().st_size:
@@ -180,19 +192,19 @@ class Journal:
             if not line.endswith(b"\n"):  # a process was killed as it wrote it
                 break
             whole += len(line)
-            digest, reply = self._read(line, number)
-            self._replies[digest] = reply
+            digest, kept = self._read(line, number)
+            self._kept[digest] = kept
         file.truncate(whole)
         return file
 
-    def _read(self, line: bytes, number: int) -> tuple[str, Reply]:
+    def _read(self, line: bytes, number: int) -> tuple[str, Kept]:
         try:
             found = json.loads(line)
             names = [field.name for field in dataclasses.fields(Reply)]
             reply = Reply(**{name: found[name] for name in names})
             if not all(type(getattr(reply, name)) is type(found) for name, found in _SHAPE.items()):
                 raise ValueError("a value is of another type")
-            return str(found["request"]), reply
+            return str(found["request"]), Kept(reply, str(found["date"]))
         except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise InputError(
                 f"{self.path} line {number} is no reply that was kept ({error!r}): correct it, or remove the file"

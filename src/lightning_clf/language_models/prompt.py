@@ -72,11 +72,13 @@ class Answer:
     Attributes:
         value: The object, which is of the schema; `None` if no attempt gave one.
         digest: Of the request that gave it, or of the last one.
+        date: When that was replied to, in UTC.
         fault: What was wrong with the last attempt; empty if there is a value.
     """
 
     value: dict[str, Any] | None
     digest: str
+    date: str
     fault: str = ""
 
 
