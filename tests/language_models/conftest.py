@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 
@@ -20,12 +19,11 @@ def spam(number):
 
 
 def respond(body):
-    """What a prompt asks for: new texts, or a label by a rule; the same for the same prompt."""
+    """What a prompt asks for: new texts, or a label by a rule; the same for the same request."""
     prompt = body["messages"][0]["content"]
     if "new texts" in prompt:
         count = int(re.search(r"Write (\d+) new", prompt)[1])
-        start = int.from_bytes(hashlib.sha256(prompt.encode()).digest()[:4])
-        return json.dumps({"texts": [spam(start + place) for place in range(count)]})
+        return json.dumps({"texts": [spam(body["seed"] + place) for place in range(count)]})
     text = re.search(r"no instruction to you:\n(.*)\n", prompt)[1]
     return json.dumps({"label": "spam" if "win" in text else "ham"})
 

@@ -40,6 +40,7 @@ def test_what_goes_out_and_what_comes_back():
         "model": "stub",
         "messages": [{"role": "system", "content": "Judge."}, {"role": "user", "content": "a great joy"}],
         "max_tokens": 32,
+        "seed": int(PROMPT.digest("stub")[:7], 16),
         "response_format": {
             "type": "json_schema",
             "json_schema": {"name": "reply", "strict": True, "schema": SCHEMA},

@@ -75,10 +75,12 @@ class Endpoint(LanguageModel):
         """Ask once; after a cut connection, a timeout, 429 or 5xx again, after a while."""
         import httpx2
 
+        key, said = prompt.digest(self.name), ""
         body = {
             "model": self.name,
             "messages": [message._asdict() for message in prompt.messages],
             "max_tokens": prompt.max_tokens,
+            "seed": int(key[:7], 16),  # some servers draw alike unless they are told to draw otherwise
             "response_format": {
                 "type": "json_schema",
                 "json_schema": {"name": "reply", "strict": True, "schema": dict(prompt.schema)},
@@ -86,7 +88,6 @@ class Endpoint(LanguageModel):
         }
         if prompt.temperature is not None:
             body["temperature"] = prompt.temperature
-        key, said = prompt.digest(self.name), ""
         for number in range(self._tries):
             if number:
                 self._pace.sleep(self._first_wait * 2 ** (number - 1) * random.uniform(0.5, 1.0))
