@@ -1,8 +1,8 @@
 """What added rows do for a rare label: SMS spam at 0.5 %, without and with rows that `augment` adds.
 
-    python benchmarks/augment.py --data DIR # run every missing cell, then print the table
-    python benchmarks/augment.py --data DIR --only sms-0.5/added_0 # run only the cells whose names begin so
-    python benchmarks/augment.py --print # print the table of the cells there are
+    python benchmarks/augment.py --data DIR                          # run every missing cell, then print the table
+    python benchmarks/augment.py --data DIR --only sms-0.5/added_0   # run only the cells whose names begin so
+    python benchmarks/augment.py --print                             # print the table of the cells there are
 
 The rows come from a small responder on loopback that fills patterns by rule, through the command as a user gives it,
 dev and test held out. It shows the mechanism: no language model is measured here. Train, recipe and scores are those of

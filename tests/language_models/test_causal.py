@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tokenizers import decoders
 from transformers import AutoModelForCausalLM
 
 from lightning_clf.errors import InputError
@@ -22,6 +23,7 @@ def save(folder, steps):
     """A model that was taught to reply to the prompt, for so many steps."""
     torch.manual_seed(0)
     config, tokenizer = ARCHITECTURES["qwen3"]()
+    tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
     config.eos_token_id, config.attention_dropout = tokenizer.eos_token_id, 0.0
     model = AutoModelForCausalLM.from_config(config)
     ids = tokenizer(f"a great joy\n\n{REPLY}<|end|>", return_tensors="pt")["input_ids"]
