@@ -82,10 +82,15 @@ TEXTBOOK: dict[str, tuple[str, Options]] = {
 
 
 def measure(name: str, options: Options | None, seed: int) -> Measured:
+    """Trains on the setting of a name, as `measure_setting` does."""
+    return measure_setting(setting(name), options, seed)
+
+
+def measure_setting(made: Setting, options: Options | None, seed: int) -> Measured:
     """Trains by one strategy and scores the last epoch's weights.
 
     Args:
-        name: Of a setting.
+        made: A training set, and what it is judged by.
         options: Keys of our command; `None` is the Hugging Face Trainer with weighted loss.
         seed: The seed.
 
@@ -94,7 +99,6 @@ def measure(name: str, options: Options | None, seed: int) -> Measured:
         the rare label; of many, each at one half and at tuned thresholds, `f1_macro`, `f1_micro` and `f1_rare`, the
         mean F1 of the rare ones.
     """
-    made = setting(name)
     is_multi = made.corpus.kind == "multi"
     recipe = replace(MULTI_RECIPE if is_multi else RECIPE, bf16=bf16_is_native())
     metrics = _theirs(made, recipe, seed) if options is None else _own(made, recipe, seed, options)

@@ -13,7 +13,11 @@ import yaml
 from lightning_clf.cli import main
 
 GUIDES = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
-RUN_ELSEWHERE = {"before_training.md"}  # whose commands follow from each other: tests/test_before_training.py
+# the commands of the one follow from each other, and those of the other ask a server
+RUN_ELSEWHERE = {
+    "before_training.md",  # tests/test_before_training.py
+    "augment.md",  # tests/language_models/test_guide.py
+}
 
 
 def commands() -> list[tuple[str, list[str]]]:

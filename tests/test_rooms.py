@@ -35,7 +35,7 @@ FLOORS = {
     4: ("data", "auto"),
     5: ("modules",),
     6: ("callbacks",),
-    7: ("inference", "exporting", "examine"),
+    7: ("inference", "exporting", "examine", "language_models"),
     8: ("reporting", "serving"),
     9: ("cli",),
 }
@@ -45,8 +45,8 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
           ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
           ("decision", "labels"), ("decision", "prediction"), ("specs", "component"),
           ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference"),
-          ("checkpoint", "stored"), ("exported", "network"), ("together", "artefact"), ("together", "graph"),
-          ("together", "trunk")}  # fmt: skip
+          ("language_models", "inference"), ("checkpoint", "stored"), ("exported", "network"),
+          ("together", "artefact"), ("together", "graph"), ("together", "trunk")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
@@ -66,6 +66,7 @@ NO_LIGHTNING = {
     "figures",
     "calibration",
     "reporting",
+    "language_models",
     *FLOORS[0],
     *FLOORS[1],
 }
@@ -74,6 +75,7 @@ NOT_OF = {
     "inference": {"modules", "callbacks"},
     "exporting": {"modules", "callbacks"},
     "reporting": {"modules", "callbacks"},
+    "language_models": {"modules", "callbacks"},
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: `lightning-clf init|doctor|fit|validate|test|predict|calibrate|report|export|serve`.
+"""The command line: `lightning-clf init|doctor|augment|fit|validate|test|predict|calibrate|report|export|serve`.
 
 This file imports nothing heavy, so that `--help` and a mistyped command answer at once.
 """
@@ -26,6 +26,7 @@ Fine-tune a transformer encoder to classify texts, pairs of texts or words, and 
 commands:
   init       write a configuration for your own data: lightning-clf init my.csv
   doctor     examine a fit before any of its time is spent: lightning-clf doctor --config config.yaml
+  augment    ask a language model for rows or labels: lightning-clf augment --data train.jsonl --output added.jsonl …
   fit        train: lightning-clf fit --config ner.yaml
   validate   score a checkpoint on the dev split
   test       score a checkpoint on the test split: lightning-clf test --ckpt_path RUN/best.ckpt
@@ -40,7 +41,7 @@ lightning-clf COMMAND --help says what a command takes. --traceback shows where 
 imports a module of your own first, which a model made with its classes needs.
 """
 _TRAINING = ("fit", "validate", "test")
-_PLAIN = ("init", "doctor", "predict", "calibrate", "report", "export", "serve")
+_PLAIN = ("init", "doctor", "augment", "predict", "calibrate", "report", "export", "serve")
 """Commands that are each a file here, whose `run` takes the options and returns an exit code, or none where it is 0."""
 
 

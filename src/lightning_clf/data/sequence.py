@@ -15,7 +15,7 @@ from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace, sort_names, whole_number
 
 _PAIRED_TEXTS = ("premise", "sentence1", "sentence_A")  # what the other text of a pair is called
-_PAIR_COLUMNS = ("text_pair", "hypothesis", "sentence2", "sentence_B")
+PAIR_COLUMNS = ("text_pair", "hypothesis", "sentence2", "sentence_B")
 
 
 class SequenceDataModule(BaseDataModule[TextRows]):
@@ -125,7 +125,7 @@ class SequenceDataModule(BaseDataModule[TextRows]):
         if not self.label_columns:
             label = pick_column("label_column", self.label_column, LABEL_COLUMNS[self.kind], row, split)
         pair = None
-        found = next((column for column in _PAIR_COLUMNS if column in row), None)
+        found = next((column for column in PAIR_COLUMNS if column in row), None)
         if self.text_pair_column is not None or self.pair_columns:
             pair = pick_column("text_pair_column", self.text_pair_column, self.pair_columns, row, split)
         elif self.kind == "score":

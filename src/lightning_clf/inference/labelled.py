@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from lightning_clf.data.encoded import Encoding, Summary, encode_split
 from lightning_clf.data.lines import Row
+from lightning_clf.data.option_names import naming_options
 from lightning_clf.data.readers import FORMATS, suffix_format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError, first_row
 from lightning_clf.data.split import FileSplit
@@ -20,8 +20,6 @@ from lightning_clf.errors import InputError
 from lightning_clf.inference.classifier import Classifier
 from lightning_clf.inference.room import batches
 from lightning_clf.labels import LabelSpace
-
-_KEYS = re.compile(r"data\.((?:text|text_pair|label|tokens|tags)_column|label_separator)")
 
 
 def open_file(file: str) -> FileSplit:
@@ -100,19 +98,12 @@ def has_labels(classifier: Classifier, file: str, columns: Mapping[str, str]) ->
 
 @contextlib.contextmanager
 def _naming_options(labels: LabelSpace) -> Iterator[None]:
-    """Have what reads rows speak of the options of a command, rather than of the keys of training."""
+    """Have what reads rows speak of the options of a command and of the model's labels, rather than of training."""
     try:
-        yield
+        with naming_options():
+            yield
     except UnknownLabelError as error:
         raise error.among(f"the model's ({labels.shown})", "leave the row out") from error
-    except InputError as error:
-        raise InputError(
-            _KEYS.sub(_option, str(error)).replace(" (or data.label_columns)", "").replace("set --", "give --")
-        ) from error
-
-
-def _option(match: re.Match[str]) -> str:
-    return "--" + match[1].replace("tags_column", "label_column").replace("_", "-")
 
 
 def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, str]) -> RowFormat:
