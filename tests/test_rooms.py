@@ -37,7 +37,7 @@ FLOORS = {
     4: ("data", "auto"),
     5: ("modules",),
     6: ("callbacks",),
-    7: ("inference", "exporting", "examine"),
+    7: ("inference", "exporting", "examine", "language_models"),
     8: ("reporting", "serving"),
     9: ("cli",),
 }
@@ -66,6 +66,7 @@ NO_LIGHTNING = {
     "figures",
     "calibration",
     "reporting",
+    "language_models",
     *FLOORS[0],
     *FLOORS[1],
 }
@@ -74,6 +75,7 @@ NOT_OF = {
     "inference": {"modules", "callbacks"},
     "exporting": {"modules", "callbacks"},
     "reporting": {"modules", "callbacks"},
+    "language_models": {"modules", "callbacks"},
 }
 
 

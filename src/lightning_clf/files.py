@@ -154,6 +154,29 @@ def replace_folder(new: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def held_alone(holder: int, target: Path) -> Iterator[None]:
+    """Refuse a second process. The system lets go of the lock when the process ends, however it does.
+
+    Args:
+        holder: The descriptor of an open file or folder, which is closed by whoever opened it.
+        target: What is being written.
+
+    Raises:
+        InputError: If another process holds it.
+    """
+    import fcntl
+
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(f"another process is writing {target}: wait for it, or write another file") from error
+    try:
+        yield
+    finally:
+        fcntl.flock(holder, fcntl.LOCK_UN)
+
+
 def check_checkpoint_file(path: str | Path) -> None:
     """Hold a path against what a checkpoint is.
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lightning_clf.errors import InputError
-from lightning_clf.files import is_stream, made_parents, writable, write_bytes_atomically
+from lightning_clf.files import held_alone, is_stream, made_parents, writable, write_bytes_atomically
 from lightning_clf.inference.writers import Rejected, Writer, json_line
 
 _STATE = "state.json"
@@ -83,7 +83,9 @@ class Draft:
             with writable(self.target):
                 stack.enter_context(made_parents(self.folder))
                 self.folder.mkdir(exist_ok=True)
-            stack.enter_context(_alone(self.folder, self.target))
+            holder = os.open(self.folder, os.O_RDONLY)
+            stack.callback(os.close, holder)
+            stack.enter_context(held_alone(holder, self.target))
             is_kept = resume  # what cannot be gone on with now may be as it should be given
             try:
                 with writable(self.target):
@@ -203,19 +205,3 @@ def _open_at(path: Path, length: int | None) -> Iterator[BinaryIO]:
         file.truncate(length)
         file.seek(length)
         yield file
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, target: Path) -> Iterator[None]:
-    """Refuse a second process. The system lets go of the lock when the process ends, however it does."""
-    import fcntl
-
-    holder = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"another process is writing {target}: wait for it, or write another file") from error
-        yield
-    finally:
-        os.close(holder)
