@@ -47,7 +47,7 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
           ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
           ("decision", "labels"), ("decision", "prediction"),
           ("decision", "primitives"), ("decision", "cascade"), ("cascade", "primitives"), ("specs", "component"),
-          ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference"),
+          ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference"), ("language_models", "inference"),
           ("checkpoint", "stored")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import pyarrow as pa
 import torch
 
 from lightning_clf.encoding import Collator
 from lightning_clf.errors import InputError
 from lightning_clf.graph import load_runnable
 from lightning_clf.inference.answers import Answer, answer
+from lightning_clf.inference.columns import answer_columns
 from lightning_clf.inference.inputs import Inputs, ReadRow
 from lightning_clf.inference.room import batches
 from lightning_clf.labels import LabelSpace
@@ -37,6 +39,9 @@ class Classifier:
     Args:
         artefact: What `load_runnable` read, or a module's `artefact`.
         columns: Which columns to read, by role (`text`, `text_pair`, `tokens`), where they are not those of training.
+
+    Attributes:
+        asks: The language model that is asked too; empty where none is.
     """
 
     def __init__(self, artefact: Runnable, columns: Mapping[str, str] | None = None) -> None:
@@ -44,11 +49,17 @@ class Classifier:
         self.network = artefact.network
         self.inputs = Inputs(artefact, columns or {})
         self.collate = Collator(artefact.tokenizer, artefact.labels)
+        self.asks = ""
 
     @property
     def labels(self) -> LabelSpace:
         """The label space."""
         return self.artefact.labels
+
+    @property
+    def answer_columns(self) -> dict[str, pa.DataType]:
+        """The columns of an answer in a table."""
+        return answer_columns(self.labels, self.artefact.decision)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
         """Move the network to a device, or change the type of its weights.

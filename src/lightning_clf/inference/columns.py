@@ -58,17 +58,14 @@ class Carried:
     """What of a row stands beside its answer.
 
     Args:
-        labels: The labels of the answers.
-        decision: What lies between scores and answers; the columns of answers follow from both.
+        answer: The columns of answers.
         names: Which columns of the row; `None` takes all.
         read: The columns that the answer repeats, which are not carried.
     """
 
-    def __init__(
-        self, labels: LabelSpace, decision: Decision, names: Sequence[str] | None, read: Iterable[str]
-    ) -> None:
+    def __init__(self, answer: Mapping[str, pa.DataType], names: Sequence[str] | None, read: Iterable[str]) -> None:
         self._names = names
-        self._answer = answer_columns(labels, decision)
+        self._answer = dict(answer)
         self._taken = {*self._answer, "probabilities"}
         self._dropped = self._taken.intersection(read)
 

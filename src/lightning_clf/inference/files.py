@@ -78,7 +78,7 @@ def predict_file(
     with open_source(source) as rows:
         if rows.columns is not None:
             classifier.inputs.check_columns(rows.columns or [classifier.inputs.text], f"file {rows.name}")
-        carried = Carried(classifier.labels, classifier.artefact.decision, carry, [classifier.inputs.tokens])
+        carried = Carried(classifier.answer_columns, carry, [classifier.inputs.tokens])
         table = show is None and is_table(target)
         count, columns = _looked_up(source, rows, bool(shard or engine), table and carry != [])
         writer = make_writer(target, show, carried.table(columns, f"file {rows.name}") if table else None)
@@ -163,6 +163,7 @@ def _job(classifier: Classifier, source: str, writer: Writer, options: dict[str,
             "input": file_digest(Path(source)),
             "model": model_digest(classifier.artefact),
             "columns": classifier.inputs.columns,
+            "asks": classifier.asks,
             "form": type(writer).__name__,
             **options,
         }

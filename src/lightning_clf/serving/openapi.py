@@ -34,7 +34,7 @@ def describe(classifier: Classifier, limits: Limits) -> dict[str, Any]:
             _object({"input": row}),
         ]
     }
-    answers = _object({"outputs": {"type": "array", "items": _answer(classifier.labels)}})
+    answers = _object({"outputs": {"type": "array", "items": _answer(classifier)}})
     problem = _object({"error": _TEXT})
     predict = {
         "summary": "Classify texts",
@@ -77,7 +77,16 @@ def _row(inputs: Inputs) -> tuple[Schema, Any]:
     return {"oneOf": [_TEXT, texts]}, "a great film"
 
 
-def _answer(labels: LabelSpace) -> Schema:
+def _answer(classifier: Classifier) -> Schema:
+    schema = _own_answer(classifier.labels)
+    if classifier.asks:
+        who = {"type": "string", "enum": ["classifier", "language_model"]}
+        schema["properties"] |= {"answered_by": who, "language_model_error": _TEXT}
+        schema["required"].append("answered_by")
+    return schema
+
+
+def _own_answer(labels: LabelSpace) -> Schema:
     name: Schema = {"type": "string", "enum": list(labels.names)}
     named = {"type": "object", "additionalProperties": _SHARE}
     if labels.kind == "single":
