@@ -17,13 +17,14 @@ from lightning_clf.decision import Choice, Decision, LabelSets, Scaling
 from lightning_clf.heads import LinearHead
 from lightning_clf.inference import Classifier
 from lightning_clf.prediction import Prediction
+from tests.calibration.synthetic import CASCADE
 from tests.tiny import CORPUS
 from tests.training import complaint, make_data, make_module, make_trainer
 
 ONE = LabelSpace.of(["bad", "fine", "good"], "single")
 MANY = LabelSpace.of(["fear", "joy"], "multi")
 CHOICE = Choice("scaling", "temperature", "nll", 0.5, 0.4, 100)
-FULL = Decision(Scaling(2.0), None, 0.4, LabelSets(0.9, 0.8), (CHOICE,))
+FULL = Decision(Scaling(2.0), None, 0.4, LabelSets(0.9, 0.8), (CHOICE,), CASCADE)
 THRESHOLDS = Decision(Scaling(scale=(1.0, 2.0), bias=(0.0, -1.0)), {"fear": 0.125, "joy": 0.75}, chosen_by=(CHOICE,))
 
 
@@ -82,6 +83,7 @@ decisions = st.builds(
     st.none() | unit,
     st.none() | st.builds(LabelSets, st.floats(0.01, 1), unit),
     st.just(()) | st.tuples(st.builds(Choice, st.text(), st.text(), st.text(), unit, unit, st.integers(1))),
+    st.none() | st.just(CASCADE),
 )
 
 
@@ -109,6 +111,7 @@ def test_a_decision_comes_back_from_json(decision):
     ({"chosen_by": {}}, "chosen_by is {}, not a list"),
     ({"chosen_by": [{}]}, "chosen_by holds nothing, not part, target"),
     ({"chosen_by": [CHOICE.to_dict() | {"rows": 0}]}, "rows is 0, not a whole number from 1 up"),
+    ({"cascade": CASCADE.to_dict() | {"threshold": 2}}, "threshold is 2, which it cannot be"),
     ({"chosen_by": [CHOICE.to_dict() | {"metric": 1}]}, "metric is 1, not a string"),
 ])  # fmt: skip
 def test_what_is_no_decision_is_refused(stored, said):
@@ -123,6 +126,8 @@ def test_what_is_no_decision_is_refused(stored, said):
     (Decision(thresholds={"joy": 0.5, "fear": 0.5}), MANY),
     (Decision(thresholds={"fear": 0.5}), MANY),
     (Decision(abstention=0.5), MANY),
+    (Decision(cascade=CASCADE), LabelSpace.tags(["PER"], "IOB2")),
+    (Decision(cascade=CASCADE), LabelSpace.score(0, 5)),
     (Decision(label_sets=LabelSets(0.9, 0.5)), LabelSpace.tags(["PER"], "IOB2")),
 ])  # fmt: skip
 def test_a_decision_about_other_labels_is_refused(decision, labels):

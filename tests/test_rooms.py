@@ -21,6 +21,8 @@ FLOORS = {
         "labels",
         "batch",
         "prediction",
+        "primitives",
+        "cascade",
         "decision",
         "component",
         "files",
@@ -43,10 +45,11 @@ FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # what is on one floor and knows another all the same, from the lower to the upper
 STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("component", "errors"),
           ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
-          ("decision", "labels"), ("decision", "prediction"), ("specs", "component"),
-          ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference"),
-          ("language_models", "inference"), ("checkpoint", "stored"), ("exported", "network"),
-          ("together", "artefact"), ("together", "graph"), ("together", "trunk")}  # fmt: skip
+          ("decision", "labels"), ("decision", "prediction"),
+          ("decision", "primitives"), ("decision", "cascade"), ("cascade", "primitives"), ("specs", "component"),
+          ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference"), ("language_models", "inference"),
+          ("checkpoint", "stored"), ("exported", "network"), ("together", "artefact"), ("together", "graph"),
+          ("together", "trunk")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 

@@ -3,47 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from lightning_clf.cascade import Cascade
 from lightning_clf.labels import LabelSpace
 from lightning_clf.prediction import Prediction
+from lightning_clf.primitives import Part, check_stored
 
-P = TypeVar("P", bound="_Part")
-
-
-class _Part:
-    """A part of a decision: a dataclass of primitives that is read back strictly."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """The part in primitives."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
-
-    @classmethod
-    def from_dict(cls, stored: Any, name: str) -> Self:
-        """The part that `to_dict` wrote.
-
-        Args:
-            stored: What was read.
-            name: What a message calls it.
-
-        Raises:
-            ValueError: If it is none.
-        """
-        known = [entry.name for entry in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        if not isinstance(stored, dict) or set(stored) != set(known):
-            found = ", ".join(map(str, stored)) if isinstance(stored, dict) else repr(stored)
-            raise ValueError(f"{name} holds {found or 'nothing'}, not {', '.join(known)}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True)
-class Scaling(_Part):
+class Scaling(Part):
     """How logits z are calibrated: `scale ∘ z / temperature + bias`.
 
     Attributes:
@@ -60,12 +36,12 @@ class Scaling(_Part):
 
     def __post_init__(self) -> None:
         """Refuse what cannot be applied."""
-        _check_number("temperature", self.temperature, above=0.0)
+        check_stored("temperature", self.temperature, above=0.0)
         for name, values in (("scale", self.scale), ("bias", self.bias)):
             if not isinstance(values, tuple):
                 raise ValueError(f"{name} is {values!r}, not a list of numbers")
             for value in values:
-                _check_number(name, value)
+                check_stored(name, value)
         if len(self.scale) != len(self.bias):
             raise ValueError(f"scale has {len(self.scale)} numbers, and bias {len(self.bias)}")
         if type(self.in_weights) is not bool:
@@ -80,7 +56,7 @@ class Scaling(_Part):
 
 
 @dataclass(frozen=True)
-class LabelSets(_Part):
+class LabelSets(Part):
     """Sets of labels that hold the right one in a chosen share of cases: split conformal prediction.
 
     Attributes:
@@ -93,8 +69,8 @@ class LabelSets(_Part):
 
     def __post_init__(self) -> None:
         """Refuse what is no share."""
-        _check_number("level", self.level, above=0.0, most=1.0)
-        _check_number("quantile", self.quantile, least=0.0, most=1.0)
+        check_stored("level", self.level, above=0.0, most=1.0)
+        check_stored("quantile", self.quantile, least=0.0, most=1.0)
 
     def members(self, probabilities: Tensor) -> Tensor:
         """Which labels are in the set, bool `[B,C]`, from probabilities `[B,C]`."""
@@ -102,11 +78,11 @@ class LabelSets(_Part):
 
 
 @dataclass(frozen=True)
-class Choice(_Part):
+class Choice(Part):
     """How one part of a decision was chosen.
 
     Attributes:
-        part: Which part: `scaling`, `thresholds`, `abstention` or `label_sets`.
+        part: Which part: `scaling`, `thresholds`, `abstention`, `label_sets` or `cascade`.
         target: What was aimed at, such as `nll`, `precision=0.9` or `risk<=0.05`.
         metric: The number that was watched.
         before: Its value on the held-out rows without the part.
@@ -126,8 +102,8 @@ class Choice(_Part):
         for name in ("part", "target", "metric"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} is {getattr(self, name)!r}, not a string")
-        _check_number("before", self.before)
-        _check_number("after", self.after)
+        check_stored("before", self.before)
+        check_stored("after", self.after)
         if type(self.rows) is not int or self.rows < 1:
             raise ValueError(f"rows is {self.rows!r}, not a whole number from 1 up")
 
@@ -144,6 +120,8 @@ class Decision:
             `abstained`; `None` marks none.
         label_sets: For labels of kind `single`, how sets of labels are made; `None` makes none.
         chosen_by: How each part was chosen.
+        cascade: For labels of the kinds `single` and `multi`, below which confidence a language model is asked, by who
+            is told to ask it; `None` asks none.
     """
 
     scaling: Scaling | None = None
@@ -151,13 +129,14 @@ class Decision:
     abstention: float | None = None
     label_sets: LabelSets | None = None
     chosen_by: tuple[Choice, ...] = field(default=())
+    cascade: Cascade | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""
         for name, value in (self.thresholds or {}).items():
-            _check_number(f"the threshold of {name!r}", value, least=0.0, most=1.0)
+            check_stored(f"the threshold of {name!r}", value, least=0.0, most=1.0)
         if self.abstention is not None:
-            _check_number("abstention", self.abstention, least=0.0, most=1.0)
+            check_stored("abstention", self.abstention, least=0.0, most=1.0)
 
     def check(self, labels: LabelSpace) -> None:
         """Hold the decision against the labels it is to be made about.
@@ -174,6 +153,8 @@ class Decision:
             raise ValueError(f"thresholds of {', '.join(self.thresholds)} stand with the labels {labels.shown}")
         if labels.kind != "single" and (self.abstention is not None or self.label_sets is not None):
             raise ValueError(f"abstention and label_sets are for labels of kind single, and these are {labels.kind}")
+        if self.cascade is not None and labels.kind not in ("single", "multi"):
+            raise ValueError(f"a cascade is for labels of kind single or multi, and these are {labels.kind}")
 
     def scaled(self, scores: Tensor) -> Tensor:
         """Calibrated logits, from the network's, `[…,C]`."""
@@ -200,6 +181,7 @@ class Decision:
             "thresholds": None if self.thresholds is None else dict(self.thresholds),
             "abstention": self.abstention,
             "label_sets": self.label_sets and self.label_sets.to_dict(),
+            "cascade": self.cascade and self.cascade.to_dict(),
             "chosen_by": [choice.to_dict() for choice in self.chosen_by] or None,
         }
         return {name: part for name, part in parts.items() if part is not None}
@@ -225,16 +207,9 @@ class Decision:
             abstention=stored.get("abstention"),
             label_sets=_read(LabelSets, stored, "label_sets"),
             chosen_by=tuple(Choice.from_dict(choice, "chosen_by") for choice in chosen),
+            cascade=_read(Cascade, stored, "cascade"),
         )
 
 
 def _read(part: type[P], stored: Mapping[str, Any], name: str) -> P | None:
     return part.from_dict(stored[name], name) if name in stored else None
-
-
-def _check_number(
-    name: str, value: Any, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf
-) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or not least <= value <= most or not value > above:
-        raise ValueError(f"{name} is {value!r}, which it cannot be")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lightning_clf.cascade import Cascade, Curve
+
 
 def of_one(rows: int, classes: int = 4, sharpness: float = 2.5, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Logits `[N,C]` as many times too sharp, and the right class of each row, drawn from what they should be."""
@@ -20,3 +22,8 @@ def of_many(rows: int, classes: int = 3, sharpness: float = 2.5, seed: int = 0) 
     honest = 1.5 * torch.randn(rows, classes, generator=generator, dtype=torch.float64) - 1
     targets = torch.rand(rows, classes, generator=generator, dtype=torch.float64) < honest.sigmoid()
     return sharpness * honest, targets
+
+
+CASCADE = Cascade(
+    0.5, "http://127.0.0.1:1/v1", "a model", "Say what it is.", 0.002, 0.1, Curve((0.0, 0.5), (0.0, 0.25), (0.2, 0.1))
+)

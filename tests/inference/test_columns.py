@@ -27,6 +27,9 @@ def test_every_answer_fits_the_columns_of_its_labels(name, classifier):
                 assert [{key: part for key, part in one.items() if part is not None} for one in written] == value
 
 
+SCORE = answer_columns(LABELS["score"], Decision())
+
+
 def test_columns_of_each_kind():
     assert answer_columns(LABELS["single"], Decision()) == {
         "label": pa.string(), "probability": pa.float64(),
@@ -52,7 +55,7 @@ def test_columns_of_what_was_decided(classifier):
 
 
 def take(row, name="single", names=None):
-    return Carried(LABELS[name], Decision(), names, ["tokens"]).take(row, "f line 3")
+    return Carried(answer_columns(LABELS[name], Decision()), ["probabilities"], names, ["tokens"]).take(row, "f line 3")
 
 
 def test_a_row_is_carried_but_for_what_the_answer_repeats():
@@ -77,16 +80,21 @@ def test_two_columns_of_one_name():
     assert take({"input/label": 2}) == {"input/label": 2}
     columns = {"label": pa.string(), "input/label": pa.string()}
     assert f"file f {said}" in complaint(
-        lambda: Carried(LABELS["single"], Decision(), None, []).table(columns, "file f")
+        lambda: Carried(answer_columns(LABELS["single"], Decision()), ["probabilities"], None, []).table(
+            columns, "file f"
+        )
     )
 
 
 def test_the_columns_of_a_table():
     columns = {"id": pa.int32(), "score": pa.float32(), "kind": pa.dictionary(pa.int8(), pa.string())}
-    schema = Carried(LABELS["score"], Decision(), None, []).table(columns, "f")
+    schema = Carried(SCORE, None, []).table(columns, "f")
     assert dict(zip(schema.names, schema.types, strict=True)) == {
         "id": pa.int32(), "input/score": pa.float32(), "kind": pa.string(), "score": pa.float64()
     }  # fmt: skip
-    assert Carried(LABELS["score"], Decision(), ["kind"], []).table(columns, "f").names == ["kind", "score"]
-    message = complaint(lambda: Carried(LABELS["score"], Decision(), ["idd"], []).table(columns, "file f"))
+    assert Carried(SCORE, ["kind"], []).table(columns, "f").names == [
+        "kind",
+        "score",
+    ]
+    message = complaint(lambda: Carried(SCORE, ["idd"], []).table(columns, "file f"))
     assert message == "file f has no column 'idd' to carry along: name one of id, score, kind"

@@ -14,7 +14,6 @@ import torch
 
 from lightning_clf.inference import RayEngine, draft, files, load_classifier, on_ray, predict_file
 from lightning_clf.inference.chunks import Way
-from lightning_clf.inference.columns import Carried
 from lightning_clf.inference.writers import JsonLines
 from tests.inference.echo import ROWS, read_jsonl, write_jsonl
 from tests.training import complaint
@@ -178,7 +177,7 @@ def test_more_workers_than_there_is_room_for_are_refused(more, said, model, rows
 @pytest.mark.usefixtures("one_thread")
 def test_a_worker_reads_chunks_in_any_order(model, rows, tmp_path):
     classifier = load_classifier(model)
-    way = Way(Carried(classifier.labels, classifier.artefact.decision, ["id"], []), JsonLines(), False, 32)
+    way = Way(classifier.carried(["id"]), JsonLines(), False, 32)
     worker = on_ray._Worker(RayEngine(model), {}, way, rows, str(tmp_path), type(classifier.network.head))
     ids = {}
     for start, stop in [(16, 24), (32, 40), (24, 32), (56, 60)]:
@@ -197,7 +196,7 @@ def test_a_worker_reads_chunks_in_any_order(model, rows, tmp_path):
 def test_what_a_worker_cannot_read_is_said_once_asked(missing, model, rows, tmp_path):
     named = {"model": model, "file": rows} | {missing: "nowhere.jsonl"}
     classifier = load_classifier(model)
-    way = Way(Carried(classifier.labels, classifier.artefact.decision, None, []), JsonLines(), False, 32)
+    way = Way(classifier.carried(None), JsonLines(), False, 32)
     worker = on_ray._Worker(RayEngine(named["model"]), {}, way, named["file"], str(tmp_path), object)
     found = worker({"start": 0, "stop": 8})
     assert found["chunk"] is None

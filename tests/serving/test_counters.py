@@ -22,6 +22,8 @@ def test_counts():
         counters.request(status, seconds)
     counters.batch(3, 60)
     counters.batch(1, 7)
+    counters.consulted(3, 1)
+    counters.consulted(0, 2)
     text = counters.exposition(9)
     found = samples(text)
     assert found['lightning_clf_requests_total{status="200"}'] == "3"
@@ -30,6 +32,8 @@ def test_counts():
     assert found["lightning_clf_batches_total"] == "2"
     assert found["lightning_clf_batch_tokens_total"] == "67"
     assert found["lightning_clf_queue_depth"] == "9"
+    assert found['lightning_clf_language_model_texts_total{outcome="answered"}'] == "3"
+    assert found['lightning_clf_language_model_texts_total{outcome="failed"}'] == "3"
     buckets = [int(found[f'lightning_clf_request_seconds_bucket{{le="{bound}"}}']) for bound in (*SECONDS, "+Inf")]
     assert buckets == [1, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4]  # a bound belongs to its bucket, and buckets add up
     assert found["lightning_clf_request_seconds_count"] == "4"
@@ -40,7 +44,7 @@ def test_every_metric_says_what_it_is():
     lines = Counters().exposition(0).splitlines()
     names = {line.split()[2] for line in lines if line.startswith("# HELP ")}
     assert names == {line.split()[2] for line in lines if line.startswith("# TYPE ")}
-    assert len(names) == 6
+    assert len(names) == 7
     assert all(any(line.startswith(name) for name in names) for line in lines if not line.startswith("#"))
 
 

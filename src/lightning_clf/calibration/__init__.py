@@ -5,6 +5,7 @@ them may be; what a function does follows from that.
 """
 
 from lightning_clf.calibration.abstention import CONFIDENCE, threshold_for_coverage, threshold_for_risk
+from lightning_clf.calibration.cascading import Thresholds, weigh
 from lightning_clf.calibration.choosing import Method, Outcome, Wanted, choose
 from lightning_clf.calibration.folding import fold
 from lightning_clf.calibration.label_sets import conformal_quantile
@@ -18,6 +19,7 @@ __all__ = [
     "Method",
     "Outcome",
     "Target",
+    "Thresholds",
     "Wanted",
     "choose",
     "conformal_quantile",
@@ -29,4 +31,5 @@ __all__ = [
     "threshold_for_coverage",
     "threshold_for_risk",
     "top_confidences",
+    "weigh",
 ]

@@ -1,4 +1,4 @@
-"""The command line: `lightning-clf init|doctor|augment|fit|validate|test|predict|calibrate|report|export|serve`.
+"""The command line: `lightning-clf COMMAND`; ``HELP`` lists the commands.
 
 This file imports nothing heavy, so that `--help` and a mistyped command answer at once.
 """
@@ -32,6 +32,7 @@ commands:
   test       score a checkpoint on the test split: lightning-clf test --ckpt_path RUN/best.ckpt
   predict    answer a file of rows: lightning-clf predict --model RUN/best --input rows.jsonl --output answers.jsonl
   calibrate  fit probabilities to held-out rows: lightning-clf calibrate --model RUN/best --input dev.jsonl --output NEW
+  cascade    have a language model answer what the model is unsure of: lightning-clf cascade --model RUN/best ...
   report     what a model does, as a page: lightning-clf report --model RUN/best --input dev.jsonl --output report.html
   export     write for transformers or onnxruntime: lightning-clf export --model RUN/best --format onnx --output NEW
   serve      answer texts over HTTP: lightning-clf serve --model RUN/best
@@ -41,7 +42,7 @@ lightning-clf COMMAND --help says what a command takes. --traceback shows where 
 imports a module of your own first, which a model made with its classes needs.
 """
 _TRAINING = ("fit", "validate", "test")
-_PLAIN = ("init", "doctor", "augment", "predict", "calibrate", "report", "export", "serve")
+_PLAIN = ("init", "doctor", "augment", "predict", "calibrate", "cascade", "report", "export", "serve")
 """Commands that are each a file here, whose `run` takes the options and returns an exit code, or none where it is 0."""
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning_clf.cli.asking import add_endpoint, followed
 from lightning_clf.cli.interrupts import importing
 from lightning_clf.cli.options import Parser, load_for, named_columns, positive, weights_type
 from lightning_clf.errors import InputError
 
 if TYPE_CHECKING:
-    from lightning_clf.inference import RayEngine
+    from lightning_clf.inference import Predictor, RayEngine
+    from lightning_clf.language_models import Journal
 
 
 def run(words: list[str]) -> None:
@@ -25,11 +31,47 @@ def run(words: list[str]) -> None:
         raise InputError("--workers is of --engine ray: add it, or leave out --workers")
     engine = _ray(options) if options.engine == "ray" else None
 
+    if engine is not None and options.endpoint is not None:
+        raise InputError("--endpoint is not for --engine ray, whose workers ask nobody: leave out one of them")
+    if options.replies is not None and options.endpoint is None:
+        raise InputError("--replies is of --endpoint: add it, or leave out --replies")
+    classifier = load_for(options) if engine is None else _load(options)
+    with _journal(options) as journal:
+        cascaded = followed(options, classifier, journal)
+        _answer(options, cascaded or classifier, engine)
+    if cascaded is not None and cascaded.failed:
+        print(
+            f"warning: {cascaded.failed} of {cascaded.asked} rows that the language model was asked about have the "
+            f"classifier's own answer; the first: {cascaded.first}",
+            file=sys.stderr,
+        )
+
+
+def _load(options: argparse.Namespace) -> Predictor:
     with importing():
-        from lightning_clf.inference import load_predictor, predict_file
+        from lightning_clf.inference import load_predictor
+
+    return load_predictor(options.model, named_columns(options))
+
+
+@contextlib.contextmanager
+def _journal(options: argparse.Namespace) -> Iterator[Journal | None]:
+    """What keeps replies, where a file for them is named."""
+    if options.replies is None:
+        yield None
+        return
+    from lightning_clf.language_models import Journal
+
+    with Journal(Path(options.replies), resume=options.resume, attempts=1) as journal:
+        yield journal
+
+
+def _answer(options: argparse.Namespace, classifier: Predictor, engine: RayEngine | None) -> None:
+    with importing():
+        from lightning_clf.inference import predict_file
 
     predict_file(
-        load_for(options) if engine is None else load_predictor(options.model, named_columns(options)),
+        classifier,
         options.input,
         options.output,
         batch_size=options.batch_size,
@@ -59,8 +101,10 @@ def readable(answer: dict[str, Any]) -> str:
     if "score" in answer:
         return f"{answer['score']:.3f}"
     if "label" in answer:
-        return _with(answer["label"], answer["probability"]) + (" abstained" if answer.get("abstained") else "")
-    return ", ".join(_with(name, answer["probabilities"].get(name)) for name in answer["labels"]) or "(none)"
+        shown = _with(answer["label"], answer["probability"]) + (" abstained" if answer.get("abstained") else "")
+    else:
+        shown = ", ".join(_with(name, answer["probabilities"].get(name)) for name in answer["labels"]) or "(none)"
+    return shown + (" by the language model" if answer.get("answered_by") == "language_model" else "")
 
 
 def _with(name: str, probability: float | None) -> str:
@@ -110,6 +154,12 @@ def _parser() -> Parser:
     parser.add_columns(labelled=False)
     parser.add_device()
     parser.add_precision()
+    add_endpoint(parser, "follow the model's cascade: send the texts it is unsure of to this address")
+    parser.add_argument(
+        "--replies",
+        metavar="FILE",
+        help="a file that keeps replies, for which --resume does not ask again",
+    )
     parser.add_argument("--pretty", action="store_true", help="write answers for reading instead of JSON")
     return parser
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 from importlib.util import find_spec
 
+from lightning_clf.cli.asking import add_endpoint, followed, seconds_to_wait
 from lightning_clf.cli.interrupts import importing
 from lightning_clf.cli.options import Parser, load_for, positive
 from lightning_clf.errors import InputError
@@ -40,9 +41,12 @@ def run(words: list[str]) -> int:
         options.max_words,
         options.read_timeout,
         options.drain_timeout,
+        seconds_to_wait(options),
     )
     with bind(options.host, options.port) as listener:
-        if serve(load_for(options), options.model, listener, limits, log_requests=options.log_requests):
+        loaded = load_for(options)
+        classifier = followed(options, loaded) or loaded
+        if serve(classifier, options.model, listener, limits, log_requests=options.log_requests):
             return 0
     print(
         f"error: requests were given up at the end, which took more than --drain-timeout {options.drain_timeout:g} s",
@@ -85,6 +89,9 @@ def _parser() -> Parser:
     )
     parser.add_device()
     parser.add_precision()
+    add_endpoint(
+        parser, "follow the model's cascade: send the texts it is unsure of to this address", timeout=10.0, tries=1
+    )
     parser.add_argument("--log-requests", action="store_true", help="write a line to standard error for every request")
     return parser
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -19,6 +20,20 @@ _DIGITS = 6
 def answer(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:
     """What the example at `place` in its batch was answered."""
     return _ANSWERS[labels.kind](labels, prediction, place, row)
+
+
+def confidence(given: Answer) -> float:
+    """The probability that an answer of one label, or of any number of labels, is right as a whole.
+
+    Of any number of labels it is the product over all labels of the probability that each is given or left out rightly,
+    as if they were independent. It follows from the answer as it is written, so that a reader can tell it too.
+    """
+    probabilities = given["probabilities"]
+    if "label" in given:
+        return float(probabilities[given["label"]])
+    names = set(given["labels"])
+    chances: Mapping[str, float] = probabilities
+    return math.prod(value if name in names else 1 - value for name, value in chances.items())
 
 
 def _single(labels: LabelSpace, prediction: Prediction, place: int, row: ReadRow) -> Answer:

@@ -169,6 +169,7 @@ def _job(classifier: Predictor, source: str, writer: Writer, options: dict[str, 
             "input": file_digest(Path(source)),
             "model": classifier.digest(),
             "columns": classifier.inputs.columns,
+            "asks": classifier.asks,
             "form": type(writer).__name__,
             **options,
         }

@@ -49,9 +49,11 @@ class Predictor(ABC):
 
     Attributes:
         inputs: What reads and encodes rows.
+        asks: The language model that is asked too; empty where none is.
     """
 
     inputs: Any  # a Reader, of which each predictor has its own
+    asks: str = ""
 
     @property
     @abstractmethod

@@ -172,6 +172,7 @@ def _decision(decision: dict[str, Any]) -> Markup:
     parts = [
         join(name.replace("_", " "), ": ", element("code", json.dumps(value, ensure_ascii=False)))
         for name, value in decision.items()
+        if name != "cascade"  # which has a section of its own
     ]
     return element("div", [element("div", part) for part in parts])
 

@@ -11,6 +11,7 @@ from lightning_clf.errors import InputError
 from lightning_clf.files import write_atomically
 from lightning_clf.reporting import rows_sections as of_rows
 from lightning_clf.reporting import sections
+from lightning_clf.reporting.cascade_section import cascade_section
 from lightning_clf.reporting.markup import element, join, number
 from lightning_clf.reporting.page import Section, page, tile
 
@@ -67,6 +68,8 @@ def report_page(found: dict[str, Any]) -> str:
             parts.append(of_rows.entity_errors_section(found))
         if found["curves"] is not None:
             parts.append(sections.curves_section(found))
+    if "cascade" in found["model"]["decision"]:
+        parts.append(cascade_section(found["model"]["decision"]["cascade"]))
     parts.append(sections.lengths_section(found))
     if found["slices"]:
         parts.append(sections.slices_section(found))

@@ -20,6 +20,7 @@ class Counters:
         self._seconds = [0] * (len(SECONDS) + 1)
         self._seconds_sum = 0.0
         self._texts = self._batches = self._tokens = 0
+        self._asked = {"answered": 0, "failed": 0}
 
     def request(self, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -35,6 +36,12 @@ class Counters:
             self._texts += texts
             self._tokens += tokens
 
+    def consulted(self, answered: int, failed: int) -> None:
+        """Count texts that a language model was asked about."""
+        with self._lock:
+            self._asked["answered"] += answered
+            self._asked["failed"] += failed
+
     def exposition(self, depth: int) -> str:
         """All counts as text.
 
@@ -42,6 +49,7 @@ class Counters:
             depth: Texts that are taken and not answered.
         """
         with self._lock:
+            asked = [(f'{{outcome="{outcome}"}}', count) for outcome, count in self._asked.items()]
             requests = [(f'{{status="{status}"}}', count) for status, count in sorted(self._requests.items())]
             return "".join((
                 _metric("requests_total", "counter", "Requests to /predict that were answered, by status.", requests),
@@ -51,6 +59,7 @@ class Counters:
                     "batch_tokens_total", "counter", "Subwords in batches, padding included.", [("", self._tokens)]
                 ),
                 _metric("queue_depth", "gauge", "Texts that are taken and not answered.", [("", depth)]),
+                _metric("language_model_texts_total", "counter", "Texts a language model was asked about.", asked),
                 self._histogram(),
             ))  # fmt: skip
 

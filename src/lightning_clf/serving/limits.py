@@ -25,6 +25,7 @@ class Limits:
         read_timeout: Seconds in which the head of a request must have come, then again its body, and in which what is
             answered must have been taken.
         drain_timeout: Seconds that requests in progress are given when the server ends.
+        reply_timeout: Seconds that a request waits for a language model, where one is asked.
     """
 
     max_batch_tokens: int | None = None
@@ -35,6 +36,7 @@ class Limits:
     max_words: int = 10_000
     read_timeout: float = 10.0
     drain_timeout: float = 30.0
+    reply_timeout: float = 10.0
 
     def __post_init__(self) -> None:
         """Hold the numbers against each other.
@@ -47,6 +49,7 @@ class Limits:
         check_number("--max-wait-ms", self.max_wait_ms, least=0, most=60_000)
         for name in ("read_timeout", "drain_timeout"):
             check_number(_option(name), getattr(self, name), above=0, most=3600)
+        check_number("--timeout", self.reply_timeout, above=0, most=3600)
         if self.queue < self.max_texts:
             raise InputError(
                 f"--queue {self.queue} has no room for a request of --max-texts {self.max_texts}: raise the first, or "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from lightning_clf.inference import Predictor, TaskClassifiers
+from lightning_clf.inference import Classifier, Predictor, TaskClassifiers
 from lightning_clf.inference.inputs import Inputs
 from lightning_clf.labels import LabelSpace
 from lightning_clf.serving.limits import Limits
@@ -28,7 +28,7 @@ _PROBLEMS = {
 def describe(classifier: Predictor, limits: Limits) -> dict[str, Any]:
     """The OpenAPI document of a server of this model."""
     row, example = _any_row(classifier) if isinstance(classifier, TaskClassifiers) else _row(classifier.inputs)
-    each = {name: _answer(one.labels) for name, one in tasks_of(classifier).items()}
+    each = {name: _answer(one) for name, one in tasks_of(classifier).items()}
     answer = _object({}, each) if isinstance(classifier, TaskClassifiers) else each[""]
     request = {
         "oneOf": [
@@ -91,7 +91,16 @@ def _any_row(classifier: TaskClassifiers) -> tuple[Schema, Any]:
     return {"oneOf": [_TEXT, *([words] if tokens else []), row]}, example
 
 
-def _answer(labels: LabelSpace) -> Schema:
+def _answer(classifier: Classifier) -> Schema:
+    schema = _own_answer(classifier.labels)
+    if classifier.asks:
+        who = {"type": "string", "enum": ["classifier", "language_model"]}
+        schema["properties"] |= {"answered_by": who, "language_model_error": _TEXT}
+        schema["required"].append("answered_by")
+    return schema
+
+
+def _own_answer(labels: LabelSpace) -> Schema:
     name: Schema = {"type": "string", "enum": list(labels.names)}
     named = {"type": "object", "additionalProperties": _SHARE}
     if labels.kind == "single":

@@ -11,12 +11,14 @@ from typing import Any
 
 from lightning_clf.inference.answers import Answer
 from lightning_clf.inference.predictor import Predictor
+from lightning_clf.language_models.cascaded import Cascaded
 from lightning_clf.serving.batching import Batcher
 from lightning_clf.serving.body import parse_json
 from lightning_clf.serving.counters import Counters
 from lightning_clf.serving.limits import Limits
 from lightning_clf.serving.refusal import RefusedError
 from lightning_clf.serving.rows import read_rows
+from lightning_clf.serving.second import Second
 
 Encoded = tuple[dict[str, Any], Any]
 _RETRY = {"Retry-After": "1"}
@@ -99,6 +101,9 @@ class Service:
         self._batcher: Batcher[Encoded] = Batcher(self._compute, tokens, limits.max_wait_ms / 1000)
         # one thread, since a tokenizer is not to be used by two at once
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._second: Second | None = None
+        if isinstance(classifier, Cascaded):
+            self._second = Second(classifier, limits.reply_timeout, self.counters)
 
     @property
     def is_ready(self) -> bool:
@@ -116,23 +121,25 @@ class Service:
             RefusedError: If it cannot be taken.
             Exception: What the model raised, of any class.
         """
-        future = await asyncio.get_running_loop().run_in_executor(self._encoder, self._submit, body, place)
-        return await asyncio.wrap_future(future)
+        loop = asyncio.get_running_loop()
+        read, future = await loop.run_in_executor(self._encoder, self._submit, body, place)
+        answers = await asyncio.wrap_future(future)
+        return answers if self._second is None else await self._second.complete(read, answers)
 
     def close(self) -> None:
         """End the threads, once all that was taken is answered."""
         self._encoder.shutdown(cancel_futures=True)
         self._batcher.close(_END)
+        if self._second is not None:
+            self._second.close()
 
-    def _submit(self, body: bytes, place: Place) -> Future[list[Answer]]:
+    def _submit(self, body: bytes, place: Place) -> tuple[list[Any], Future[list[Answer]]]:
         inputs = self.classifier.inputs
         read = read_rows(parse_json(body), inputs, self.limits)
         place.grow(len(read))
         encoded = inputs.encode(read)
-        return self._batcher.submit(list(zip(encoded, read, strict=True)), [self._length(row) for row in encoded])
-
-    def _length(self, encoded: dict[str, Any]) -> int:
-        return len(self.classifier.longest(encoded)["input_ids"])
+        lengths = [len(self.classifier.longest(row)["input_ids"]) for row in encoded]
+        return read, self._batcher.submit(list(zip(encoded, read, strict=True)), lengths)
 
     def _compute(self, batch: list[Encoded]) -> list[Answer]:
         encoded, read = zip(*batch, strict=True)

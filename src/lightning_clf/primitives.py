@@ -1,0 +1,45 @@
+"""Dataclasses of primitives, as checkpoints and exports hold them, that are read back strictly."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Self
+
+
+class Part:
+    """A part of what is stored: a dataclass of primitives, of tuples of them, and of other parts."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The part in primitives."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @classmethod
+    def from_dict(cls, stored: Any, name: str) -> Self:
+        """The part that `to_dict` wrote.
+
+        Args:
+            stored: What was read.
+            name: What a message calls it.
+
+        Raises:
+            ValueError: If it is none.
+        """
+        known = [entry.name for entry in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        if not isinstance(stored, dict) or set(stored) != set(known):
+            found = ", ".join(map(str, stored)) if isinstance(stored, dict) else repr(stored)
+            raise ValueError(f"{name} holds {found or 'nothing'}, not {', '.join(known)}")
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+
+
+def check_stored(
+    name: str, value: Any, *, least: float = -math.inf, above: float = -math.inf, most: float = math.inf
+) -> None:
+    """Hold what was stored as a number against its bounds.
+
+    Raises:
+        ValueError: If it is none, is not finite, or is out of bounds.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not least <= value <= most or not value > above:
+        raise ValueError(f"{name} is {value!r}, which it cannot be")
