@@ -1,4 +1,4 @@
-"""The command line: `lightning-clf COMMAND`; ``HELP`` lists the commands.
+"""The command line: `lightning-clf COMMAND`; its help lists the commands.
 
 This file imports nothing heavy, so that `--help` and a mistyped command answer at once.
 """

@@ -86,7 +86,5 @@ def followed(options: argparse.Namespace, predictor: Predictor, journal: Journal
     from lightning_clf.language_models.cascaded import Cascaded
 
     if not isinstance(predictor, Classifier):
-        raise InputError(
-            "--endpoint is of a cascade, and the model of several tasks has none: give the folder of a task"
-        )
+        raise InputError("--endpoint is of a cascade, and a model of several tasks has none: give the folder of one")
     return Cascaded(predictor, endpoint_of(options, "" if policy is None else policy.language_model), journal)

@@ -138,8 +138,10 @@ class Service:
         read = read_rows(parse_json(body), inputs, self.limits)
         place.grow(len(read))
         encoded = inputs.encode(read)
-        lengths = [len(self.classifier.longest(row)["input_ids"]) for row in encoded]
-        return read, self._batcher.submit(list(zip(encoded, read, strict=True)), lengths)
+        return read, self._batcher.submit(list(zip(encoded, read, strict=True)), list(map(self._length, encoded)))
+
+    def _length(self, encoded: dict[str, Any]) -> int:
+        return len(self.classifier.longest(encoded)["input_ids"])
 
     def _compute(self, batch: list[Encoded]) -> list[Answer]:
         encoded, read = zip(*batch, strict=True)
