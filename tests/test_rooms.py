@@ -30,21 +30,22 @@ FLOORS = {
         "specs",
     ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token", "packing", "cpu"),
-    2: ("scorer", "network", "stored", "checkpoint", "figures"),
-    3: ("artefact", "graph", "token_logits", "calibration", "trunk"),
+    2: ("scorer", "fewer_layers", "network", "stored", "checkpoint", "figures"),
+    3: ("artefact", "graph", "token_logits", "calibration", "trunk", "digest"),
     4: ("data", "auto"),
-    5: ("modules",),
-    6: ("callbacks",),
-    7: ("inference", "exporting", "examine"),
-    8: ("reporting", "serving"),
-    9: ("cli",),
+    5: ("distillation",),
+    6: ("modules",),
+    7: ("callbacks",),
+    8: ("inference", "exporting", "examine"),
+    9: ("reporting", "serving"),
+    10: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # what is on one floor and knows another all the same, from the lower to the upper
 STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("component", "errors"),
           ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
           ("decision", "labels"), ("decision", "prediction"), ("specs", "component"),
-          ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference"),
+          ("network", "scorer"), ("network", "fewer_layers"), ("graph", "artefact"), ("exporting", "inference"),
           ("checkpoint", "stored")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
@@ -52,8 +53,10 @@ BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and use
 NO_LIGHTNING = {
     "scorer",
     "network",
+    "fewer_layers",
     "graph",
     "trunk",
+    "digest",
     "exporting",
     "stored",
     "artefact",
@@ -68,6 +71,7 @@ NO_LIGHTNING = {
 }
 NOT_OF = {
     "data": {"modules", "heads", "losses", "network", "artefact"},
+    "distillation": {"losses", "metrics"},
     "inference": {"modules", "callbacks"},
     "exporting": {"modules", "callbacks"},
     "reporting": {"modules", "callbacks"},

@@ -34,6 +34,9 @@ class Batch:
         first_subword: For tags, where in the flattened `[N*T]` a word's first subword lies; −1 for a word that has
             none, because the tokenizer dropped it or the window ended before it. Int64 `[B,W]`.
         word_counts: For tags, how many words each example has. Int64 `[B]`.
+        labelled: Which examples have a label, bool `[B]`; `None` where all have. The targets of others are `IGNORE`.
+        soft: What a teacher says of the examples, as logits of the shape of scores, float32 `[B,C]`, `[B,W,C]` or
+            `[B]`; NaN where it says nothing. `None` where there is no teacher.
         pairs: Of a batch of P pairs, the two examples of each, by their places in it. Int64 `[P,2]`.
     """
 
@@ -45,6 +48,8 @@ class Batch:
     first_subword: Tensor | None = None
     word_counts: Tensor | None = None
     pairs: Tensor | None = None
+    labelled: Tensor | None = None
+    soft: Tensor | None = None
 
     def __len__(self) -> int:
         """The number of examples, B."""

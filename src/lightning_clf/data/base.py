@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from datasets import Dataset
-from lightning.pytorch import LightningModule
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
 from lightning_clf.data.checks import check_fraction, check_module_kind, check_split, count_labels, explain_label
-from lightning_clf.data.datamodule import DataModule
 from lightning_clf.data.division import Division
 from lightning_clf.data.encoded import Encoding
+from lightning_clf.data.learner import FeedingDataModule
 from lightning_clf.data.loading import BatchLoader, EncodedRows, Loading, Place
 from lightning_clf.data.position import Position
 from lightning_clf.data.prepared import PreparedSplits
@@ -27,14 +26,13 @@ from lightning_clf.data.sampling import Sampling
 from lightning_clf.data.shared import raise_shared, shared_fault
 from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
 from lightning_clf.data.split import LabelledSplit, Split
-from lightning_clf.encoding import Tokenizer
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import Kind, LabelSpace
 
 R = TypeVar("R", bound=RowFormat)
 
 
-class BaseDataModule(DataModule, Generic[R]):
+class BaseDataModule(FeedingDataModule, Generic[R]):
     """Splits of a source, encoded for the model's encoder and batched.
 
     The label space is known from construction. The tokenizer is that of the module being trained; outside of a Trainer,
@@ -48,8 +46,6 @@ class BaseDataModule(DataModule, Generic[R]):
         fallback_format: The format of files whose name does not tell it.
         known_labels: The labels, where the task has the same in every source.
         kind: The kind of label that is read.
-        tokenizer: The tokenizer, where no module brings one.
-        task_module: The module these data are for, where the Trainer's is of several tasks.
         skips_unlabelled: Whether rows without a label are left out, since they are of another task.
 
     Args:
@@ -93,8 +89,6 @@ class BaseDataModule(DataModule, Generic[R]):
     known_labels: ClassVar[tuple[str, ...] | None] = None
 
     kind: Kind
-    tokenizer: Tokenizer | None = None
-    task_module: LightningModule | None = None
     skips_unlabelled: bool = False
 
     def __init__(
@@ -121,11 +115,7 @@ class BaseDataModule(DataModule, Generic[R]):
         sampling: Sampling | None = None,
         cache_dir: str | Path | None = None,
     ) -> None:
-        super().__init__()
-        for key, value, least in (("max_length", max_length, 1), ("stride", stride, 0)):
-            if value is not None:
-                check_number(f"data.{key}", value, least=least, most=10**6)
-        self._max_length, self._stride = max_length, stride
+        super().__init__(max_length, stride)
         lengths = (batch_tokens, group_by_length, pad_to_multiple_of)
         self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling, max_windows)
         self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
@@ -183,29 +173,12 @@ class BaseDataModule(DataModule, Generic[R]):
         return self.row_format.inputs()
 
     @property
-    def max_length(self) -> int:
-        """The window in subwords: as given, else that of a trained module, else 128."""
-        return self._max_length or getattr(self._module(), "max_length", None) or 128
-
-    @property
-    def stride(self) -> int | None:
-        """How many subwords a window repeats: as given, else a trained module's; `None` cuts texts off."""
-        return getattr(self._module(), "stride", None) if self._stride is None else self._stride
-
-    @property
     def declared(self) -> list[str] | None:
         """The label names that the configuration or the corpus declares, without looking into the data."""
         return self._declared if self._declared is not None else list(self.known_labels or ()) or None
 
-    def _module(self) -> LightningModule | None:
-        return self.task_module or (self.trainer.lightning_module if self.trainer is not None else None)
-
-    def _tokenizer(self) -> Tokenizer:
-        if tokenizer := getattr(self._module(), "tokenizer", None) or self.tokenizer:
-            return tokenizer
-        raise InputError("the datamodule has no tokenizer: set datamodule.tokenizer, or run it through a Trainer")
-
-    def _encodings(self) -> dict[str, Encoding]:
+    def encodings(self) -> dict[str, Encoding]:
+        """How the rows of each split are encoded."""
         encoding = Encoding(self.row_format, self.labels, self._tokenizer(), self.max_length, self.stride)
         encodings = dict.fromkeys(self.splits, encoding)
         if self.drop_duplicates and "train" in encodings:  # what is evaluated on stays as it was given
@@ -222,7 +195,7 @@ class BaseDataModule(DataModule, Generic[R]):
         self._fault = shared_fault(self._prepare)
 
     def _prepare(self) -> None:
-        encodings = self._encodings()
+        encodings = self.encodings()
         self.loading.check_labels(self.labels)
         for name, split in self.splits.items():
             try:
@@ -241,7 +214,7 @@ class BaseDataModule(DataModule, Generic[R]):
         raise_shared(self._fault)
         self.loading.check_window(self.max_length, self.stride)
         self._position = Position.first(self.seed)  # a checkpoint that is gone on from is read after this
-        prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)
+        prepared = PreparedSplits(self.splits, self.encodings(), self.cache_dir)
         self.division.apply(prepared)
         self._prepared = prepared
         prepared.report_lengths()

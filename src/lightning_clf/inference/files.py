@@ -12,12 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from lightning_clf.digest import model_digest
 from lightning_clf.errors import InputError
 from lightning_clf.inference.answers import Answer
 from lightning_clf.inference.chunks import Chunk, Way
 from lightning_clf.inference.classifier import Classifier
 from lightning_clf.inference.columns import Carried
-from lightning_clf.inference.digests import file_digest, model_digest
+from lightning_clf.inference.digests import file_digest
 from lightning_clf.inference.draft import Tally
 from lightning_clf.inference.on_ray import RayEngine
 from lightning_clf.inference.progress import progress_bar

@@ -38,6 +38,22 @@ def check_own_loss(head: Head, loss: Loss | None, class_weights: ClassWeights | 
     )
 
 
+def check_taught(head: Head, r_drop: float) -> None:
+    """Refuse what does not go with a teacher.
+
+    Raises:
+        InputError: If the head has no logits to compare, or a batch is to be computed twice.
+    """
+    if not head.gives_logits:
+        raise InputError(
+            f"model.distillation compares logits of labels, but those of {type(head).__name__} are none: leave one out"
+        )
+    if r_drop:
+        raise InputError(
+            "model.r_drop draws two passes together, and model.distillation one to a teacher: leave one out"
+        )
+
+
 def check_packed(packed: bool, compile: bool, attn_implementation: str | None) -> None:
     """Refuse what packed batches do not go with.
 
