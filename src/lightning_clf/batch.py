@@ -81,6 +81,18 @@ class Batch:
             raise TypeError("this batch has no targets: it was collated for prediction")
         return self.targets
 
+    def labelled_part(self, scores: Tensor) -> tuple[Tensor, Self]:
+        """Of a batch that is scored, the scores and what they are compared with, of the examples that have a label.
+
+        Args:
+            scores: `[B,…]`.
+        """
+        if self.labelled is None:
+            return scores, self
+        names = ("example_ids", "targets", "first_subword", "word_counts")
+        part = {name: value[self.labelled] for name in names if (value := getattr(self, name)) is not None}
+        return scores[self.labelled], dataclasses.replace(self, labelled=None, soft=None, **part)
+
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """The same batch with every tensor on a device."""
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))

@@ -45,8 +45,16 @@ class RowFormat(ABC):
     """Which columns a task reads and what they may hold. Subclasses are frozen dataclasses of primitives."""
 
     @abstractmethod
+    def read(self, row: Row, where: str) -> Example:
+        """Check what a row has to be read, without its label.
+
+        Raises:
+            InputError: If a column is missing or holds something the task cannot use.
+        """
+
+    @abstractmethod
     def parse(self, row: Row, where: str) -> Example:
-        """Check a row without looking at other rows.
+        """Check a row, its label included, without looking at other rows.
 
         Raises:
             InputError: If a column is missing or holds something the task cannot use.

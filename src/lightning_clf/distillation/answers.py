@@ -33,11 +33,16 @@ class Answers:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         if facts["bytes"] != (folder / _LOGITS).stat().st_size:
             raise ValueError(f"{folder} is not whole")
         self._logits = np.load(folder / _LOGITS, mmap_mode="r")
         self._offsets, self._ids = (np.load(folder / name, mmap_mode="r") for name in (_OFFSETS, _IDS))
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path]]:
+        """What another process opens again, rather than is sent."""
+        return type(self), (self._folder,)
 
     @classmethod
     def open_whole(cls, folder: Path) -> Self | None:

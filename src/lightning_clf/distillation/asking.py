@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from datasets import Dataset, concatenate_datasets
 from lightning.pytorch.utilities import rank_zero_info
 from tqdm.auto import tqdm
 
 from lightning_clf.data import BaseDataModule, cache
 from lightning_clf.data.checks import column
 from lightning_clf.data.loading import EncodedRows, Place
+from lightning_clf.data.prepared import UNLABELLED
 from lightning_clf.digest import model_digest
 from lightning_clf.distillation.answers import Answered, Answers
 from lightning_clf.distillation.teacher import Teacher
@@ -39,13 +41,35 @@ class Machine:
     context: Callable[[], contextlib.AbstractContextManager[Any]]
 
 
-def key_of(parts: dict[str, Any]) -> str:
-    """A digest of all that decides what is kept."""
-    return hashlib.sha256(json.dumps({"version": _VERSION, **parts}, sort_keys=True).encode()).hexdigest()
+class Asked:
+    """The rows of train that a teacher is asked about, and those without labels, if there are any.
+
+    Args:
+        data: The datamodule.
+        **reading: What a teacher reads rows with that is not the student's, as `Encoding` has it.
+    """
+
+    def __init__(self, data: BaseDataModule[Any], **reading: Any) -> None:
+        encodings = data.encodings()
+        self.data = data
+        self.splits = {name: data.splits[name] for name in ("train", UNLABELLED) if name in data.splits}
+        self.encodings = {name: replace(encodings[name], **reading) for name in self.splits}
+
+    def prepare(self) -> Dataset:
+        """Their encoded rows, in the order of their ids."""
+        prepare, folder = cache.prepare, self.data.cache_dir
+        return concatenate_datasets(
+            [prepare(self.splits[name], self.encodings[name], folder)[0] for name in self.splits]
+        )
+
+    def key(self, **teacher: Any) -> str:
+        """A digest of all that decides what a teacher answers to them."""
+        rows = [self.encodings[name].key(self.splits[name]) for name in self.splits]
+        return hashlib.sha256(json.dumps({"version": _VERSION, "rows": rows, **teacher}).encode()).hexdigest()
 
 
-def ask(teacher: Teacher, data: BaseDataModule[Any], split: str, machine: Machine) -> str:
-    """Have a teacher answer the rows of a split, unless it has.
+def ask(teacher: Teacher, data: BaseDataModule[Any], machine: Machine) -> str:
+    """Have a teacher answer the rows of train, unless it has.
 
     It reads the rows themselves, with its own tokenizer and in its own window.
 
@@ -55,30 +79,17 @@ def ask(teacher: Teacher, data: BaseDataModule[Any], split: str, machine: Machin
     Raises:
         InputError: If the cache cannot be written, or the teacher cannot answer.
     """
-    artefact, source = teacher.artefact, data.splits[split]
-    encoding = replace(
-        data.encodings()[split],
-        tokenizer=artefact.tokenizer,
-        max_length=artefact.max_length,
-        stride=artefact.stride,
-    )
-    key = key_of(
-        {
-            "teacher": model_digest(artefact),
-            "order": teacher.order,
-            "rows": encoding.key(source),
-            "precision": machine.precision,
-        }
-    )
-    rows, _ = cache.prepare(source, encoding, data.cache_dir)
-    labels = encoding.labels
+    artefact = teacher.artefact
+    asked = Asked(data, tokenizer=artefact.tokenizer, max_length=artefact.max_length, stride=artefact.stride)
+    key = asked.key(teacher=model_digest(artefact), order=teacher.order, precision=machine.precision)
+    rows = asked.prepare()
 
-    def answers() -> Answered:
-        rank_zero_info(f"{teacher.name} answers the {len(rows)} rows of {source.name}, once for all fits")
-        encoded = EncodedRows(rows, artefact.tokenizer, labels, artefact.max_length)
+    def answer() -> Answered:
+        rank_zero_info(f"{teacher.name} answers the {len(rows)} rows of train, once for all fits")
+        encoded = EncodedRows(rows, artefact.tokenizer, data.labels, artefact.max_length)
         return _answered(teacher, encoded, data, machine)
 
-    Answers.made(data.cache_dir / key, rows, len(labels), answers)
+    Answers.made(data.cache_dir / key, rows, len(data.labels), answer)
     return key
 
 

@@ -101,8 +101,8 @@ class ClassifierModule(TaughtModule):
                 f"model.r_drop compares scores, but those of {type(head).__name__} are none to compare: leave it out"
             )
         if distillation is not None:
-            check_taught(head, r_drop)
-            self.learn_from(distillation)
+            check_taught(distillation, head, r_drop, steady=not (packed or compile or attn_implementation))
+        self.distillation = distillation
         self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
         self.monitor = monitor or self.default_monitor
 
@@ -116,7 +116,7 @@ class ClassifierModule(TaughtModule):
     def score(self, batch: Batch) -> tuple[Tensor, LossTerms]:
         """One forward pass: scores of the batch's examples or words, and the loss."""
         scores = self(batch)
-        return scores, self.compute_loss(scores, batch)
+        return scores, self.compute_loss(*batch.labelled_part(scores))
 
     def compute_loss(self, scores: Tensor, batch: Batch) -> LossTerms:
         """The loss of scores `[B,…]` against the batch's targets. Override to change what is compared."""
@@ -156,15 +156,17 @@ class ClassifierModule(TaughtModule):
         return scores
 
     def _step(self, batch: Batch, stage: str) -> LossTerms:
-        scores, terms = first = self.score(batch)
+        with self.watching(stage) as seen:
+            scores, terms = first = self.score(batch)
         if stage == "train" and self.r_drop:
             terms = agreeing(first, second := self.score(batch), batch, self.kind, self.r_drop)
             if not self.trainer.global_step:
                 warn_of_no_dropout(scores, second[0])
         if stage == "train" and self.lessons is not None:
-            terms = self.lessons.terms(scores, terms, batch)
+            terms = self.lessons.terms(scores, terms, batch, seen)
         with torch.no_grad():
-            prediction = self.network.decide(scores.detach(), batch)
+            scores, batch = batch.labelled_part(scores.detach())
+            prediction = self.network.decide(scores, batch)
             self.stage_scores(stage).update(terms, prediction, batch.require_targets())
         return terms
 
