@@ -156,5 +156,6 @@ def _check_same_subwords(teacher: Teacher, student: Runnable) -> None:
     positions = teacher.artefact.network.max_positions
     if positions and student.max_length > positions:
         raise InputError(
-            f"data.max_length {student.max_length} is more than {KEY} {teacher.name} has positions for ({positions}): lower it"
+            f"data.max_length {student.max_length} is beyond what {KEY} {teacher.name} has positions for: set it to "
+            f"{positions} or less"
         )
