@@ -126,7 +126,8 @@ def test_all_layers_are_the_encoder_itself(deep):
 def test_a_layer_that_cannot_be_the_first(deep):
     said = complaint(lambda: built(deep("modernbert")[0], [1, 3]))
     assert said == (
-        "model.encoder_layers [1, 3] makes no modernbert, whose layers are not all alike: keep layer 0, or give a number"
+        "model.encoder_layers [1, 3] makes no modernbert, whose layers are not all alike: keep layer 0, or give a "
+        "number"
     )
 
 

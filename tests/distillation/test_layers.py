@@ -104,7 +104,9 @@ def test_attention_that_cannot_be_compared():
 @pytest.mark.parametrize("auto", [AutoModelForSequenceClassification, AutoModelForTokenClassification])
 def test_every_architecture_is_seen_as_it_says_itself(architecture, auto):
     torch.manual_seed(0)
-    model = auto.from_config(ARCHITECTURES[architecture]()[0], attn_implementation="eager").eval()
+    config = ARCHITECTURES[architecture]()[0]
+    config.pad_token_id = config.pad_token_id or 0
+    model = auto.from_config(config, attn_implementation="eager").eval()
     inputs = {"input_ids": torch.arange(5, 17).view(2, 6), "attention_mask": torch.ones(2, 6, dtype=torch.int64)}
     with torch.inference_mode():
         with watching(model, attention=True) as seen:

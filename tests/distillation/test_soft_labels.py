@@ -122,7 +122,7 @@ def test_what_many_labels_and_tags_need_besides(data_of, tmp_path):
         lambda: ask_file(file, data_of("multi"))
     )
     file = write(tmp_path, lines_of("tags", lambda row: [{"O": 1}]))
-    assert "line 1 is not a list of one mapping for each of its 9 words" in complaint(
+    assert "line 1 is not a list of one mapping for each of its 8 words" in complaint(
         lambda: ask_file(file, data_of("tags"))
     )
     # what predict writes of words is the probability of the tag it chose

@@ -54,7 +54,8 @@ class Teacher:
         """
         path = Path(name).expanduser()
         is_ours = path.is_file() or (path / SIDECAR).is_file()
-        artefact = load_artefact(path) if is_ours else _load_stock(name, labels)
+        with torch.random.fork_rng(devices=[]):  # a student begins as it would without a teacher
+            artefact = load_artefact(path) if is_ours else _load_stock(name, labels)
         return cls(name, artefact, _matched(name, artefact.labels, labels))
 
     @torch.no_grad()

@@ -26,12 +26,12 @@ class TaughtModule(BuiltModule):
     Attributes:
         distillation: What is asked of the teacher; `None` where there is none.
         lessons: In a fit, what steps have of it.
-        following: In a fit in which its layers are followed, what is learned for that alone.
+        following: In a fit in which its layers are followed, and only there, what is learned for that.
     """
 
     distillation: Distillation | None = None
     lessons: Lessons | None = None
-    following: nn.Module | None = None
+    following: nn.Module
     _keys: tuple[str, ...] = ()
     _fault: InputError | None = None
 
@@ -81,7 +81,7 @@ class TaughtModule(BuiltModule):
             InputError: If the checkpoint is none to go on from.
         """
         super().on_load_checkpoint(checkpoint)
-        if self.following is None:
+        if not hasattr(self, _FOLLOWING):
             weights = checkpoint["state_dict"].items()
             checkpoint["state_dict"] = {
                 name: weight for name, weight in weights if not name.startswith(f"{_FOLLOWING}.")
