@@ -29,7 +29,8 @@ SIZES = {
 EMOTIONS = ("joy", "anger", "fear")
 TAGS = {"Anna": "B-PER", "Berg": "I-PER", "Paris": "B-LOC", "Berlin": "B-LOC", "Acme": "B-ORG"}
 FILES = sorted(path.relative_to(shipped_configs()).as_posix() for path in shipped_configs().rglob("*.yaml"))
-TASKS = [name for name in FILES if "/" not in name]
+STUDENT = "distill.yaml"  # which adds to any task
+TASKS = [name for name in FILES if "/" not in name and name != STUDENT]
 
 
 class Task(NamedTuple):
@@ -123,7 +124,7 @@ def fit(folder: Path, encoder: Path, source: Path, configs: list[str], **more: A
 
 def test_every_configuration_has_rows_to_run_on():
     assert sorted([*TASKS_BY_CONFIG, SEVERAL_TASKS]) == TASKS
-    assert sorted(set(FILES) - set(TASKS)) == ["trainer/cpu.yaml", "trainer/ddp_bf16.yaml"]
+    assert sorted(set(FILES) - set(TASKS)) == [STUDENT, "trainer/cpu.yaml", "trainer/ddp_bf16.yaml"]
 
 
 @pytest.mark.parametrize(("source", "name"), [(name, name) for name in TASKS_BY_CONFIG], indirect=["source"])
@@ -165,6 +166,17 @@ def test_configuration_of_several_tasks_runs_from_fit_to_predict(encoders, tmp_p
         assert main(["predict", *(f"--{key}={value}" for key, value in files.items())]) == 0
         answers = [json.loads(line) for line in files["output"].read_text().splitlines()]
         assert all(task.answer in answer for answer in answers)
+
+
+@pytest.mark.parametrize("source", ["text.yaml"], indirect=True)
+def test_student_configuration_adds_to_a_task(encoders, source, tmp_path):
+    teacher = fit(tmp_path / "teacher", encoders("bert"), source, ["text.yaml"]) / "best"
+    asked = {"model.distillation.teacher": teacher, "model.encoder_layers": 1}
+    run = fit(tmp_path / "student", teacher, source, ["text.yaml", STUDENT], **asked)
+    assert main(["test", "--ckpt_path", str(run / "best.ckpt")]) == 0
+    assert load_artefact(run / "best").network.config.num_hidden_layers == 1
+    stored = yaml.safe_load((run / "config.yaml").read_text())["model"]["init_args"]["distillation"]["init_args"]
+    assert (stored["teacher"], stored["temperature"], stored["weight"]) == (str(teacher), 2.0, 0.9)
 
 
 @pytest.mark.parametrize("source", ["sst2.yaml"], indirect=True)

@@ -32,14 +32,15 @@ FLOORS = {
         "specs",
     ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "first_token", "packing", "cpu"),
-    2: ("scorer", "network", "exported", "stored", "checkpoint", "figures"),
-    3: ("artefact", "graph", "token_logits", "calibration", "trunk", "together"),
+    2: ("scorer", "fewer_layers", "network", "exported", "stored", "checkpoint", "figures"),
+    3: ("artefact", "graph", "token_logits", "calibration", "trunk", "together", "digest"),
     4: ("data", "auto"),
-    5: ("modules",),
-    6: ("callbacks",),
-    7: ("inference", "exporting", "examine", "language_models"),
-    8: ("reporting", "serving"),
-    9: ("cli",),
+    5: ("distillation",),
+    6: ("modules",),
+    7: ("callbacks",),
+    8: ("inference", "exporting", "examine", "language_models"),
+    9: ("reporting", "serving"),
+    10: ("cli",),
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 # what is on one floor and knows another all the same, from the lower to the upper
@@ -47,19 +48,21 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
           ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
           ("decision", "labels"), ("decision", "prediction"),
           ("decision", "primitives"), ("decision", "cascade"), ("cascade", "primitives"), ("specs", "component"),
-          ("network", "scorer"), ("graph", "artefact"), ("exporting", "inference"), ("language_models", "inference"),
-          ("checkpoint", "stored"), ("exported", "network"), ("together", "artefact"), ("together", "graph"),
-          ("together", "trunk")}  # fmt: skip
+          ("network", "scorer"), ("network", "fewer_layers"), ("graph", "artefact"), ("exporting", "inference"),
+          ("language_models", "inference"), ("checkpoint", "stored"), ("exported", "network"),
+          ("together", "artefact"), ("together", "graph"), ("together", "trunk"), ("digest", "together")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
 BESIDE = {"demo"}  # makes the corpus and the encoder of the quickstart, and uses the house as a user would
 
 NO_LIGHTNING = {
     "scorer",
     "network",
+    "fewer_layers",
     "graph",
     "trunk",
     "together",
     "exported",
+    "digest",
     "exporting",
     "stored",
     "artefact",
@@ -75,6 +78,7 @@ NO_LIGHTNING = {
 }
 NOT_OF = {
     "data": {"modules", "heads", "losses", "network", "artefact"},
+    "distillation": {"losses", "metrics"},
     "inference": {"modules", "callbacks"},
     "exporting": {"modules", "callbacks"},
     "reporting": {"modules", "callbacks"},

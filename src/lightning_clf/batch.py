@@ -35,6 +35,9 @@ class Batch:
             none, because the tokenizer dropped it or the window ended before it. Int64 `[B,W]`.
         word_counts: For tags, how many words each example has. Int64 `[B]`.
         groups: For candidates that are ranked together, the number of the question each is for. Int64 `[B]`.
+        labelled: Which examples have a label, bool `[B]`; `None` where all have. The targets of others are `IGNORE`.
+        soft: What a teacher says of the examples, as logits of the shape of scores, float32 `[B,C]`, `[B,W,C]` or
+            `[B]`; NaN where it says nothing. `None` where there is no teacher.
         pairs: Of a batch of P pairs, the two examples of each, by their places in it. Int64 `[P,2]`.
     """
 
@@ -47,6 +50,8 @@ class Batch:
     word_counts: Tensor | None = None
     groups: Tensor | None = None
     pairs: Tensor | None = None
+    labelled: Tensor | None = None
+    soft: Tensor | None = None
 
     def __len__(self) -> int:
         """The number of examples, B."""
@@ -77,6 +82,18 @@ class Batch:
         if self.targets is None:
             raise TypeError("this batch has no targets: it was collated for prediction")
         return self.targets
+
+    def labelled_part(self, scores: Tensor) -> tuple[Tensor, Self]:
+        """Of a batch that is scored, the scores and what they are compared with, of the examples that have a label.
+
+        Args:
+            scores: `[B,…]`.
+        """
+        if self.labelled is None:
+            return scores, self
+        names = ("example_ids", "targets", "first_subword", "word_counts", "groups")
+        part = {name: value[self.labelled] for name in names if (value := getattr(self, name)) is not None}
+        return scores[self.labelled], dataclasses.replace(self, labelled=None, soft=None, **part)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """The same batch with every tensor on a device."""

@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from lightning_clf.batch import Batch
 from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config
 from lightning_clf.errors import InputError, reason
+from lightning_clf.fewer_layers import Layers, narrowed_config, with_layers
 from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.windows import mean_of_windows
@@ -51,6 +52,7 @@ class Network(Scorer):
         labels: LabelSpace,
         tokenizer: Tokenizer,
         *,
+        encoder_layers: Layers | None = None,
         encoder_options: dict[str, Any] | None = None,
         attn_implementation: str | None = None,
     ) -> Network:
@@ -61,6 +63,7 @@ class Network(Scorer):
             head: The head, not yet built.
             labels: The label space.
             tokenizer: The encoder's tokenizer, which says what padding is.
+            encoder_layers: How many of the encoder's layers are kept, or which; `None` keeps all.
             encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob`.
             attn_implementation: How attention is computed; `None` leaves the choice to `transformers`.
 
@@ -78,7 +81,8 @@ class Network(Scorer):
         with quiet_transformers():
             try:
                 _configure(config, labels, tokenizer, encoder_options or {}, name)
-                head.attach(config, labels)
+                kept = config if encoder_layers is None else narrowed_config(config, encoder_layers)
+                head.attach(kept, labels)
                 encoder, loaded = head.auto_class().from_pretrained(
                     name,
                     config=config,
@@ -100,6 +104,8 @@ class Network(Scorer):
                 given = {"encoder_options": encoder_options, "attn_implementation": attn_implementation}
                 raise _not_loaded(name, head, {key: value for key, value in given.items() if value}, error) from error
         _refuse_random(encoder, loaded, name)
+        if encoder_layers is not None:
+            encoder = with_layers(encoder, encoder_layers, lambda config: _from_config(head, config))
         return cls(encoder, head, labels)
 
     @classmethod
@@ -116,8 +122,7 @@ class Network(Scorer):
             Exception: Of any class, if transformers cannot make an encoder of the configuration.
         """
         restored = restore_config(config, head, labels)
-        encoder = head.auto_class().from_config(restored, trust_remote_code=False, **model_options(head, restored))
-        return cls(encoder.float(), head, labels)
+        return cls(_from_config(head, restored), head, labels)
 
     @property
     def config(self) -> PretrainedConfig:
@@ -188,6 +193,13 @@ def set_attention(encoder: PreTrainedModel, name: str) -> None:
         raise InputError(
             f"model.attn_implementation {name!r} cannot be used ({reason(error)}): use another, or leave it out"
         ) from error
+
+
+def _from_config(head: Head, config: PretrainedConfig) -> PreTrainedModel:
+    options = model_options(head, config)
+    model: PreTrainedModel = head.auto_class().from_config(config, trust_remote_code=False, **options)
+    model.float()  # whatever precision a configuration names
+    return model
 
 
 def _configure(

@@ -6,8 +6,9 @@ import json
 
 import torch
 
+from lightning_clf.digest import model_digest
 from lightning_clf.inference import Classifier, load_classifier
-from lightning_clf.inference.digests import file_digest, model_digest
+from lightning_clf.inference.digests import file_digest
 
 
 def test_a_model_is_itself_whenever_it_is_loaded_and_after_it_was_used(classifier, tmp_path):

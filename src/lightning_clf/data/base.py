@@ -10,31 +10,36 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from datasets import Dataset
-from lightning.pytorch import LightningModule
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
-from lightning_clf.data.checks import check_fraction, check_module_kind, check_split, count_labels, explain_label
-from lightning_clf.data.datamodule import DataModule
+from lightning_clf.data.checks import (
+    check_fraction,
+    check_module_kind,
+    check_split,
+    check_unlabelled,
+    count_labels,
+    explain_label,
+)
 from lightning_clf.data.division import Division
 from lightning_clf.data.encoded import Encoding
-from lightning_clf.data.loading import BatchLoader, EncodedRows, Loading, Place
+from lightning_clf.data.learner import FeedingDataModule
+from lightning_clf.data.loading import BatchLoader, Beside, EncodedRows, Loading, Place
 from lightning_clf.data.position import Position
-from lightning_clf.data.prepared import PreparedSplits
+from lightning_clf.data.prepared import UNLABELLED, PreparedSplits
 from lightning_clf.data.readers import Format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError
 from lightning_clf.data.sampling import Sampling
 from lightning_clf.data.shared import raise_shared, shared_fault
-from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, resolve
+from lightning_clf.data.sources import SPLIT_NAMES, Corpus, Names, Source, SourceOptions, one_split, resolve
 from lightning_clf.data.split import LabelledSplit, Split
-from lightning_clf.encoding import Tokenizer
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import Kind, LabelSpace
 
 R = TypeVar("R", bound=RowFormat)
 
 
-class BaseDataModule(DataModule, Generic[R]):
+class BaseDataModule(FeedingDataModule, Generic[R]):
     """Splits of a source, encoded for the model's encoder and batched.
 
     The label space is known from construction. The tokenizer is that of the module being trained; outside of a Trainer,
@@ -48,9 +53,8 @@ class BaseDataModule(DataModule, Generic[R]):
         fallback_format: The format of files whose name does not tell it.
         known_labels: The labels, where the task has the same in every source.
         kind: The kind of label that is read.
-        tokenizer: The tokenizer, where no module brings one.
-        task_module: The module these data are for, where the Trainer's is of several tasks.
         skips_unlabelled: Whether rows without a label are left out, since they are of another task.
+        beside: What a module that is fitted puts beside each batch of train, such as a teacher's answers.
 
     Args:
         source: A folder holding `train`, `dev` (or `validation`, `valid`, `val`) and `test` as `.jsonl`, `.csv`,
@@ -79,6 +83,8 @@ class BaseDataModule(DataModule, Generic[R]):
         val_fraction: How much of train becomes the dev split where there is none.
         seed: Which rows of train become the dev split, and with `seed_everything` the order of train.
         drop_duplicates: Whether rows of train that repeat an earlier one, input and label, are left out.
+        unlabelled: A file of rows in the columns of train, in Python also a data set or a list, that a teacher alone
+            says what is right of (`model.distillation`). They are trained on beside train; a label is not looked for.
         sampling: Which rows an epoch of training sees, and how often: `OverSampling` repeats those of rare labels,
             `UnderSampling` leaves out some of frequent ones. `None` is every row once.
         cache_dir: Where encoded splits are kept. `None` is $LIGHTNING_CLF_CACHE, else ~/.cache/lightning_clf.
@@ -93,9 +99,8 @@ class BaseDataModule(DataModule, Generic[R]):
     known_labels: ClassVar[tuple[str, ...] | None] = None
 
     kind: Kind
-    tokenizer: Tokenizer | None = None
-    task_module: LightningModule | None = None
     skips_unlabelled: bool = False
+    beside: Beside | None = None
 
     def __init__(
         self,
@@ -118,14 +123,11 @@ class BaseDataModule(DataModule, Generic[R]):
         val_fraction: float = 0.1,
         seed: int = 0,
         drop_duplicates: bool = False,
+        unlabelled: str | Path | list[dict[str, Any]] | None = None,
         sampling: Sampling | None = None,
         cache_dir: str | Path | None = None,
     ) -> None:
-        super().__init__()
-        for key, value, least in (("max_length", max_length, 1), ("stride", stride, 0)):
-            if value is not None:
-                check_number(f"data.{key}", value, least=least, most=10**6)
-        self._max_length, self._stride = max_length, stride
+        super().__init__(max_length, stride)
         lengths = (batch_tokens, group_by_length, pad_to_multiple_of)
         self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling, max_windows)
         self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
@@ -133,7 +135,7 @@ class BaseDataModule(DataModule, Generic[R]):
         self.drop_duplicates = drop_duplicates
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else cache.default_cache_dir()
         self._declared = list(labels) if labels is not None else None
-        self._source = source
+        self._source, self._unlabelled = source, unlabelled
         self._options = SourceOptions(subset, revision, format, splits, self.split_names, self.fallback_format)
         self._prepared: PreparedSplits | None = None
         self._fault: InputError | None = None
@@ -157,7 +159,10 @@ class BaseDataModule(DataModule, Generic[R]):
         """The splits the source has, under `train`, `val` and `test`, not yet read."""
         found = resolve(self._source, self._options, self.corpora)
         columns = self.target_columns if self.skips_unlabelled else None
-        return {name: LabelledSplit(split, columns) if columns else split for name, split in found.items()}
+        read = {name: LabelledSplit(split, columns) if columns else split for name, split in found.items()}
+        if self._unlabelled is not None:
+            read[UNLABELLED] = one_split(self._unlabelled, UNLABELLED, self._options, "data.unlabelled")
+        return read
 
     @cached_property
     def row_format(self) -> R:
@@ -183,33 +188,18 @@ class BaseDataModule(DataModule, Generic[R]):
         return self.row_format.inputs()
 
     @property
-    def max_length(self) -> int:
-        """The window in subwords: as given, else that of a trained module, else 128."""
-        return self._max_length or getattr(self._module(), "max_length", None) or 128
-
-    @property
-    def stride(self) -> int | None:
-        """How many subwords a window repeats: as given, else a trained module's; `None` cuts texts off."""
-        return getattr(self._module(), "stride", None) if self._stride is None else self._stride
-
-    @property
     def declared(self) -> list[str] | None:
         """The label names that the configuration or the corpus declares, without looking into the data."""
         return self._declared if self._declared is not None else list(self.known_labels or ()) or None
 
-    def _module(self) -> LightningModule | None:
-        return self.task_module or (self.trainer.lightning_module if self.trainer is not None else None)
-
-    def _tokenizer(self) -> Tokenizer:
-        if tokenizer := getattr(self._module(), "tokenizer", None) or self.tokenizer:
-            return tokenizer
-        raise InputError("the datamodule has no tokenizer: set datamodule.tokenizer, or run it through a Trainer")
-
-    def _encodings(self) -> dict[str, Encoding]:
+    def encodings(self) -> dict[str, Encoding]:
+        """How the rows of each split are encoded."""
         encoding = Encoding(self.row_format, self.labels, self._tokenizer(), self.max_length, self.stride)
         encodings = dict.fromkeys(self.splits, encoding)
         if self.drop_duplicates and "train" in encodings:  # what is evaluated on stays as it was given
             encodings["train"] = replace(encoding, drop_duplicates=True)
+        if UNLABELLED in encodings:
+            encodings[UNLABELLED] = replace(encoding, labelled=False)
         return encodings
 
     def prepare_data(self) -> None:
@@ -222,7 +212,9 @@ class BaseDataModule(DataModule, Generic[R]):
         self._fault = shared_fault(self._prepare)
 
     def _prepare(self) -> None:
-        encodings = self._encodings()
+        if self._unlabelled is not None:
+            check_unlabelled(self._module(), self.loading.sampling)
+        encodings = self.encodings()
         self.loading.check_labels(self.labels)
         for name, split in self.splits.items():
             try:
@@ -241,7 +233,7 @@ class BaseDataModule(DataModule, Generic[R]):
         raise_shared(self._fault)
         self.loading.check_window(self.max_length, self.stride)
         self._position = Position.first(self.seed)  # a checkpoint that is gone on from is read after this
-        prepared = PreparedSplits(self.splits, self._encodings(), self.cache_dir)
+        prepared = PreparedSplits(self.splits, self.encodings(), self.cache_dir)
         self.division.apply(prepared)
         self._prepared = prepared
         prepared.report_lengths()
@@ -263,15 +255,19 @@ class BaseDataModule(DataModule, Generic[R]):
             self._position = Position(**{key: value for key, value in state_dict.items() if key != "sampling"})
             self.loading.check_same_epoch(self._position, state_dict.get("sampling"))
 
-    def _rows_of(self, name: str) -> Dataset:
+    @property
+    def _opened(self) -> PreparedSplits:
         if self._prepared is None:
             raise RuntimeError("the datamodule is not set up: call prepare_data and setup first")
-        return self._prepared.rows(name)
+        return self._prepared
+
+    def _rows_of(self, name: str) -> Dataset:
+        return self._opened.rows(name)
 
     @property
     def num_train(self) -> int:
         """How many examples an epoch of training has, over all processes and repeats included. Known after `setup`."""
-        return self.loading.epoch_size(self._rows_of("train"), self.labels)
+        return self.loading.epoch_size(self._opened.trained_on(), self.labels)
 
     @property
     def class_counts(self) -> ClassCounts:
@@ -285,7 +281,8 @@ class BaseDataModule(DataModule, Generic[R]):
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the train split."""
-        return self.loading.train(self.encoded("train"), Place.of(self.trainer), self._position)
+        encoded = self.encoded("train")._replace(rows=self._opened.trained_on(), beside=self.beside)
+        return self.loading.train(encoded, Place.of(self.trainer), self._position)
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the dev split, each example once."""

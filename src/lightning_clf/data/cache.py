@@ -10,8 +10,10 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 from datasets import Dataset
@@ -21,6 +23,7 @@ from lightning_clf.data.encoded import Encoding, Summary, encode_split
 from lightning_clf.data.split import Split
 from lightning_clf.errors import InputError
 
+T = TypeVar("T")
 CACHE_VARIABLE = "LIGHTNING_CLF_CACHE"
 """The environment variable that moves the cache."""
 
@@ -43,18 +46,31 @@ def prepare(split: Split, encoding: Encoding, cache_dir: Path) -> tuple[Dataset,
     Raises:
         InputError: If a row cannot be used, or the cache cannot be written.
     """
-    folder = cache_dir / encoding.key(split)
-    opened = _open(folder)
+    return made_once(cache_dir / encoding.key(split), _open, lambda draft: _write(split, encoding, draft))
+
+
+def made_once(folder: Path, open_whole: Callable[[Path], T | None], write: Callable[[Path], None]) -> T:
+    """What a folder of the cache holds; it is written first unless that has been done.
+
+    Args:
+        folder: The folder, whose name says all that decides its content.
+        open_whole: Opens it; `None` if it is not there, or not whole.
+        write: Writes its files to a draft of it.
+
+    Raises:
+        InputError: If it cannot be written, or what is to be written cannot be had.
+    """
+    opened = open_whole(folder)
     if opened is not None:
         return opened
-    draft = cache_dir / f".draft-{uuid.uuid4().hex}"
+    draft = folder.parent / f".draft-{uuid.uuid4().hex}"
     try:
         draft.mkdir(parents=True)
-        _write(split, encoding, draft)
-        return _put_in_place(draft, folder)
+        write(draft)
+        return _put_in_place(draft, folder, open_whole)
     except OSError as error:
         raise InputError(
-            f"the cache folder {cache_dir} cannot be written ({error.strerror or error}): set data.cache_dir or "
+            f"the cache folder {folder.parent} cannot be written ({error.strerror or error}): set data.cache_dir or "
             f"{CACHE_VARIABLE} to a folder with room"
         ) from error
     finally:
@@ -89,15 +105,15 @@ def _write(split: Split, encoding: Encoding, folder: Path) -> None:
     (folder / _SUMMARY).write_text(json.dumps(facts), encoding="utf-8")
 
 
-def _put_in_place(draft: Path, folder: Path) -> tuple[Dataset, Summary]:
+def _put_in_place(draft: Path, folder: Path, open_whole: Callable[[Path], T | None]) -> T:
     try:
         draft.rename(folder)
     except OSError:
         # either another process was faster, or what stands here is damaged
-        if _open(folder) is None:
+        if open_whole(folder) is None:
             shutil.rmtree(folder)
             draft.rename(folder)
-    opened = _open(folder)
+    opened = open_whole(folder)
     if opened is None:
         raise OSError(f"{folder.name} was damaged while it was written")
     return opened

@@ -126,3 +126,23 @@ def check_module_kind(module: object, datamodule: str, kind: Kind) -> None:
             f"{type(module).__name__} needs labels of kind {wanted!r}, but {datamodule} reads kind {kind!r}: choose "
             "the module or the datamodule (its key `kind`) that fits"
         )
+
+
+def check_unlabelled(module: object, sampling: object) -> None:
+    """Refuse rows without labels where nothing is learned of them.
+
+    Args:
+        module: The module they are for, if there is one yet.
+        sampling: What draws rows by their labels, if anything does.
+
+    Raises:
+        InputError: If the module has no teacher, or rows are drawn by labels.
+    """
+    if sampling is not None:
+        raise InputError(
+            "data.sampling draws rows by their labels, and those of data.unlabelled have none: leave one of them out"
+        )
+    if module is not None and getattr(module, "distillation", None) is None:
+        raise InputError(
+            "data.unlabelled is learned of a teacher alone, and there is none: set model.distillation, or leave it out"
+        )

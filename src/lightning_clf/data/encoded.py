@@ -19,6 +19,8 @@ from lightning_clf.labels import Kind, LabelSpace
 
 _VERSION = 2  # of the encoded rows; raised when the same input is to be encoded differently
 _BATCH = 1000  # rows tokenised at a time
+UNLABELLED_FROM = 2**40
+"""What the ids of rows count from that are read without their labels: they stand beside those of train."""
 
 _TARGETS: dict[Kind, pa.DataType] = {
     "single": pa.int32(),
@@ -66,6 +68,7 @@ class Encoding:
         max_length: The window, in subwords.
         stride: How many subwords each window of a text repeats of the one before; `None` cuts texts off.
         drop_duplicates: Whether rows that repeat an earlier one are left out.
+        labelled: Whether rows are read with their labels; else none has a target, and labels are not looked for.
     """
 
     rows: RowFormat
@@ -74,6 +77,7 @@ class Encoding:
     max_length: int
     stride: int | None = None
     drop_duplicates: bool = False
+    labelled: bool = True
 
     def key(self, split: Split) -> str:
         """A digest that differs whenever the encoded rows could."""
@@ -90,6 +94,7 @@ class Encoding:
                 "labels": self.labels.to_dict(),
                 "rows": self.rows.to_dict(),
                 "drop_duplicates": self.drop_duplicates,
+                "labelled": self.labelled,
             }
         )
 
@@ -129,7 +134,7 @@ def encode_split(split: Split, encoding: Encoding, summary: Summary) -> Iterator
     Raises:
         InputError: If a row cannot be used; it says which and why.
     """
-    examples = _kept(split, encoding, summary)
+    examples = kept_examples(split, encoding, summary)
     batch = list(islice(examples, _BATCH))
     groups: dict[str | None, int] = {}
     while True:
@@ -139,11 +144,13 @@ def encode_split(split: Split, encoding: Encoding, summary: Summary) -> Iterator
             return
 
 
-def _kept(split: Split, encoding: Encoding, summary: Summary) -> Iterator[tuple[int, Example]]:
+def kept_examples(split: Split, encoding: Encoding, summary: Summary) -> Iterator[tuple[int, Example]]:
+    """The rows of a split that are encoded, checked, each with its id. Arguments are those of `encode_split`."""
     seen: set[str] = set()
-    for position, (number, row) in enumerate(split.rows()):
-        example = encoding.rows.parse(row, split.where(number))
-        if example.label is None:
+    parse, first = (encoding.rows.parse, 0) if encoding.labelled else (encoding.rows.read, UNLABELLED_FROM)
+    for position, (number, row) in enumerate(split.rows(), first):
+        example = parse(row, split.where(number))
+        if encoding.labelled and example.label is None:
             summary.unlabelled += 1
             continue
         if encoding.drop_duplicates:
@@ -163,7 +170,8 @@ def _encode_batch(batch: list[tuple[int, Example]], encoding: Encoding, groups: 
     columns: dict[str, list[Any]] = {"input_ids": []}
     if examples:
         columns = encoding.rows.encode(encoding.tokenizer, examples, encoding.max_length, encoding.stride)
-    columns["target"] = [encoding.rows.target(example, encoding.labels) for example in examples]
+    target = encoding.rows.target
+    columns["target"] = [target(item, encoding.labels) if encoding.labelled else None for item in examples]
     columns["example_id"] = [position for position, _ in batch]
     if encoding.rows.group_column is not None:  # numbered as they are met
         columns["group"] = [groups.setdefault(example.group, len(groups)) for example in examples]

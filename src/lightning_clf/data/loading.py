@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -32,6 +33,8 @@ from lightning_clf.labels import LabelSpace
 from lightning_clf.specs import shown
 
 BatchLoader = DataLoader[Batch]
+Beside = Callable[[Batch], Batch]
+"""Puts beside the rows of a batch what others know of them."""
 
 
 def _shown(drawn_by: Spec | None) -> str:
@@ -39,6 +42,17 @@ def _shown(drawn_by: Spec | None) -> str:
 
 
 _TENSOR_CORES = 8  # what they want lengths to be a multiple of
+
+
+@dataclass(frozen=True)
+class _Collated:
+    """Collates rows, and puts something beside them; a class, so that other processes can be given it."""
+
+    collate: Callable[[Any], Batch]
+    beside: Beside
+
+    def __call__(self, rows: Any) -> Batch:
+        return self.beside(self.collate(rows))
 
 
 class EncodedRows(NamedTuple):
@@ -49,12 +63,14 @@ class EncodedRows(NamedTuple):
         tokenizer: Says which ids pad.
         labels: Says what a target is.
         max_length: The window.
+        beside: What is put beside each batch of training.
     """
 
     rows: Dataset
     tokenizer: Tokenizer
     labels: LabelSpace
     max_length: int
+    beside: Beside | None = None
 
 
 class Place(NamedTuple):
@@ -183,7 +199,8 @@ class Loading:
         batches = TrainBatches(len(encoded.rows), room, place.processes, place.rank, position, lengths, drawing)
         drawn = None if drawing is None else np.sort(drawing.rows(0))  # what overfitting goes by
         batch_rows = BatchRows(encoded.rows, self.batch_size, drawn)
-        return self._loader(batch_rows, batches, self._collator(encoded, place, self.max_windows))
+        collate: Callable[[Any], Batch] = self._collator(encoded, place, self.max_windows)
+        return self._loader(batch_rows, batches, _Collated(collate, encoded.beside) if encoded.beside else collate)
 
     def train_pairs(self, encoded: EncodedRows, place: Place, position: Position, pairs: Pairs) -> BatchLoader:
         """Shuffled batches of `batch_size` pairs of encoded rows, whatever their lengths: each text of a batch once.
@@ -217,7 +234,7 @@ class Loading:
         return Collator(encoded.tokenizer, encoded.labels, self._multiple(place), encoded.max_length, max_windows)
 
     def _loader(
-        self, rows: BatchRows, batches: TrainBatches | EvalBatches, collate: Collator | PairCollator
+        self, rows: BatchRows, batches: TrainBatches | EvalBatches, collate: Callable[[Any], Batch]
     ) -> BatchLoader:
         return DataLoader(
             rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from datasets import Dataset
+from datasets import Dataset, concatenate_datasets
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_clf.counts import ClassCounts
@@ -18,6 +18,9 @@ from lightning_clf.data.imbalance import report
 from lightning_clf.data.shots import draw_shots
 from lightning_clf.data.split import Split
 from lightning_clf.errors import InputError
+
+UNLABELLED = "unlabelled"
+"""What the rows are called that are read without labels, among the splits of a source."""
 
 
 class PreparedSplits:
@@ -108,6 +111,11 @@ class PreparedSplits:
             )
         return rows
 
+    def trained_on(self) -> Dataset:
+        """The rows of train, and after them those that are read without labels, if there are any."""
+        unlabelled = self._rows.get(UNLABELLED)
+        return self.rows("train") if unlabelled is None else concatenate_datasets([self.rows("train"), unlabelled])
+
     def report_lengths(self) -> None:
         """Say in one line what the window cut, or what is read in several."""
         encoding = next(iter(self.encodings.values()))
@@ -131,7 +139,10 @@ class PreparedSplits:
         rows = len(self._rows["train"])
         for line in report(counts, rows):
             rank_zero_info(line)
-        if epoch_size != rows:
+        if UNLABELLED in self:
+            name, count = self.splits[UNLABELLED].name, len(self._rows[UNLABELLED])
+            rank_zero_info(f"{name}: {count} rows are learned of a teacher alone, beside the {rows} of train")
+        elif epoch_size != rows:
             rank_zero_info(f"data.sampling: an epoch has {epoch_size} rows in place of the {rows} of train")
 
     @property

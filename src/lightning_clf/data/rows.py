@@ -55,8 +55,16 @@ class RowFormat(ABC):
     group_column: str | None = None
 
     @abstractmethod
+    def read(self, row: Row, where: str) -> Example:
+        """Check what a row has to be read, without its label.
+
+        Raises:
+            InputError: If a column is missing or holds something the task cannot use.
+        """
+
+    @abstractmethod
     def parse(self, row: Row, where: str) -> Example:
-        """Check a row without looking at other rows.
+        """Check a row, its label included, without looking at other rows.
 
         Raises:
             InputError: If a column is missing or holds something the task cannot use.

@@ -86,7 +86,7 @@ def resolve(source: Any, options: SourceOptions, corpora: Mapping[str, Corpus] |
     elif isinstance(source, str | Path):
         found = _from_name(source, options, corpora)
     else:
-        found = {"train": _one_split(source, "train", options)}
+        found = {"train": one_split(source, "train", options)}
     for split in _told(options):
         if split not in found:
             raise InputError(f"data.source {source} has nothing called {_told(options)[split]!r}: correct data.splits")
@@ -139,20 +139,31 @@ def _from_mapping(source: Mapping[str, Any], options: SourceOptions) -> dict[str
         if split in given:
             raise InputError(f"data.source names one split twice, as {given[split]!r} and as {name!r}: keep one")
         given[split] = name
-        splits[split] = _one_split(value, name, options)
+        splits[split] = one_split(value, name, options)
     return splits
 
 
-def _one_split(value: Any, name: str, options: SourceOptions) -> Split:
+def one_split(value: Any, name: str, options: SourceOptions, key: str = "data.source") -> Split:
+    """The rows of one split, without reading files.
+
+    Args:
+        value: A file, a data set or a list of rows.
+        name: What messages call it.
+        options: How to read it.
+        key: Which key names it.
+
+    Raises:
+        InputError: If it is none of them, or there is no such file.
+    """
     if isinstance(value, Dataset):
         return DatasetSplit(value, name)
     if isinstance(value, str | Path):
         if not Path(value).expanduser().is_file():
-            raise InputError(f"file {value} does not exist: correct data.source ({name})")
+            raise InputError(f"file {value} does not exist: correct {key} ({name})")
         return FileSplit(Path(value), _format(Path(value), options))
     if isinstance(value, Sequence):
         return ListSplit(value, name)
-    raise InputError(f"data.source gives a {type(value).__name__} for {name}: give a file, a Dataset or a list")
+    raise InputError(f"{key} gives a {type(value).__name__} for {name}: give a file, a Dataset or a list")
 
 
 def _from_folder(folder: Path, options: SourceOptions) -> dict[str, Split]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -66,16 +66,18 @@ class TextRows(RowFormat):
         pair = {"text_pair": self.text_pair_column} if self.text_pair_column is not None else {}
         return {"text": self.text_column, **pair}
 
-    def parse(self, row: Row, where: str) -> Example:
-        """Check that a row has its texts, and a label in the shape the task expects."""
+    def read(self, row: Row, where: str) -> Example:
+        """Check that a row has its texts."""
         text = read_text(row, self.text_column, where, "text_column")
         pair = None
         if self.text_pair_column is not None:
             pair = read_text(row, self.text_pair_column, where, "text_pair_column")
-        group = None
-        if self.group_column is not None:
-            group = _read_group(row, self.group_column, where)
-        return Example(text, pair, self._label(row, where), where, group)
+        return Example(text, pair, None, where)
+
+    def parse(self, row: Row, where: str) -> Example:
+        """Check that a row has its texts, a label in the shape the task expects, and a group where one is asked for."""
+        group = None if self.group_column is None else _read_group(row, self.group_column, where)
+        return replace(self.read(row, where), label=self._label(row, where), group=group)
 
     def _label(self, row: Row, where: str) -> str | list[str] | float | None:
         if self.label_columns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lightning_clf.data.lines import Row
@@ -43,20 +43,26 @@ class TokenRows(RowFormat):
     tags_column: str
     scheme: Scheme
 
-    def parse(self, row: Row, where: str) -> Example:
-        """Check that a row has words and as many tags."""
-        for column, key in ((self.tokens_column, "tokens_column"), (self.tags_column, "tags_column")):
-            if column not in row:
-                raise missing_column(where, repr(column), row, key)
+    def read(self, row: Row, where: str) -> Example:
+        """Check that a row has words."""
+        if self.tokens_column not in row:
+            raise missing_column(where, repr(self.tokens_column), row, "tokens_column")
         tokens = _read_list(row[self.tokens_column], self.tokens_column, where)
-        tags = _read_list(row[self.tags_column], self.tags_column, where)
-        if len(tokens) != len(tags):
-            raise InputError(f"{where} has {len(tokens)} words and {len(tags)} tags: give every word one tag")
         if not tokens:
             raise InputError(f"{where} has no words: remove the row")
         words = [check_text(token, f"word {number} of {where}") for number, token in enumerate(tokens, start=1)]
+        return Example(words, None, None, where)
+
+    def parse(self, row: Row, where: str) -> Example:
+        """Check that a row has words and as many tags."""
+        example = self.read(row, where)
+        if self.tags_column not in row:
+            raise missing_column(where, repr(self.tags_column), row, "tags_column")
+        tags = _read_list(row[self.tags_column], self.tags_column, where)
+        if len(example.text) != len(tags):
+            raise InputError(f"{where} has {len(example.text)} words and {len(tags)} tags: give every word one tag")
         names = [_read_tag(tag, self.scheme, where) for tag in tags]
-        return Example(words, None, _plain_iob1(names) if self.scheme == "IOB1" else names, where)
+        return replace(example, label=_plain_iob1(names) if self.scheme == "IOB1" else names)
 
     def target(self, example: Example, labels: LabelSpace) -> list[int]:
         """The index of every word's tag, written in the label space's scheme."""

@@ -45,7 +45,8 @@ class Collator:
     def __call__(self, rows: Sequence[Row]) -> Batch:
         """Collate rows with the columns of `encode_texts` or `encode_words`, `example_id`, and `target` if known.
 
-        A batch of no rows has nothing but their number.
+        A row that has no label beside others that have one has the target `None`. A batch of no rows has nothing but
+        their number.
         """
         if not rows:
             return Batch(inputs={}, example_ids=torch.arange(0), window_to_example=torch.arange(0))
@@ -65,6 +66,7 @@ class Collator:
             example_ids=torch.tensor([row["example_id"] for row in rows]),
             window_to_example=torch.tensor([place for place, _ in windows]),
             targets=self._targets(rows) if "target" in rows[0] else None,
+            labelled=_labelled(rows) if "target" in rows[0] else None,
         )
         if "group" in rows[0]:
             batch.groups = torch.tensor([row["group"] for row in rows])
@@ -92,13 +94,20 @@ class Collator:
     def _targets(self, rows: Sequence[Row]) -> Tensor:
         targets = [row["target"] for row in rows]
         if self.labels.kind == "tags":
-            return _pad(targets, IGNORE, max(1, max(len(target) for target in targets)))
+            known = [[IGNORE] * row["word_count"] if row["target"] is None else row["target"] for row in rows]
+            return _pad(known, IGNORE, max(1, max(len(target) for target in known)))
         if self.labels.kind == "multi":
             dense = torch.zeros(len(rows), len(self.labels))
             for row, indices in enumerate(targets):
-                dense[row, indices] = 1.0
+                dense[row, slice(None) if indices is None else indices] = IGNORE if indices is None else 1.0
             return dense
-        return torch.tensor(targets, dtype=torch.float32 if self.labels.kind == "score" else torch.int64)
+        numbers = [IGNORE if target is None else target for target in targets]
+        return torch.tensor(numbers, dtype=torch.float32 if self.labels.kind == "score" else torch.int64)
+
+
+def _labelled(rows: Sequence[Row]) -> Tensor | None:
+    has_label = [row["target"] is not None for row in rows]
+    return None if all(has_label) else torch.tensor(has_label)
 
 
 def _pad(values: Sequence[Sequence[int]], fill: int, length: int) -> Tensor:

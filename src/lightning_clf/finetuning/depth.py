@@ -14,7 +14,7 @@ _ABOVE = frozenset({"pooler", "norm", "final_norm", "final_layer_norm", "LayerNo
 _BESIDE_RELATIVE_EMBEDDINGS = {"LayerNorm": 0, "conv": 1}
 
 
-def parts_by_depth(encoder: PreTrainedModel) -> list[list[nn.Module]]:
+def parts_by_depth(encoder: PreTrainedModel, key: str = "model.finetuning") -> list[list[nn.Module]]:
     """The parts of an encoder by depth: 0 the embeddings, and i + 1 layer i, counted from 0; L layers in all.
 
     The layers are the one list of modules in the encoder's body. Layers that are one and the same module, as ALBERT's,
@@ -23,6 +23,7 @@ def parts_by_depth(encoder: PreTrainedModel) -> list[list[nn.Module]]:
 
     Args:
         encoder: A `transformers` model, with a head or without one.
+        key: What a user asked for who needs the layers.
 
     Returns:
         L + 1 lists of modules.
@@ -41,12 +42,12 @@ def parts_by_depth(encoder: PreTrainedModel) -> list[list[nn.Module]]:
         else:
             outside.append((parent, name))
     if len(lists) != 1:
-        raise _unreadable(encoder, f"it has {len(lists)} lists of layers, not one")
+        raise _unreadable(encoder, key, f"it has {len(lists)} lists of layers, not one")
     parts: list[list[nn.Module]] = [[], *([layer] for layer in lists[0])]
     for parent, name in outside:
         depth = _depth(parent, name)
         if depth is None:
-            raise _unreadable(encoder, f"its part {name!r} may lie below or above them")
+            raise _unreadable(encoder, key, f"its part {name!r} may lie below or above them")
         if depth < len(parts):
             parts[int(depth)].append(parent.get_submodule(name))
     return parts
@@ -93,8 +94,8 @@ def _depth(parent: nn.Module, name: str) -> float | None:
     return 0 if "embed" in name or name == "relative_attention_bias" or not has_parameters else None
 
 
-def _unreadable(encoder: PreTrainedModel, why: str) -> InputError:
+def _unreadable(encoder: PreTrainedModel, key: str, why: str) -> InputError:
     return InputError(
-        f"model.finetuning cannot tell the layers of {encoder.config.model_type} apart ({why}): leave it out, or "
+        f"{key} cannot tell the layers of {encoder.config.model_type} apart ({why}): leave it out, or "
         "choose another encoder"
     )

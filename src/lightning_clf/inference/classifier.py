@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from lightning_clf.batch import Batch
+from lightning_clf.digest import model_digest
 from lightning_clf.encoding import Collator
 from lightning_clf.graph import load_runnable
 from lightning_clf.inference.answers import Answer, answer
 from lightning_clf.inference.columns import Carried, answer_columns
-from lightning_clf.inference.digests import model_digest
 from lightning_clf.inference.inputs import Inputs, ReadRow
 from lightning_clf.inference.predictor import Predictor
 from lightning_clf.labels import LabelSpace

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from lightning_clf.batch import TaskBatches
+from lightning_clf.digest import together_digest
 from lightning_clf.errors import InputError
 from lightning_clf.inference.answers import Answer
 from lightning_clf.inference.classifier import Classifier
 from lightning_clf.inference.columns import Carried
-from lightning_clf.inference.digests import together_digest
 from lightning_clf.inference.inputs import Inputs, ReadRow
 from lightning_clf.inference.predictor import Predictor
 from lightning_clf.together import TaskArtefacts, load_trained

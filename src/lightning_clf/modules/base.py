@@ -9,18 +9,20 @@ import torch
 from torch import Tensor
 
 from lightning_clf.batch import Batch
+from lightning_clf.distillation import Distillation
 from lightning_clf.errors import InputError, check_number
+from lightning_clf.fewer_layers import Layers
 from lightning_clf.finetuning import FineTuning, Schedule
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
-from lightning_clf.modules.built import BuiltModule
-from lightning_clf.modules.checks import check_own_loss, check_packed
+from lightning_clf.modules.checks import check_own_loss, check_packed, check_taught
 from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
+from lightning_clf.modules.taught import TaughtModule
 from lightning_clf.network import set_attention
 
 
-class ClassifierModule(BuiltModule):
+class ClassifierModule(TaughtModule):
     """A pretrained encoder with a head, trained and scored for one kind of label.
 
     The label space comes from the datamodule when the Trainer sets up, or from a checkpoint; nothing is counted by
@@ -30,9 +32,12 @@ class ClassifierModule(BuiltModule):
         encoder: A hub id, or a folder that `save_pretrained` wrote, with weights and tokenizer.
         head: What stands on the encoder; `None` takes the architecture's own, whose pretrained pooler counts and whose
             export any `transformers` code loads.
+        encoder_layers: How many of the encoder's layers the model has, the first and the last and those evenly between,
+            or a list of which, counted from 0. `None` is all of them.
         loss: What is minimised; `None` takes the head's own where it brings one, else the task's standard loss.
         class_weights: Shorthand for the standard loss with weights: `inverse`, `sqrt_inverse`, `effective`, one number
             a class, or a mapping by label name. Not together with `loss`, which has its own.
+        distillation: A teacher whose answers are learned beside the labels; `None` is none.
         r_drop: α of R-Drop (Wu et al. 2021): each training batch is computed twice, and its two answers are drawn
             together, at twice the cost. It stands beside their mean loss, where 1 is the paper's 2; 0 is none.
         learning_rate: Peak of the schedule. 5e-5 is the upper end of BERT's own range, and suits small encoders.
@@ -64,9 +69,11 @@ class ClassifierModule(BuiltModule):
         self,
         encoder: str,
         *,
+        encoder_layers: Layers | None = None,
         head: Head | None = None,
         loss: Loss | None = None,
         class_weights: ClassWeights | None = None,
+        distillation: Distillation | None = None,
         r_drop: float = 0.0,
         learning_rate: float = 5e-5,
         weight_decay: float = 0.01,
@@ -84,7 +91,7 @@ class ClassifierModule(BuiltModule):
         check_own_loss(head, loss, class_weights)
         if not head.brings_loss:
             loss = loss or self.default_loss(class_weights)
-        super().__init__(encoder, head, loss, encoder_options, attn_implementation, labels)
+        super().__init__(encoder, head, loss, encoder_layers, encoder_options, attn_implementation, labels)
         check_packed(packed, compile, attn_implementation)
         self.compiles = compile
         self.packs = packed
@@ -93,6 +100,9 @@ class ClassifierModule(BuiltModule):
             raise InputError(
                 f"model.r_drop compares scores, but those of {type(head).__name__} are none to compare: leave it out"
             )
+        if distillation is not None:
+            check_taught(distillation, head, r_drop, steady=not (packed or compile or attn_implementation))
+        self.distillation = distillation
         self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
         self.monitor = monitor or self.default_monitor
 
@@ -106,7 +116,7 @@ class ClassifierModule(BuiltModule):
     def score(self, batch: Batch) -> tuple[Tensor, LossTerms]:
         """One forward pass: scores of the batch's examples or words, and the loss."""
         scores = self(batch)
-        return scores, self.compute_loss(scores, batch)
+        return scores, self.compute_loss(*batch.labelled_part(scores))
 
     def compute_loss(self, scores: Tensor, batch: Batch) -> LossTerms:
         """The loss of scores `[B,…]` against the batch's targets. Override to change what is compared."""
@@ -129,6 +139,7 @@ class ClassifierModule(BuiltModule):
         self.adapt_encoder()
         for loss in self.losses:
             self._tell_counts(loss)
+        self.open_lessons()
 
     def _tell_counts(self, loss: Loss) -> None:
         if self.datamodule is not None:
@@ -145,13 +156,17 @@ class ClassifierModule(BuiltModule):
         return scores
 
     def _step(self, batch: Batch, stage: str) -> LossTerms:
-        scores, terms = first = self.score(batch)
+        with self.watching(stage) as seen:
+            scores, terms = first = self.score(batch)
         if stage == "train" and self.r_drop:
             terms = agreeing(first, second := self.score(batch), batch, self.kind, self.r_drop)
             if not self.trainer.global_step:
                 warn_of_no_dropout(scores, second[0])
+        if stage == "train" and self.lessons is not None:
+            terms = self.lessons.terms(scores, terms, batch, seen)
         with torch.no_grad():
-            prediction = self.network.decide(scores.detach(), batch)
+            scores, batch = batch.labelled_part(scores.detach())
+            prediction = self.network.decide(scores, batch)
             self.stage_scores(stage).update(terms, prediction, batch)
         return terms
 

@@ -14,6 +14,7 @@ from lightning_clf.component import from_spec
 from lightning_clf.data import BaseDataModule
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
+from lightning_clf.fewer_layers import Layers
 from lightning_clf.finetuning import adapter_scaling
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
@@ -31,6 +32,7 @@ class BuiltModule(TrainedModule):
         encoder: A hub id, or a folder.
         head: What stands on the encoder.
         loss: What is minimised; `None` if the head brings its loss.
+        encoder_layers: How many of the encoder's layers are kept, or which; `None` keeps all.
         encoder_options: Keys of the encoder's configuration to set.
         attn_implementation: How attention is computed; `None` leaves the choice to `transformers`.
         labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
@@ -48,6 +50,7 @@ class BuiltModule(TrainedModule):
         encoder: str,
         head: Head,
         loss: Loss | None,
+        encoder_layers: Layers | None,
         encoder_options: dict[str, Any] | None,
         attn_implementation: str | None,
         labels: dict[str, Any] | None,
@@ -58,6 +61,7 @@ class BuiltModule(TrainedModule):
         self.encoder_name = encoder
         self.head_spec = head.spec()
         self.loss = loss
+        self.encoder_layers = encoder_layers
         self.encoder_options = encoder_options
         self.attn_implementation = attn_implementation
         self.labels = LabelSpace.from_dict(labels) if labels else None
@@ -117,6 +121,7 @@ class BuiltModule(TrainedModule):
             from_spec(self.head_spec, Head),
             labels,
             self.tokenizer,
+            encoder_layers=self.encoder_layers,
             encoder_options=self.encoder_options,
             attn_implementation=self.attn_implementation,
         )

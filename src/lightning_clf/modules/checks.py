@@ -11,6 +11,7 @@ from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
 
 from lightning_clf.checkpoint import SECTION
 from lightning_clf.component import Spec
+from lightning_clf.distillation import Distillation
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.finetuning import FineTuning
 from lightning_clf.heads import Head
@@ -36,6 +37,31 @@ def check_own_loss(head: Head, loss: Loss | None, class_weights: ClassWeights | 
         f"model.class_weights is short for the standard loss with weights, but model.loss is {type(loss).__name__}, "
         "which takes none: leave model.class_weights out, or set model.loss to null"
     )
+
+
+def check_taught(distillation: Distillation, head: Head, r_drop: float, *, steady: bool) -> None:
+    """Refuse what does not go with a teacher.
+
+    Args:
+        distillation: What is asked of it.
+        head: The student's head.
+        r_drop: What two passes of a batch are drawn together by.
+        steady: Whether the encoder is computed as it stands, neither packed nor compiled nor by a named attention.
+
+    Raises:
+        InputError: If the head has no logits to compare, a batch is to be computed twice, or layers cannot be seen.
+    """
+    if not head.gives_logits:
+        raise InputError(
+            f"model.distillation compares logits of labels, but those of {type(head).__name__} are none: leave one out"
+        )
+    if r_drop:
+        raise InputError("model.r_drop draws passes together, and model.distillation one to a teacher: leave one out")
+    if distillation.follows_layers and not steady:
+        raise InputError(
+            "model.distillation.hidden_weight and attention_weight look into the encoder as it stands: leave them out, "
+            "or model.packed, model.compile and model.attn_implementation"
+        )
 
 
 def check_packed(packed: bool, compile: bool, attn_implementation: str | None) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="TrainedModule")
 
-_FIXED = ("encoder", "encoder_options", "head", "labels", "tasks")
+_FIXED = ("encoder", "encoder_layers", "encoder_options", "head", "labels", "tasks")
 _OF_THE_LOSS = {"loss", "class_weights"}
 
 

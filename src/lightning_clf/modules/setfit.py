@@ -45,7 +45,7 @@ class SetFitClassifier(ClassifierModule):
         head_fit: How the linear layer is found, such as `LogisticFit`, which `None` is, or `GradientFit`.
         head: How texts are embedded; `None` is what the encoder's own `modules.json` says, else the mean.
         learning_rate: Peak of the encoder's schedule. 2e-5 is SetFit's.
-        **options: What `ClassifierModule` takes, but `loss`, `class_weights` and `r_drop`.
+        **options: What `ClassifierModule` takes, but `loss`, `class_weights`, `distillation` and `r_drop`.
 
     Raises:
         InputError: If there is no such kind, or an argument is none that a checkpoint can hold.
@@ -68,6 +68,8 @@ class SetFitClassifier(ClassifierModule):
     ) -> None:
         if kind not in get_args(Literal["single", "multi"]):
             raise InputError(f"SetFitClassifier has no kind {kind!r}: use single or multi")
+        if options.get("distillation") is not None:
+            raise InputError("SetFitClassifier learns from pairs, and not of a teacher: leave model.distillation out")
         # of each module its own, where every other has that of its class
         self.kind = kind  # type: ignore[misc]
         super().__init__(
