@@ -169,7 +169,7 @@ def fit_and_score(
     Args:
         config: A shipped configuration.
         seed: The seed.
-        options: Keys to set.
+        options: Keys to set; the encoder is all-MiniLM-L6-v2 unless it is one of them.
         checkpoint: `best.ckpt` or `last.ckpt`.
         folder: Where the run is kept; `None` keeps nothing of it.
 
@@ -179,8 +179,8 @@ def fit_and_score(
     with tempfile.TemporaryDirectory() as scratch:
         run = folder or Path(scratch) / "run"
         os.environ.setdefault("LIGHTNING_CLF_CACHE", str(Path(scratch) / "cache"))
-        words = [f"--{key}={value}" for key, value in options.items()]
-        words += [f"--model.init_args.encoder={encoder()}", f"--seed_everything={seed}"]
+        words = [f"--{key}={value}" for key, value in {"model.init_args.encoder": encoder(), **options}.items()]
+        words += [f"--seed_everything={seed}"]
         words += [f"--trainer.default_root_dir={run}", "--trainer.enable_progress_bar=false"]
         started = time.perf_counter()
         succeed(["fit", "--config", config, *words])

@@ -63,15 +63,13 @@ def measure(corpus: str, seed: int, rows: int | None = None) -> Measured:
     Args:
         corpus: A key of ``JUDGED``.
         seed: The seed.
-        rows: How many rows of train; None takes all.
+        rows: How many rows of each split; None takes all.
     """
     found: dict[str, float] = {}
     judged = JUDGED[corpus]
     with tempfile.TemporaryDirectory() as scratch:
         precision = "bf16-mixed" if _corpora.bf16_is_native() else "32-true"
-        source = {"train": str(_train(corpus, rows, Path(scratch))), "test": str(_corpora.file(corpus, "test"))}
-        if (dev := _corpora.file(corpus, "dev")).exists():
-            source["val"] = str(dev)
+        source = {stage: str(_few(corpus, split, rows, Path(scratch))) for split, stage in _corpora.STAGES.items()}
         common: Options = {
             "data.init_args.source": json.dumps(source),
             "data.init_args.cache_dir": f"{scratch}/cache",
@@ -91,12 +89,12 @@ def measure(corpus: str, seed: int, rows: int | None = None) -> Measured:
     return Measured(found, {"test": _corpora.load(corpus).size("test")})
 
 
-def _train(corpus: str, rows: int | None, folder: Path) -> Path:
-    """The train split, or the first of its rows."""
-    whole = _corpora.file(corpus, "train")
+def _few(corpus: str, split: str, rows: int | None, folder: Path) -> Path:
+    """The file of a split, or one of its first rows."""
+    whole = _corpora.file(corpus, split)
     if rows is None:
         return whole
-    few = folder / "few.jsonl"
+    few = folder / f"{split}.jsonl"
     few.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[:rows]))
     return few
 
@@ -143,7 +141,7 @@ def plan() -> Iterator[tuple[Cell, partial[Measured]]]:
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rows", type=int, metavar="N", help="try each corpus once with N rows of train; keep nothing")
+    parser.add_argument("--rows", type=int, metavar="N", help="try each corpus once with N rows a split; keep nothing")
 
 
 def _plan(options: argparse.Namespace) -> Iterator[tuple[Cell, partial[Measured]]]:
