@@ -54,7 +54,7 @@ def test_several_labels() -> None:
     assert said("multi", 100, joy=80, fear=8, rage=40) == [
         "train has 100 examples and 3 labels: most frequent joy 80, least frequent fear 8, which is 10:1",
         "rarest labels: fear 8, rage 40, joy 80",
-        "to be tried at 10:1: model.loss: AsymmetricLoss",
+        "to be tried at 10:1: model.loss: AsymmetricLoss, with data.sampling: OverSampling for the rarest",
     ]
 
 
@@ -106,8 +106,8 @@ def test_hardly_any_label() -> None:
         ("tags", 99.9, ""),
         ("single", 100, "model.loss: LogitAdjustedLoss, or model.class_weights: inverse"),
         ("multi", 4.99, ""),
-        ("multi", 5, "model.loss: AsymmetricLoss"),
-        ("multi", 5000, "model.loss: AsymmetricLoss"),
+        ("multi", 5, "model.loss: AsymmetricLoss, with data.sampling: OverSampling for the rarest"),
+        ("multi", 5000, "model.loss: AsymmetricLoss, with data.sampling: OverSampling for the rarest"),
     ],
 )
 def test_recommendations(kind: Any, ratio: float, advice: str) -> None:

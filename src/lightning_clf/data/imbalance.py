@@ -36,7 +36,7 @@ class Rule:
 
 # from the tables of docs/hard_data.md. The first rule that holds is taken, so that those of high ratios come first
 RULES = (
-    Rule(_ANY_OF_MANY, 5, "model.loss: AsymmetricLoss"),
+    Rule(_ANY_OF_MANY, 5, "model.loss: AsymmetricLoss, with data.sampling: OverSampling for the rarest"),
     Rule(_ANY_OF_MANY, 0, ""),
     Rule(_ONE_OF_MANY, 100, "model.loss: LogitAdjustedLoss, or model.class_weights: inverse"),
     Rule(_ONE_OF_MANY, 0, ""),
