@@ -52,7 +52,7 @@ def test_unknown_command_is_answered_with_those_there_are(complaint):
     says(
         complaint("train"),
         "command 'train' is unknown",
-        "use init, doctor, augment, fit, validate, test, predict, calibrate, report, export or serve",
+        "use init, doctor, augment, fit, validate, test, predict, calibrate, cascade, report, export or serve",
     )
 
 

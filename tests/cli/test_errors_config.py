@@ -32,8 +32,8 @@ def test_file_that_is_no_configuration_is_told_by_its_line(complaint, tmp_path, 
 def test_missing_config_is_answered_with_those_that_are_shipped(complaint, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert complaint("fit", "--config", "nre.yaml").startswith(
-        "config 'nre.yaml' is neither a file here nor a shipped one: the shipped ones are long.yaml, multilabel.yaml, "
-        "multilabel_imbalanced.yaml, multitask.yaml, ner.yaml, "
+        "config 'nre.yaml' is neither a file here nor a shipped one: the shipped ones are answer_selection.yaml, "
+        "distill.yaml, long.yaml, multilabel.yaml, multilabel_imbalanced.yaml, multitask.yaml, ner.yaml, "
     )
 
 

@@ -88,13 +88,13 @@ def test_two_columns_of_one_name():
 
 def test_the_columns_of_a_table():
     columns = {"id": pa.int32(), "score": pa.float32(), "kind": pa.dictionary(pa.int8(), pa.string())}
-    schema = Carried(SCORE, None, []).table(columns, "f")
+    schema = Carried(SCORE, [], None, []).table(columns, "f")
     assert dict(zip(schema.names, schema.types, strict=True)) == {
         "id": pa.int32(), "input/score": pa.float32(), "kind": pa.string(), "score": pa.float64()
     }  # fmt: skip
-    assert Carried(SCORE, ["kind"], []).table(columns, "f").names == [
+    assert Carried(SCORE, [], ["kind"], []).table(columns, "f").names == [
         "kind",
         "score",
     ]
-    message = complaint(lambda: Carried(SCORE, ["idd"], []).table(columns, "file f"))
+    message = complaint(lambda: Carried(SCORE, [], ["idd"], []).table(columns, "file f"))
     assert message == "file f has no column 'idd' to carry along: name one of id, score, kind"

@@ -131,8 +131,8 @@ class Journal:
             return others.result()
         try:
             with self._reserving(model, prompt):
-                reply = model.ask(prompt)
-            kept = self._append(model, prompt, digest, reply)
+                # what it was is counted before what it might have been is let go
+                kept = self._append(model, prompt, digest, model.ask(prompt))
         except BaseException as error:
             ours.set_exception(error)
             raise
