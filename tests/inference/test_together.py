@@ -136,7 +136,7 @@ def test_files_have_the_answers_under_the_names_of_the_tasks(every, tmp_path):
         name, share = next(iter(answer["multi"]["probabilities"].items()))
         assert row[f"multi/probability/{name}"] == share
         assert row["score/score"] == answer.get("score", {"score": None})["score"]
-        assert row["input/single"] == "mine" if "input/single" in row else row["single"] == "mine"
+        assert row["input/single"] == "mine"
 
 
 def test_a_table_must_have_the_columns_of_a_task(every, tmp_path):
@@ -161,6 +161,8 @@ def test_the_folder_needs_none_of_those_in_it_nor_they_it(every, tmp_path):
     ("name", "content", "message"),
     [
         ("lightning_clf.json", '{"tasks": {"single": {}}}', "is damaged (single has no 'head')"),
+        ("lightning_clf.json", '{"tasks": {"../single": {}}}', "is damaged ('../single' is no name of a task)"),
+        ("lightning_clf.json", '{"tasks": {"Encoder": {}}}', "is damaged ('Encoder' is no name of a task)"),
         ("heads.safetensors", "", "is damaged"),
         ("encoder/model.safetensors", "", "is damaged"),
         ("encoder/tokenizer.json", "{", "is damaged"),
@@ -172,6 +174,29 @@ def test_a_damaged_folder_is_named(every, tmp_path, name, content, message):
     found = complaint(lambda: load_predictor(tmp_path / "best"))
     assert found.startswith(f"export folder {tmp_path / 'best'} ")
     assert message in found
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/elsewhere", "", "encoder", 3])
+def test_a_checkpoint_names_no_folder_elsewhere(name, every, tmp_path):
+    checkpoint = torch.load(every / "best.ckpt", weights_only=True)
+    tasks = checkpoint["lightning_clf"]["tasks"]
+    tasks[name] = tasks.pop("tags")
+    torch.save(checkpoint, tmp_path / "one.ckpt")
+    for load in (load_predictor, MultiTaskClassifier.load_from_checkpoint):
+        assert complaint(lambda load=load: load(tmp_path / "one.ckpt")).startswith(
+            f"checkpoint {tmp_path / 'one.ckpt'} is damaged ("
+        )
+
+
+@pytest.mark.parametrize("name", ["best", "best/single"])
+def test_weights_are_not_read_from_a_pickle(name, every, tmp_path):
+    shutil.copytree(every / "best", tmp_path / "best")
+    folder = tmp_path / "best" / "encoder" if name == "best" else tmp_path / name
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    found = complaint(lambda: load_predictor(tmp_path / name))
+    assert found.startswith(f"export folder {tmp_path / name} is damaged (")
+    assert "model.safetensors" in found
 
 
 def test_what_a_task_lacks_is_named(every, tmp_path):
