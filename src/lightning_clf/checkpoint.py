@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_clf.errors import InputError
 from lightning_clf.files import check_checkpoint_file
 from lightning_clf.finetuning.adapters import merged
-from lightning_clf.stored import COMPONENT, DESCRIPTION, MAPPING, Shape, check, damage_named
+from lightning_clf.stored import COMPONENT, DESCRIPTION, MAPPING, Shape, check, check_task_names, damage_named
 
 SECTION = "lightning_clf"
 """The key under which a checkpoint holds all that loading needs besides the weights."""
@@ -52,6 +52,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         )
     with damage_named(f"checkpoint {path}", OTHER):
         several = section.get(TASKS) if isinstance(section, dict) else None
+        check_task_names(several or ())
         each: Shape = dict.fromkeys(several, DESCRIPTION) if isinstance(several, dict) else DESCRIPTION
         key = TASKS if several else "artefact"
         check(checkpoint, {"state_dict": MAPPING, SECTION: {"module": COMPONENT, key: each}}, "it")

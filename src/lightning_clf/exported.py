@@ -35,6 +35,7 @@ def read_encoder(folder: Path, encoder: PreTrainedModel, options: dict[str, Any]
             folder,
             config=encoder.config,
             dtype=torch.float32,
+            use_safetensors=True,  # where they are missing a pickle would be looked for
             ignore_mismatched_sizes=True,  # and refused below, by name
             output_loading_info=True,
             **options,

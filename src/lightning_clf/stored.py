@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from lightning_clf.encoding.tokenizer import ENCODER
 from lightning_clf.errors import InputError, reason
 from lightning_clf.labels import LabelSpace
 
@@ -65,6 +67,8 @@ OWN_PART: Mapping[str, Shape] = {
 """What neither the encoder's configuration nor its tokenizer has a place for."""
 DESCRIPTION: Shape = {**OWN_PART, "config": CONFIG, "tokenizer": _FILES}
 """An artefact without its weights."""
+TASK_NAME = re.compile(r"[A-Za-z0-9_-]+")
+"""What a task may be called, since its export is a folder of this name."""
 
 
 def check(content: Any, shape: Shape, name: str, prefix: str = "") -> None:
@@ -88,6 +92,17 @@ def check(content: Any, shape: Shape, name: str, prefix: str = "") -> None:
         if key not in content:
             raise ValueError(f"{name} has no {key!r}")
         check(content[key], inner, f"{prefix}{key}", f"{prefix}{key}.")
+
+
+def check_task_names(names: Iterable[str]) -> None:
+    """Hold names of tasks against what a folder beside that of the encoder may be called, whoever wrote them.
+
+    Raises:
+        ValueError: At the first that is no such name.
+    """
+    for name in names:
+        if not TASK_NAME.fullmatch(name) or name.lower() == ENCODER:
+            raise ValueError(f"{name!r} is no name of a task")
 
 
 def read_json(file: Path, shape: Shape) -> dict[str, Any]:

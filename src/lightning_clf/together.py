@@ -29,7 +29,7 @@ from lightning_clf.files import write_folder
 from lightning_clf.graph import load_runnable
 from lightning_clf.network import quiet_transformers
 from lightning_clf.scorer import Runnable
-from lightning_clf.stored import CONFIG, OWN_PART, check, damage_named
+from lightning_clf.stored import CONFIG, OWN_PART, check, check_task_names, damage_named
 from lightning_clf.trunk import Trunk
 
 HEADS = "heads.safetensors"
@@ -121,6 +121,7 @@ class TaskArtefacts:
     def _read_folder(cls, folder: Path) -> Self:
         with damage_named(f"export folder {folder}", "export it again"):
             stored = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))[TASKS]
+            check_task_names(stored)
             check(stored, {name: {**OWN_PART, "config": CONFIG} for name in stored}, SIDECAR)
             tokenizer = read_tokenizer(folder / ENCODER)
             parts = {name: Artefact.make(one, one["config"], tokenizer) for name, one in stored.items()}

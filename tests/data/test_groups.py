@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from lightning_clf import SingleLabelClassifier
+from lightning_clf import FewShotDataModule, SingleLabelClassifier
+from lightning_clf.metrics.grouped import grouped_ranking
 from tests.tiny import CORPUS
 from tests.training import complaint, make_data, make_trainer
 
@@ -34,12 +36,20 @@ def test_questions_are_held_out_whole(encoders, tmp_path):
         "single", source={"train": ROWS}, group_column="question", text_pair_column="question", val_fraction=0.4
     )
     trainer = make_trainer(tmp_path)
-    trainer.fit(SingleLabelClassifier(str(encoders("bert"))), data)
+    module = SingleLabelClassifier(str(encoders("bert")))
+    trainer.fit(module, data)
+    module.eval()
     sides = [{ROWS[row]["question"] for batch in loader for row in batch.example_ids.tolist()}
              for loader in (data.train_dataloader(), data.val_dataloader())]  # fmt: skip
     assert [len(side) for side in sides] == [3, 2]
     assert not sides[0] & sides[1]
-    assert 0 < trainer.callback_metrics["val/map"].item() <= trainer.callback_metrics["val/mrr"].item() <= 1
+    scored = [
+        (module.network.predict(batch).probabilities[:, 1], batch.targets == 1, batch.groups)
+        for batch in data.val_dataloader()
+    ]
+    expected = grouped_ranking(*map(torch.cat, zip(*scored, strict=True)))
+    found = [trainer.callback_metrics[f"val/{name}"].item() for name in ("map", "mrr")]
+    assert found == pytest.approx([value.item() for value in expected], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +69,16 @@ def test_only_one_of_two_labels_ranks():
     assert "data.group_column ranks by one of two labels" in complaint(
         lambda: make_data("multi", group_column="question")
     )
+
+
+def test_one_question_cannot_be_held_out(encoders, tmp_path):
+    rows = [{**row, "question": "who"} for row in ROWS]
+    data = make_data("single", source={"train": rows}, group_column="question", text_pair_column="question")
+    message = complaint(lambda: make_trainer(tmp_path).fit(SingleLabelClassifier(str(encoders("bert"))), data))
+    assert message == "train has one question, of which no other can be held out: give a dev split"
+
+
+def test_a_few_rows_a_label_are_no_whole_questions():
+    options = {"group_column": "question", "text_pair_column": "question"}
+    assert "data.shots takes some of them out" in complaint(lambda: FewShotDataModule({"train": ROWS}, **options))
+    FewShotDataModule({"train": ROWS}, shots=None, **options)

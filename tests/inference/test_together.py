@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
 from lightning_clf import MultiTaskClassifier, MultiTaskDataModule, load_classifier, load_predictor
-from lightning_clf.inference import Classifier, TaskClassifiers, predict_file
+from lightning_clf.inference import Classifier, TaskClassifiers, draft, files, predict_file
 from tests.inference.test_classifier import assert_alike
 from tests.several_tasks import JOINT, fit, intent_and_slots, make_tasks
 from tests.tiny import CORPUS
@@ -136,7 +136,40 @@ def test_files_have_the_answers_under_the_names_of_the_tasks(every, tmp_path):
         name, share = next(iter(answer["multi"]["probabilities"].items()))
         assert row[f"multi/probability/{name}"] == share
         assert row["score/score"] == answer.get("score", {"score": None})["score"]
-        assert row["input/single"] == "mine" if "input/single" in row else row["single"] == "mine"
+        assert row["input/single"] == "mine"
+
+
+def test_a_column_of_second_texts_is_for_tasks_of_pairs(every, joint):
+    model = load_predictor(every / "best", {"text_pair": "other"})
+    assert list(model.predict([{"text": CORPUS[0], "other": CORPUS[1]}])[0]) == ["single", "multi", "tags", "score"]
+    message = complaint(lambda: load_predictor(joint / "best", {"text_pair": "other"}))
+    assert message == "column 'other' is named for second texts, and no task (slots, intent) reads pairs: leave it out"
+
+
+def test_a_run_of_several_tasks_goes_on_and_counts_what_is_left_out(every, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_CHUNK", 2)
+    monkeypatch.setattr(draft, "_SECONDS", 0)
+    model = load_predictor(every / "best")
+    rows = [{"text": text, **({"text_pair": text} if place % 3 else {})} for place, text in enumerate(CORPUS)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source, whole, target = (str(tmp_path / name) for name in ("rows.jsonl", "whole.parquet", "answers.parquet"))
+    said = "3 of 8 rows lack the columns of task score, which is left out of their answers"
+    with pytest.warns(UserWarning, match=said):
+        predict_file(model, source, whole)
+    answer, calls = model.predict_read, iter(range(9))
+
+    def stopping(*given):
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        return answer(*given)
+
+    monkeypatch.setattr(model, "predict_read", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        predict_file(model, source, target)
+    with pytest.warns(UserWarning, match=said):
+        assert predict_file(model, source, target, resume=True) == len(CORPUS)
+    assert pq.read_table(target).equals(pq.read_table(whole))
+    assert next(calls) == 5  # two chunks, the one that was stopped, and the two that were left
 
 
 def test_a_table_must_have_the_columns_of_a_task(every, tmp_path):
@@ -161,6 +194,8 @@ def test_the_folder_needs_none_of_those_in_it_nor_they_it(every, tmp_path):
     ("name", "content", "message"),
     [
         ("lightning_clf.json", '{"tasks": {"single": {}}}', "is damaged (single has no 'head')"),
+        ("lightning_clf.json", '{"tasks": {"../single": {}}}', "is damaged ('../single' is no name of a task)"),
+        ("lightning_clf.json", '{"tasks": {"Encoder": {}}}', "is damaged ('Encoder' is no name of a task)"),
         ("heads.safetensors", "", "is damaged"),
         ("encoder/model.safetensors", "", "is damaged"),
         ("encoder/tokenizer.json", "{", "is damaged"),
@@ -172,6 +207,29 @@ def test_a_damaged_folder_is_named(every, tmp_path, name, content, message):
     found = complaint(lambda: load_predictor(tmp_path / "best"))
     assert found.startswith(f"export folder {tmp_path / 'best'} ")
     assert message in found
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/elsewhere", "", "encoder", 3])
+def test_a_checkpoint_names_no_folder_elsewhere(name, every, tmp_path):
+    checkpoint = torch.load(every / "best.ckpt", weights_only=True)
+    tasks = checkpoint["lightning_clf"]["tasks"]
+    tasks[name] = tasks.pop("tags")
+    torch.save(checkpoint, tmp_path / "one.ckpt")
+    for load in (load_predictor, MultiTaskClassifier.load_from_checkpoint):
+        assert complaint(lambda load=load: load(tmp_path / "one.ckpt")).startswith(
+            f"checkpoint {tmp_path / 'one.ckpt'} is damaged ("
+        )
+
+
+@pytest.mark.parametrize("name", ["best", "best/single"])
+def test_weights_are_not_read_from_a_pickle(name, every, tmp_path):
+    shutil.copytree(every / "best", tmp_path / "best")
+    folder = tmp_path / "best" / "encoder" if name == "best" else tmp_path / name
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    found = complaint(lambda: load_predictor(tmp_path / name))
+    assert found.startswith(f"export folder {tmp_path / name} is damaged (")
+    assert "model.safetensors" in found
 
 
 def test_what_a_task_lacks_is_named(every, tmp_path):

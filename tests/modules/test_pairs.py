@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -10,7 +11,12 @@ import torch
 from lightning_clf import SimilarityRegressor, SingleLabelClassifier, load_classifier
 from lightning_clf.artefact import load_artefact
 from lightning_clf.callbacks import BestCheckpoint
+from lightning_clf.distillation.answers import Answers
+from lightning_clf.distillation.asking import Machine, ask
+from lightning_clf.distillation.teacher import Teacher
 from lightning_clf.encoding import Collator, encode_texts
+from lightning_clf.exporting import export
+from lightning_clf.inference import Classifier, answer_labelled
 from tests.tiny import CORPUS
 from tests.training import complaint, make_data, make_trainer
 
@@ -107,6 +113,66 @@ def test_a_score_is_symmetric_too(encoders, tmp_path):
     model = load_classifier(tmp_path / "best")
     for answer, other in zip(model.predict(rows), model.predict(turned(rows)), strict=True):
         assert answer["score"] == pytest.approx(other["score"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "said"),
+    [
+        (True, False, "is false, but the model answers pairs by both orders, which is what is to be evaluated: set it"),
+        (False, True, "is true, but the model answers pairs by one order, which is what is to be evaluated: leave it"),
+    ],
+)
+def test_another_way_of_reading_is_not_evaluated(model, data, said, encoders, tmp_path):
+    module = SingleLabelClassifier(str(encoders("bert")))
+    pairs = {"text_pair_column": "text_pair"}
+    trainer = make_trainer(tmp_path)
+    trainer.fit(module, make_data("single", ROWS, symmetric_pairs=model, **pairs))
+    other = make_data("single", ROWS, symmetric_pairs=data, **pairs)
+    assert complaint(lambda: trainer.validate(module, other)).startswith(f"data.symmetric_pairs {said}")
+    assert module.symmetric is model
+    untrained = SingleLabelClassifier(str(encoders("bert")))
+    make_trainer(tmp_path).validate(untrained, other, verbose=False)
+    assert untrained.symmetric is data
+
+
+def test_a_graph_reads_both_orders_too(run, tmp_path):
+    pytest.importorskip("onnxruntime")
+    made = export(str(run / "best"), "onnx", str(tmp_path / "graph"))
+    assert made.comparison.difference < 1e-4
+    graph, model = load_classifier(tmp_path / "graph"), load_classifier(run / "best")
+    assert graph.artefact.symmetric
+    for answer, expected in zip(graph.predict(turned(ROWS)), model.predict(ROWS), strict=True):
+        assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
+
+
+def test_a_report_is_of_what_predict_answers(run, tmp_path):
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    model = load_classifier(run / "best")
+    for weight in model.network.parameters():
+        weight.data.mul_(15)
+    answered = answer_labelled(model, str(tmp_path / "rows.jsonl"), {}, 3)
+    for shares, answer in zip(answered.probabilities.tolist(), model.predict(ROWS), strict=True):
+        assert shares == pytest.approx(list(answer["probabilities"].values()), abs=2e-6)
+
+
+def test_pairs_in_windows_are_refused_in_both_orders_as_in_one(encoders, tmp_path):
+    data = make_data("single", ROWS, stride=2, **PAIRED)
+    message = complaint(lambda: make_trainer(tmp_path).fit(SingleLabelClassifier(str(encoders("bert"))), data))
+    assert message == "data.stride reads single texts in windows, and these are pairs: leave it out"
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_teacher_answers_as_it_answers_anyone(both, run, encoders, tmp_path):
+    teacher = Teacher.load(str(run / "best"), load_classifier(run / "best").labels)
+    for weight in teacher.artefact.network.parameters():
+        weight.data.mul_(15)
+    data = make_data("single", ROWS, cache_dir=tmp_path, text_pair_column="text_pair", symmetric_pairs=both)
+    data.tokenizer = teacher.artefact.tokenizer
+    key = ask(teacher, data, Machine(torch.device("cpu"), "32-true", contextlib.nullcontext))
+    said = Answers(tmp_path / key).of(torch.arange(len(ROWS)))
+    expected = [list(answer["probabilities"].values()) for answer in Classifier(teacher.artefact).predict(ROWS)]
+    for logits, shares in zip(said, expected, strict=True):
+        assert logits.softmax(-1).tolist() == pytest.approx(shares, abs=2e-6)
 
 
 def test_single_texts_have_no_two_orders(encoders, tmp_path):

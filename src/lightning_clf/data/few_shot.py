@@ -50,6 +50,11 @@ class FewShotDataModule(SequenceDataModule):
         super().__init__(source, batch_size=batch_size, **options)
         if shots is not None:
             check_number("data.shots", shots, least=1)
+            if self.group_column is not None:
+                raise InputError(
+                    "data.group_column ranks all candidates for a question, and data.shots takes some of them out: "
+                    "leave one of them out"
+                )
             self.division = FewShots(self.division.val_fraction, self.seed, shots)
         if pairs is not None:
             check_number("data.pairs", pairs, least=2)

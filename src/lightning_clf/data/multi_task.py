@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, get_args
@@ -21,11 +20,11 @@ from lightning_clf.data.joining import joined
 from lightning_clf.data.loading import BatchLoader, EncodedRows, Place
 from lightning_clf.data.mixing import MixedBatches, Stream, StreamCollator, StreamRows, quotas
 from lightning_clf.data.position import Position
+from lightning_clf.encoding.tokenizer import ENCODER
 from lightning_clf.errors import InputError, SharedError, check_number
+from lightning_clf.stored import TASK_NAME
 
 Mixing = Literal["size", "sqrt_size", "together"]
-
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class MultiTaskDataModule(DataModule):
@@ -203,9 +202,9 @@ def told_of(name: str) -> Iterator[None]:
 
 
 def _one_task(name: str, data: DataModule) -> BaseDataModule[Any]:
-    if not _NAME.fullmatch(name):
+    if not TASK_NAME.fullmatch(name):
         raise InputError(f"data.tasks has {name!r}: name a task with letters, digits, - and _ alone")
-    if name.lower() == "encoder":
+    if name.lower() == ENCODER:
         raise InputError(f"data.tasks has {name!r}, which is the folder of the encoder in an export: name it otherwise")
     if not isinstance(data, BaseDataModule) or isinstance(data, FewShotDataModule):
         raise InputError(

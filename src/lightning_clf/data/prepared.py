@@ -65,6 +65,10 @@ class PreparedSplits:
         if "group" in train.column_names:  # whole ones, since a question that is trained on says nothing of others
             groups = column(train, "group").to_pylist()
             met = sorted(set(groups))
+            if len(met) == 1:
+                raise InputError(
+                    f"{self.splits['train'].name} has one question, of which no other can be held out: give a dev split"
+                )
             _, chosen = hold_out(len(met), fraction, seed)
             held = {met[place] for place in chosen}
             is_held = [group in held for group in groups]

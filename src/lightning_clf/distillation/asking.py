@@ -19,6 +19,7 @@ from lightning_clf.data import BaseDataModule, cache
 from lightning_clf.data.checks import column
 from lightning_clf.data.loading import EncodedRows, Place
 from lightning_clf.data.prepared import UNLABELLED
+from lightning_clf.data.text_rows import TextRows
 from lightning_clf.digest import model_digest
 from lightning_clf.distillation.answers import Answered, Answers
 from lightning_clf.distillation.teacher import Teacher
@@ -79,8 +80,12 @@ def ask(teacher: Teacher, data: BaseDataModule[Any], machine: Machine) -> str:
     Raises:
         InputError: If the cache cannot be written, or the teacher cannot answer.
     """
-    artefact = teacher.artefact
-    asked = Asked(data, tokenizer=artefact.tokenizer, max_length=artefact.max_length, stride=artefact.stride)
+    artefact, rows_are = teacher.artefact, data.row_format
+    if artefact.symmetric and isinstance(rows_are, TextRows):  # as it answers anyone
+        rows_are = replace(rows_are, symmetric=True)
+    asked = Asked(
+        data, rows=rows_are, tokenizer=artefact.tokenizer, max_length=artefact.max_length, stride=artefact.stride
+    )
     key = asked.key(teacher=model_digest(artefact), order=teacher.order, precision=machine.precision)
     rows = asked.prepare()
 

@@ -44,8 +44,8 @@ def encode_texts(
     if symmetric:
         if pairs is None:
             raise InputError("data.symmetric_pairs reads pairs in both orders, but these are single texts: remove it")
-        orders = (encode_texts(tokenizer, texts, pairs, max_length), encode_texts(tokenizer, pairs, texts, max_length))
-        return _both(*orders)
+        orders = ((texts, pairs), (pairs, texts))
+        return _both(*(encode_texts(tokenizer, first, second, max_length, stride) for first, second in orders))
     if stride is not None:
         if pairs is not None:
             raise InputError("data.stride reads single texts in windows, and these are pairs: leave it out")

@@ -52,7 +52,7 @@ class Predictor(ABC):
         asks: The language model that is asked too; empty where none is.
     """
 
-    inputs: Any  # a Reader, of which each predictor has its own
+    inputs: Reader
     asks: str = ""
 
     @property

@@ -118,6 +118,9 @@ class TaskClassifiers(Predictor):
         columns: Which columns to read, by role (`text`, `text_pair`, `tokens`), where they are not those of training.
             That of a second text is for the tasks of pairs.
 
+    Raises:
+        InputError: If one is named for pairs, and no task reads any.
+
     Attributes:
         tasks: The classifier of each task. They stand on the one encoder.
     """
@@ -127,6 +130,11 @@ class TaskClassifiers(Predictor):
     def __init__(self, artefacts: TaskArtefacts, columns: Mapping[str, str] | None = None) -> None:
         self.artefacts = artefacts
         named = dict(columns or {})
+        if "text_pair" in named and not any("text_pair" in part.columns for part in artefacts.parts.values()):
+            raise InputError(
+                f"column {named['text_pair']!r} is named for second texts, and no task ({', '.join(artefacts.parts)}) "
+                "reads pairs: leave it out"
+            )
         alone = {role: name for role, name in named.items() if role != "text_pair"}
         self.tasks = {
             name: Classifier(part, named if "text_pair" in part.columns else alone)

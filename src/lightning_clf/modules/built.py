@@ -19,7 +19,14 @@ from lightning_clf.finetuning import adapter_scaling
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import Loss
-from lightning_clf.modules.checks import check_kind, check_labels, check_pairing, check_trainer, check_window
+from lightning_clf.modules.checks import (
+    check_kind,
+    check_labels,
+    check_orders,
+    check_pairing,
+    check_trainer,
+    check_window,
+)
 from lightning_clf.modules.loading import check_checkpoint
 from lightning_clf.modules.trained import TrainedModule
 from lightning_clf.network import Network
@@ -92,9 +99,20 @@ class BuiltModule(TrainedModule):
             if self.labels is None:
                 self.labels = data.labels
             check_labels(data.labels, self.labels)
-            self.max_length, self.stride = data.max_length, data.stride
-            self.columns, self.symmetric = data.input_columns, data.row_format.symmetric
+            self.take_reading(data, stage)
         self.build()
+
+    def take_reading(self, data: BaseDataModule[Any], stage: str) -> None:
+        """Take from a datamodule how its rows are read.
+
+        Raises:
+            InputError: If what was trained to read them otherwise is to be evaluated.
+        """
+        symmetric = data.row_format.symmetric
+        if stage != "fit" and self.max_length is not None:
+            check_orders(data=symmetric, model=self.symmetric)
+        self.max_length, self.stride = data.max_length, data.stride
+        self.columns, self.symmetric = data.input_columns, symmetric
 
     def build(self) -> None:
         """Build network, loss and metrics for the label space, once.

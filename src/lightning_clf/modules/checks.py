@@ -188,6 +188,20 @@ def check_window(max_length: int | None, positions: int | None, encoder: str) ->
         )
 
 
+def check_orders(*, data: bool, model: bool) -> None:
+    """Hold whether the data's pairs are read in both orders against how the model answers.
+
+    Raises:
+        InputError: If one is so and the other is not.
+    """
+    if data != model:
+        answers, do = ("both orders", "set it to true") if model else ("one order", "leave it out")
+        raise InputError(
+            f"data.symmetric_pairs is {str(data).lower()}, but the model answers pairs by {answers}, which is what is "
+            f"to be evaluated: {do}"
+        )
+
+
 def check_labels(data: LabelSpace, model: LabelSpace) -> None:
     """Hold the data's labels against those a module was trained with; both are of one kind.
 

@@ -151,9 +151,8 @@ class MultiTaskClassifier(TrainedModule):
             self._build()
         for name, part in self._parts().items():
             own = data.tasks[name]
-            part.max_length, part.stride = own.max_length, own.stride
-            part.columns, part.symmetric = own.input_columns, own.row_format.symmetric
             with told_of(name):
+                part.take_reading(own, stage)
                 check_trainer(self.trainer, part.kind)
                 check_labels(own.labels, cast(LabelSpace, part.labels))
                 check_window(part.max_length, self.trunk.whole(part.network).max_positions, self.encoder_name)

@@ -27,8 +27,9 @@ _PROBLEMS = {
 
 def describe(classifier: Predictor, limits: Limits) -> dict[str, Any]:
     """The OpenAPI document of a server of this model."""
-    row, example = _any_row(classifier) if isinstance(classifier, TaskClassifiers) else _row(classifier.inputs)
-    each = {name: _answer(one) for name, one in tasks_of(classifier).items()}
+    tasks = tasks_of(classifier)
+    row, example = _any_row(classifier) if isinstance(classifier, TaskClassifiers) else _row(tasks[""].inputs)
+    each = {name: _answer(one) for name, one in tasks.items()}
     answer = _object({}, each) if isinstance(classifier, TaskClassifiers) else each[""]
     request = {
         "oneOf": [

@@ -33,7 +33,7 @@ def tasks_of(predictor: Predictor) -> dict[str, Classifier]:
 def fields(predictor: Predictor) -> list[str]:
     """The columns whose texts a person is asked for: of several tasks one text, which all read, and those of pairs."""
     if not isinstance(predictor, TaskClassifiers):
-        return columns(predictor.inputs)
+        return columns(tasks_of(predictor)[""].inputs)
     inputs = predictor.inputs.tasks.values()
     return list(dict.fromkeys([*(one.any_text for one in inputs), *(one.pair for one in inputs if one.pair)]))
 

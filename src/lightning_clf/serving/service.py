@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from lightning_clf.inference.answers import Answer
+from lightning_clf.inference.inputs import Inputs
 from lightning_clf.inference.predictor import Predictor
+from lightning_clf.inference.together import TaskInputs
 from lightning_clf.language_models.cascaded import Cascaded
 from lightning_clf.serving.batching import Batcher
 from lightning_clf.serving.body import parse_json
@@ -135,6 +137,7 @@ class Service:
 
     def _submit(self, body: bytes, place: Place) -> tuple[list[Any], Future[list[Answer]]]:
         inputs = self.classifier.inputs
+        assert isinstance(inputs, Inputs | TaskInputs)
         read = read_rows(parse_json(body), inputs, self.limits)
         place.grow(len(read))
         encoded = inputs.encode(read)
