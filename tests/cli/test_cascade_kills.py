@@ -1,4 +1,4 @@
-"""`predict` that follows a cascade, killed at whatever moment, ends as if it had not been, and pays for nothing twice."""
+"""`predict` that follows a cascade, killed twice, ends as if it had not been, and pays for nothing twice."""
 
 from __future__ import annotations
 
