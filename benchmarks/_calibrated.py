@@ -37,6 +37,28 @@ def split(source: Path, *names: str) -> str:
     return str(next(path for name in names if (path := source / f"{name}.jsonl").exists()))
 
 
+def trained(corpus: str, seed: int, runs: Path, source: Path) -> tuple[Path, float]:
+    """The last epoch's checkpoint by the shipped configuration, and how long it trained: 0 where it was there.
+
+    Args:
+        corpus: Which.
+        seed: The seed.
+        runs: Where runs are kept.
+        source: The folder of its splits.
+    """
+    run = runs / f"{corpus}-{seed}"
+    if (run / "last.ckpt").exists():
+        return run / "last.ckpt", 0.0
+    options: dict[str, object] = {
+        "data.init_args.source": str(source),
+        "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+    }
+    if corpus == "goemotions":
+        options["data.init_args.labels"] = json.dumps(_corpora.load(corpus).labels)
+    metrics = _ours.fit_and_score(_ours.CONFIGS[corpus], seed, options, "last.ckpt", run)
+    return run / "last.ckpt", metrics["train_seconds"]
+
+
 def run(corpus: str, seed: int, runs: Path | None) -> Measured:
     """Trains, unless there is a model, and measures.
 
@@ -47,18 +69,9 @@ def run(corpus: str, seed: int, runs: Path | None) -> Measured:
     """
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        source, model = files(corpus, scratch), (runs or scratch) / f"{corpus}-{seed}"
-        seconds = 0.0
-        if not (model / "last.ckpt").exists():
-            options: dict[str, object] = {
-                "data.init_args.source": str(source),
-                "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
-            }
-            if corpus == "goemotions":
-                options["data.init_args.labels"] = json.dumps(_corpora.load(corpus).labels)
-            metrics = _ours.fit_and_score(_ours.CONFIGS[corpus], seed, options, "last.ckpt", model)
-            seconds = metrics["train_seconds"]
-        classifier = load_classifier(model / "last.ckpt")
+        source = files(corpus, scratch)
+        checkpoint, seconds = trained(corpus, seed, runs or scratch, source)
+        classifier = load_classifier(checkpoint)
         dev, test = split(source, "dev", "val"), split(source, "test")
         held, unseen = (read_held_out(classifier, file, {}, 32) for file in (dev, test))
         found = {"train_seconds": seconds, **_temperature(held, unseen)}
@@ -67,7 +80,7 @@ def run(corpus: str, seed: int, runs: Path | None) -> Measured:
             found |= _promises(classifier, held, unseen)
         if kind == "multi":
             found |= _thresholds(classifier, held, unseen)
-        calibrate(str(model / "last.ckpt"), dev, str(scratch / "calibrated"), Wanted())
+        calibrate(str(checkpoint), dev, str(scratch / "calibrated"), Wanted())
         found |= compare_with_stock(scratch / "calibrated", test, scratch / "given.json")
         return Measured(found, {"val": len(held.logits), "test": len(unseen.logits)})
 

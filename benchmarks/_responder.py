@@ -1,80 +1,43 @@
-"""A server on loopback that speaks the protocol of chat completions, and fills patterns by rule: no language model."""
+"""A server on loopback that speaks the protocol of chat completions, and replies by a function: no language model."""
 
 import json
-import random
-import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-PATTERNS = (
-    "{opening} {you} {won} {prize}! {act} {number} {limit}. {small}",
-    "{opening} {prize} {waits} for you. {act} {number}. {small}",
-    "{you} {won} {prize}. {act} {number} {limit}",
-    "{opening} your mobile {offer}. {act} {number} {limit}. {small}",
-    "{offer2} this week only: {act} {number}. {small}",
-    "Last try to reach you: {prize} {waits}. {act} {number} {limit}",
-)
-PARTS = {
-    "opening": ("URGENT!", "Dear customer,", "Good news:", "FREE message:", "Private!", "Final notice:", "Hi there!"),
-    "you": ("you", "your number", "your account", "as a valued customer you"),
-    "won": ("won", "have been chosen to receive", "was drawn for", "qualified for", "have been awarded"),
-    "prize": (
-        "a £{amount} cash prize", "{amount} bonus points", "a weekend in Spain", "the latest camera phone",
-        "£{amount} in shopping vouchers", "two tickets for the final", "a free ringtone pack",
-    ),
-    "waits": ("is waiting", "is still unclaimed", "has been reserved", "is held"),
-    "act": ("Call", "Txt CLAIM to", "Reply YES or ring", "To collect phone", "Send WIN to", "Dial"),
-    "number": ("0906{digits}", "0871{digits}", "8{short}", "from a landline 0905{digits}"),
-    "limit": ("before midnight", "within 24hrs", "by Sunday", "now", "today only"),
-    "small": ("T&Cs apply, 18+", "{amount}p/min", "Cost 150p/msg, text STOP to end", "No purchase needed"),
-    "amount": ("50", "100", "250", "500", "800", "1000", "2000"),
-    "offer": ("is due a free upgrade", "can get half price line rental", "earned unlimited texts for a year"),
-    "offer2": ("Double minutes and free calls", "Hot new games for your phone", "Meet singles in your area"),
-}  # fmt: skip
-
-LENGTHS = {"digits": 7, "short": 4}
+Respond = Callable[[dict[str, Any]], str]
+"""What makes the text of a reply of the body of a request."""
 
 
-def text(draw: random.Random) -> str:
-    """A message that advertises something."""
-    found = draw.choice(PATTERNS)
-    while field := re.search(r"{(\w+)}", found):
-        found = found.replace(field[0], _part(field[1], draw), 1)
-    return found[:1].upper() + found[1:]
+def _handler(respond: Respond) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # the name is the base's
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked, reply = body["messages"][-1]["content"], respond(body)
+            used = {"prompt_tokens": len(asked) // 4, "completion_tokens": len(reply) // 4}
+            choice = {"message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
+            content = json.dumps({"choices": [choice], "usage": used}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
 
-def _part(name: str, draw: random.Random) -> str:
-    if name in LENGTHS:
-        return "".join(draw.choices("123456789", k=LENGTHS[name]))
-    return draw.choice(PARTS[name])
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:  # the name is the base's
-        """Reply with as many texts as are asked for; the same for the same seed."""
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        asked = body["messages"][-1]["content"]
-        wanted = re.search(r"Write (\d+) new", asked)
-        draw = random.Random(body["seed"])
-        reply = json.dumps({"texts": [text(draw) for _ in range(int(wanted[1]) if wanted else 1)]})
-        used = {"prompt_tokens": len(asked) // 4, "completion_tokens": len(reply) // 4}
-        choice = {"message": {"role": "assistant", "content": reply}, "finish_reason": "stop"}
-        content = json.dumps({"choices": [choice], "usage": used}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+    return Handler
 
 
 @contextmanager
-def responder() -> Iterator[str]:
-    """The address of a server that is up until the end."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+def responder(respond: Respond) -> Iterator[str]:
+    """The address of a server that is up until the end.
+
+    Args:
+        respond: Makes its replies.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(respond))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from _advertisements import respond
 from _cells import Cell, Measured, table
 from _imbalanced import measure_setting
 from _responder import responder
@@ -39,7 +40,7 @@ def cell(added: int, seed: int) -> Cell:
 
 def with_rows(made: Setting, count: int, seed: int) -> Setting:
     """A setting with so many more rows of its rare label in train, made by our command."""
-    with tempfile.TemporaryDirectory() as scratch, responder() as url:
+    with tempfile.TemporaryDirectory() as scratch, responder(respond) as url:
         folder = made.write(Path(scratch))
         files = ["--data", folder / "train.jsonl", "--held-out", folder / "val.jsonl", folder / "test.jsonl"]
         words = [*files, "--output", folder / "added.jsonl", "--endpoint", url, "--model", "rules"]

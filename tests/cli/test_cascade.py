@@ -8,6 +8,9 @@ import math
 
 import pytest
 
+from lightning_clf.artefact import load_artefact
+from lightning_clf.decision import Decision, Scaling
+from lightning_clf.inference import Classifier
 from tests.cli.conftest import TEXTS
 from tests.inference.conftest import classifier  # noqa: F401 (a fixture)
 from tests.inference.echo import read_jsonl, write_jsonl
@@ -21,11 +24,17 @@ NAMES = {"single": ("bad", "fine", "good"), "multi": ("fear", "joy")}
 
 @pytest.fixture
 def corpus(classifier, tmp_path):  # noqa: F811
-    """A model of a kind in a folder, and labelled rows about half of which it answers rightly; both by name."""
+    """A calibrated model of a kind in a folder, and labelled rows about half of which it answers rightly; both by name.
+
+    Beside it is the same without a decision, in `raw`.
+    """
 
     def make(kind: str, count: int = 48):
-        model = classifier(kind)
-        model.artefact.save(tmp_path / "best")
+        classifier(kind).artefact.save(tmp_path / "raw")
+        artefact = load_artefact(tmp_path / "raw")
+        artefact.network.set_decision(Decision(scaling=Scaling(1.5)))
+        artefact.save(tmp_path / "best")
+        model = Classifier(artefact)
         texts = [f"{one} {other} {number}" for number, (one, other) in enumerate(itertools.product(TEXTS, repeat=2))]
         rows = []
         for place, (text, answer) in enumerate(
@@ -186,6 +195,20 @@ def test_what_is_no_reply_is_an_error_of_its_row(command, corpus, tmp_path):
     replied = [answer for answer in answers if answer["answered_by"] == "language_model"]
     assert replied
     assert all(answer["label"] == answer["input/label"] for answer in replied)
+
+
+def test_a_model_that_is_not_calibrated_is_told_of_before_anything_is_asked(command, corpus):
+    model, source = corpus("single", 8)
+    with served(lambda body: "") as server:
+        raw = model.parent / "raw"
+        said = command(*words(raw, source, server, "--estimate"))
+        assert server.requests == []
+        assert (said.code, said.err) == (
+            0,
+            f"warning: {raw} is not calibrated: `lightning-clf calibrate` it first, as doing so later drops the "
+            "cascade\n",
+        )
+        assert command(*words(model, source, server, "--estimate"))[::2] == (0, "")
 
 
 def test_what_cannot_be_is_refused(complaint, corpus, trained, tmp_path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lightning_clf.cli.asking import add_endpoint, endpoint_of
 from lightning_clf.cli.interrupts import importing
 from lightning_clf.cli.options import Parser, named_columns
-from lightning_clf.errors import InputError, reason
+from lightning_clf.errors import InputError, printable, reason
 
 if TYPE_CHECKING:
     from lightning_clf.language_models.cascading import Chosen
@@ -42,6 +42,7 @@ def run(words: list[str]) -> None:
         batch_size=options.batch_size,
         device=options.device,
         say=lambda line: print(line, flush=True),
+        warn=lambda line: print(f"warning: {printable(line)}", file=sys.stderr, flush=True),
     )
     if chosen is None:
         return

@@ -189,6 +189,11 @@ def _limits(artefact: Artefact, format: Format) -> Iterator[str]:
     yield "- Scores are of the rows they were measured on; on texts of another source they are lower as a rule."
     if artefact.decision.scaling is None and artefact.labels.kind != "score":
         yield "- Its probabilities were not calibrated."
+    if artefact.decision.cascade is not None:
+        yield (
+            "- A cascade is in it: the address of a language model and the prompt it is told travel with the folder, "
+            "and can be read by whoever is given it. Nobody is asked because they stand there."
+        )
     if format == "onnx-int8":
         yield "- Activations are rounded over a whole batch: an answer depends a little on which texts share its batch."
 

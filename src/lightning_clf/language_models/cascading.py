@@ -86,6 +86,7 @@ def make_cascade(
     batch_size: int = 32,
     device: str | None = None,
     say: Callable[[str], None] = lambda line: None,
+    warn: Callable[[str], None] = lambda line: None,
 ) -> Chosen | None:
     """Have held-out rows answered by both, choose the threshold of least cost, and write a new export folder with it.
 
@@ -105,6 +106,7 @@ def make_cascade(
         batch_size: How many rows share a forward pass.
         device: Where to score; `None` is the CPU.
         say: Is told what asking will cost, before.
+        warn: Is told, before, where the model is not calibrated.
 
     Returns:
         What was chosen; `None` where that was to be told only.
@@ -121,6 +123,8 @@ def make_cascade(
             f"a cascade is for texts with one label or any number of labels, and this model has kind {labels.kind}: "
             "take another"
         )
+    if artefact.decision.scaling is None:
+        warn(f"{model} is not calibrated: `lightning-clf calibrate` it first, as doing so later drops the cascade")
     classifier = Classifier(artefact, columns).to(device)
     answered = answer_labelled(classifier, source, columns or {}, batch_size)
     answers = _answers(answered)
