@@ -131,6 +131,22 @@ def test_a_dev_split_held_out_of_train_is_examined_too(doctor, tmp_path):
     says(findings["duplicates"]["found"], "26 of 36 rows of train repeat an earlier one")
 
 
+def test_rows_without_labels_are_none_of_train(doctor, source, tmp_path):
+    texts = [*(row["text"] for row in SINGLE), "of no label"]
+    answers = [{"text": text, "probabilities": {SINGLE[0]["label"]: 1.0}} for text in texts]
+    soft, more = (tmp_path / name for name in ("soft.jsonl", "more.jsonl"))
+    soft.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
+    more.write_text(json.dumps({"text": texts[-1]}) + "\n")
+    asked = {"class_path": "Distillation", "init_args": {"teacher": str(soft)}}
+    plain, taught = ({"model.distillation": json.dumps(asked)} | data for data in ({}, {"data.unlabelled": more}))
+    found = [doctor("single", source, **options)[1] for options in (plain, taught)]
+    assert list(found[0]) == list(found[1])
+    timed = ("memory", "time", "export")
+    assert [found[0][check] for check in found[0] if check not in timed] == [
+        found[1][check] for check in found[1] if check not in timed
+    ]
+
+
 def test_a_module_of_which_nothing_moves(doctor, complaint, fit_words, source):
     code, findings = doctor("single", source, "--model=tests.cli.test_doctor.Frozen")
     assert code == 2

@@ -63,6 +63,12 @@ def test_scores(data_of, tmp_path):
     assert found.flatten().tolist() == [row["score"] / 2 for row in ROWS["score"]]
 
 
+@pytest.mark.parametrize("value", [5.5, -0.1, math.inf, 1e300, 10**400, None])
+def test_scores_that_no_row_can_have(value, data_of, tmp_path):
+    file = write(tmp_path, lines_of("score", lambda row: value))
+    assert complaint(lambda: ask_file(file, data_of("score"))).endswith("give a number from 0 to 5")
+
+
 def test_tags(data_of, tmp_path):
     lines = lines_of("tags", lambda row: [{tag: 0.5, "O": 0.5} if tag != "O" else {"O": 1} for tag in row["tags"]])
     data = data_of("tags")

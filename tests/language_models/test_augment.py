@@ -272,3 +272,10 @@ def test_what_is_refused_before_anything_is_asked(options, said, folder, capsys)
     assert error.count("\n") == 1
     assert not server.requests
     assert not list(folder.glob("added*"))
+
+
+@pytest.mark.parametrize("option", [("--key-variable", "K"), ("--timeout", "9"), ("--concurrency", "2")])
+def test_how_an_endpoint_is_asked_is_refused_where_there_is_none(option, folder, capsys):
+    words = ["augment", "--data", "train.jsonl", "--output", "added.jsonl", "--model", "M", "--ratio", "0.5", *option]
+    assert main(words) == 2
+    assert f"{option[0]} is of --endpoint: add it, or leave out {option[0]}" in capsys.readouterr().err

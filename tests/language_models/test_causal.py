@@ -93,3 +93,10 @@ def test_what_is_no_causal_model(encoders, tmp_path):
     (tmp_path / "own.py").write_text("raise SystemExit('ran')")
     with pytest.raises(InputError, match="brings code of its own, which is not run"):
         CausalLM(str(tmp_path))
+
+
+def test_a_request_that_is_too_long_is_said_in_one_line(untaught):
+    positions = untaught._model.config.max_position_embeddings
+    fits = positions - untaught.count_input(PROMPT)
+    with pytest.raises(InputError, match=f"has {positions} positions, and a request of .* takes more: ask with fewer"):
+        untaught.ask(replace(PROMPT, max_tokens=fits + 1))

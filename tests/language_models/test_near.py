@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_clf.language_models.near import Match, NearTexts, jaccard, shingles
+from lightning_clf.language_models.near import Match, NearTexts, count_shingles, jaccard, shingles
+from lightning_clf.language_models.sifting import Sieve
 from tests.texts import repeatable
 
 VOCABULARY = [
@@ -64,6 +65,28 @@ def test_the_index_finds_what_a_comparison_with_all_finds(threshold):
         found += expected is not None
         near.add(text, str(place))
     assert found or threshold == 1.0
+
+
+def test_an_order_of_rarity_from_elsewhere_finds_the_same():
+    draw = random.Random(1)
+    texts = [" ".join(draw.choices(VOCABULARY, k=draw.randint(1, 5))) for _ in range(120)]
+    both = NearTexts(0.5), NearTexts(0.5, rarity=count_shingles(texts[60:90]))
+    for text in texts:
+        plainly, ordered = (known.find(text) for known in both)
+        assert plainly == ordered
+        for known in both:
+            known.add(text, text)
+
+
+def test_what_all_texts_share_is_not_what_they_are_looked_up_by(monkeypatch):
+    texts = [f"a bad act was done, {number * 7919:08d} times, number {number * 104729:09d}" for number in range(100)]
+    sieve = Sieve(0.7, [(text, "train") for text in texts[:20]], [])
+    compared = []
+    monkeypatch.setattr(
+        "lightning_clf.language_models.near.jaccard", lambda own, other: compared.append(1) or jaccard(own, other)
+    )
+    assert all(sieve.admit(text, "added", {}) for text in texts[20:])
+    assert len(compared) < 3 * len(texts)  # of 4760 pairs
 
 
 @repeatable

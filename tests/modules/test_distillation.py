@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -181,6 +183,17 @@ def test_a_batch_of_rows_without_labels_alone(encoders, teacher, tmp_path):
         loss = fit(tmp_path, module, kind, {"max_steps": -1, "max_epochs": 1}, unlabelled=UNLABELLED, batch_size=1)
         assert loss > 0
         assert all(torch.isfinite(weight).all() for weight in module.parameters())
+
+
+def test_processes_that_collate_are_sent_answers_and_no_teacher(encoders, teacher, tmp_path):
+    module = student("single", encoders("bert"), str(teacher("single")))
+    fit(tmp_path, module, "single")
+    (batch,) = module.datamodule.train_dataloader()
+    again = pickle.loads(pickle.dumps(module.datamodule.train_dataloader().collate_fn.beside))
+    assert torch.equal(again(replace(batch, soft=None)).soft, batch.soft)
+    module = student("single", encoders("bert"), str(teacher("single")), hidden_weight=1.0)
+    fit(tmp_path, module, "single")
+    pickle.dumps(module.datamodule.train_dataloader().collate_fn)
 
 
 class Save(Callback):

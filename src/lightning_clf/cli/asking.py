@@ -1,4 +1,4 @@
-"""How commands that follow a cascade are told whom to ask."""
+"""How commands are told which language model to ask, and how."""
 
 from __future__ import annotations
 
@@ -18,11 +18,18 @@ _OURS = ("key_variable", "timeout", "tries", "requests_per_minute", "concurrency
 _CONCURRENCY = 4
 
 
-def add_endpoint(parser: Parser, said: str, *, required: bool = False, timeout: float = 60.0, tries: int = 3) -> None:
+def add_endpoint(
+    parser: Parser | argparse._ArgumentGroup,
+    said: str,
+    *,
+    required: bool = False,
+    timeout: float = 60.0,
+    tries: int = 3,
+) -> None:
     """`--endpoint` and how it is asked.
 
     Args:
-        parser: The parser.
+        parser: The parser, or a group of its options.
         said: What the help says of `--endpoint`.
         required: Whether there is nothing to do without.
         timeout: Seconds to wait for a reply where none are given.
@@ -54,6 +61,18 @@ def endpoint_of(options: argparse.Namespace, name: str) -> Endpoint:
     )
 
 
+def refuse_without_endpoint(options: argparse.Namespace) -> None:
+    """Hold against each other how an endpoint is to be asked, and that there is none.
+
+    Raises:
+        InputError: If an option is of an endpoint.
+    """
+    for key in _OURS:
+        if getattr(options, key) is not None:
+            option = "--" + key.replace("_", "-")
+            raise InputError(f"{option} is of --endpoint: add it, or leave out {option}")
+
+
 def seconds_to_wait(options: argparse.Namespace) -> float:
     """How long options let a reply take."""
     return float(options.usual_timeout if options.timeout is None else options.timeout)
@@ -72,10 +91,7 @@ def followed(options: argparse.Namespace, predictor: Predictor, journal: Journal
 
     policy = predictor.artefact.decision.cascade if isinstance(predictor, Classifier) else None
     if options.endpoint is None:
-        for key in _OURS:
-            if getattr(options, key) is not None:
-                option = "--" + key.replace("_", "-")
-                raise InputError(f"{option} is of --endpoint: add it, or leave out {option}")
+        refuse_without_endpoint(options)
         if policy is not None:
             said = (
                 f"warning: the model has a cascade, which is not followed: up to confidence {policy.threshold:.4g} "

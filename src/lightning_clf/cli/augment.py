@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lightning_clf.cli.asking import add_endpoint, endpoint_of, refuse_without_endpoint
 from lightning_clf.cli.interrupts import importing
 from lightning_clf.cli.options import Parser, named_columns, positive, share
 from lightning_clf.errors import InputError
@@ -53,8 +54,8 @@ def _check(options: argparse.Namespace) -> None:
         return
     if options.model is None:
         raise InputError("--model is missing: name the endpoint's model, or a causal model here")
-    if options.endpoint is None and options.key_variable is not None:
-        raise InputError("--key-variable is of --endpoint: add it, or leave out --key-variable")
+    if options.endpoint is None:
+        refuse_without_endpoint(options)
     if options.endpoint is not None and options.device is not None:
         raise InputError("--device is of a model that runs here: leave it out, or --endpoint")
     if options.limit_cost is not None and not (options.price_in or options.price_out):
@@ -94,19 +95,11 @@ def _ask(options: argparse.Namespace, corpus: Corpus) -> None:
 
 
 def _model(options: argparse.Namespace) -> LanguageModel:
-    from lightning_clf.language_models import CausalLM, Endpoint
+    from lightning_clf.language_models import CausalLM
 
     if options.endpoint is None:
         return CausalLM(options.model, options.device or "cpu")
-    return Endpoint(
-        options.endpoint,
-        options.model,
-        key_variable=options.key_variable,
-        timeout=options.timeout,
-        tries=options.tries,
-        requests_per_minute=options.requests_per_minute,
-        concurrency=options.concurrency,
-    )
+    return endpoint_of(options, options.model)
 
 
 def _maker(options: argparse.Namespace, corpus: Corpus) -> tuple[Maker, Sieve]:
@@ -179,19 +172,14 @@ def _parser() -> Parser:
         "--similarity", type=share, default=0.7, help="Jaccard similarity from which texts count as one (default: 0.7)"
     )
     whom = parser.add_argument_group("whom to ask, and how")
-    whom.add_argument("--endpoint", metavar="URL", help="what stands before /chat/completions (default: run it here)")
+    add_endpoint(whom, "what stands before /chat/completions (default: run it here)", tries=6)
     whom.add_argument("--model", help="the model's name there, or the folder or hub id of a causal model to run here")
-    whom.add_argument("--key-variable", metavar="NAME", help="the environment variable that holds the endpoint's key")
     whom.add_argument("--prompt", metavar="FILE", help="a text with {label} {labels} {examples} {text} {count}")
     whom.add_argument("--examples", type=_count, default=8, help="rows of --data in a prompt (default: 8)")
     whom.add_argument("--at-once", type=positive, default=5, help="new rows asked for in one request (default: 5)")
     whom.add_argument("--max-tokens", type=positive, help="tokens of a reply (default: 1024 for rows, 128 for labels)")
     whom.add_argument("--temperature", type=_amount, help="how freely words are drawn (default: left to the model)")
     whom.add_argument("--seed", type=_count, default=0, help="which rows prompts show (default: 0)")
-    whom.add_argument("--timeout", type=float, default=60.0, help="seconds to wait for a reply (default: 60)")
-    whom.add_argument("--tries", type=positive, default=6, help="how often a request goes out at most (default: 6)")
-    whom.add_argument("--requests-per-minute", type=float, metavar="N", help="how many may go out (default: no limit)")
-    whom.add_argument("--concurrency", type=positive, default=4, help="requests that are out at a time (default: 4)")
     parser.add_device()
     cost = parser.add_argument_group("cost")
     cost.add_argument("--price-in", type=_amount, default=0.0, help="the price of a million tokens asked")

@@ -1,4 +1,4 @@
-"""A teacher in a fit: what it says is put beside each batch, and compared with what the student says."""
+"""A teacher in a fit: what it says, beside each batch or in each step, is compared with what the student says."""
 
 from __future__ import annotations
 
@@ -53,10 +53,6 @@ class Lessons(ABC):
 
     def __init__(self, distillation: Distillation, kind: Kind) -> None:
         self.distillation, self.kind = distillation, kind
-
-    def put_beside(self, batch: Batch) -> Batch:
-        """A batch as it is collated, with what is known by then. The default knows nothing."""
-        return batch
 
     @contextlib.contextmanager
     def watching(self, student: Network) -> Iterator[Seen | None]:

@@ -81,7 +81,8 @@ def _logits(row: Mapping[str, Any], example: Example, labels: LabelSpace, where:
         raise InputError(f"{where} has no key {column!r}: give it the soft label of the text")
     value = row[column]
     if labels.kind == "score":
-        return np.array([[_number(value, -np.inf, np.inf, f"{column} of {where}")]], np.float32)
+        low, high = labels.range or (-np.inf, np.inf)
+        return np.array([[_number(value, low, high, f"{column} of {where}")]], np.float32)
     if labels.kind != "tags":
         return _logits_of(value, labels, f"{column} of {where}")[None]
     if not isinstance(value, list) or len(value) != len(example.text):
@@ -109,6 +110,5 @@ def _logits_of(value: Any, labels: LabelSpace, what: str) -> Any:
 
 def _number(value: Any, least: float, most: float, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        bounds = "a number" if most == np.inf else f"a number from {least:g} to {most:g}"
-        raise InputError(f"{what} is {value!r}: give {bounds}")
+        raise InputError(f"{what} is {value!r}: give a number from {least:g} to {most:g}")
     return float(value)

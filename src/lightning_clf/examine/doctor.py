@@ -13,6 +13,7 @@ from lightning_clf.callbacks.monitor import check_logged, watched
 from lightning_clf.data import BaseDataModule
 from lightning_clf.data.batching import count_windows
 from lightning_clf.data.checks import count_labels
+from lightning_clf.data.prepared import UNLABELLED
 from lightning_clf.errors import InputError
 from lightning_clf.examine.cost import Cost, costs
 from lightning_clf.examine.finding import Finding
@@ -68,7 +69,8 @@ def examine(
 
 def _of_data(module: ClassifierModule, datamodule: BaseDataModule[Any]) -> Iterator[Finding]:
     labels, tokenizer = datamodule.labels, module.tokenizer
-    sources = {name: datamodule.splits.get(name, datamodule.splits["train"]) for name in datamodule.truncated_counts}
+    names = [name for name in datamodule.truncated_counts if name != UNLABELLED]  # which no label is looked for in
+    sources = {name: datamodule.splits.get(name, datamodule.splits["train"]) for name in names}
     encoded = {name: rows for name in sources if len(rows := _encoded(datamodule, name))}
     yield taken_for(labels)
     if labels.kind != "score":
@@ -98,7 +100,7 @@ def _described(module: ClassifierModule) -> str:
 def _encoded(datamodule: BaseDataModule[Any], name: str) -> Dataset:
     """The encoded rows of a split; none where none has a label."""
     try:
-        return getattr(datamodule, f"{name}_dataloader")().dataset.rows
+        return datamodule.encoded(name).rows
     except InputError:
         return Dataset.from_dict({})
 

@@ -61,10 +61,20 @@ class CausalLM(LanguageModel):
         self._lock = threading.Lock()
 
     def ask(self, prompt: Prompt) -> Reply:
-        """Ask once; with a temperature of `None` as the model's own settings have it, with 0 the likeliest words."""
+        """Ask once; with a temperature of `None` as the model's own settings have it, with 0 the likeliest words.
+
+        Raises:
+            InputError: If request and reply together may be longer than the model has positions for.
+        """
         tokens = self._encode(prompt)
         device = self._model.device
         length = tokens["input_ids"].shape[1]
+        positions = getattr(self._model.config, "max_position_embeddings", None)
+        if positions and length + prompt.max_tokens > positions:
+            raise InputError(
+                f"language model {self.name!r} has {positions} positions, and a request of {length} tokens with a "
+                f"reply of {prompt.max_tokens} takes more: ask with fewer examples or shorter replies, or take another"
+            )
         options: dict[str, Any] = {"max_new_tokens": prompt.max_tokens}
         if prompt.temperature is not None:
             options["do_sample"] = prompt.temperature > 0

@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 LENGTH = 5
@@ -37,15 +37,19 @@ class NearTexts:
 
     Args:
         threshold: The similarity, above 0 and at most 1.
-        known: Texts and where they are; the order of rarity is of these.
+        known: Texts and where they are.
+        rarity: How often texts like these have each shingle; `None` counts those that are known. An order that does not
+            know the common ones finds the same, but compares each text with nearly all.
     """
 
-    def __init__(self, threshold: float, known: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, threshold: float, known: Iterable[tuple[str, str]] = (), rarity: Mapping[str, int] | None = None
+    ) -> None:
         self._threshold = threshold
         self._known: list[tuple[str, str]] = []
         self._places: defaultdict[str, list[int]] = defaultdict(list)
         texts = list(known)
-        self._counts = Counter(shingle for text, _ in texts for shingle in shingles(text))
+        self._rarity = count_shingles(text for text, _ in texts) if rarity is None else rarity
         for text, where in texts:
             self.add(text, where)
 
@@ -66,13 +70,18 @@ class NearTexts:
     def _rarest(self, own: set[str]) -> list[str]:
         # without the margin 0.07 · 100 = 7.000000000000001 would be one shingle too few
         count = len(own) - math.ceil(self._threshold * len(own) - 1e-9) + 1
-        return sorted(own, key=lambda shingle: (self._counts[shingle], shingle))[:count]
+        return sorted(own, key=lambda shingle: (self._rarity.get(shingle, 0), shingle))[:count]
 
 
 def shingles(text: str) -> set[str]:
     """All runs of five characters; of a shorter text itself."""
     normal = _BREAK.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip() or text.strip()
     return {normal[start : start + LENGTH] for start in range(max(1, len(normal) - LENGTH + 1))}
+
+
+def count_shingles(texts: Iterable[str]) -> Counter[str]:
+    """In how many texts each shingle is."""
+    return Counter(shingle for text in texts for shingle in shingles(text))
 
 
 def jaccard(one: set[str], other: set[str]) -> float:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from lightning_clf.language_models.near import NearTexts
+from lightning_clf.language_models.near import NearTexts, count_shingles
 
 
 class Sieve:
@@ -23,12 +23,14 @@ class Sieve:
     """
 
     def __init__(self, threshold: float, train: Iterable[tuple[str, str]], held_out: Iterable[tuple[str, str]]) -> None:
+        rows = list(train)
+        rarity = count_shingles(text for text, _ in rows)
         # what is judged by is looked at first: of a text that is in both, that is what matters
         self._known = {
-            "duplicate of held-out": NearTexts(threshold, held_out),
-            "duplicate of train": NearTexts(threshold, train),
+            "duplicate of held-out": NearTexts(threshold, held_out, rarity),
+            "duplicate of train": NearTexts(threshold, rows, rarity),
         }
-        self._taken = NearTexts(threshold)
+        self._taken = NearTexts(threshold, rarity=rarity)
         self.rows: list[dict[str, Any]] = []
         self.dropped: list[dict[str, Any]] = []
 

@@ -61,8 +61,8 @@ class TaughtModule(BuiltModule):
             raise_shared(self._fault)
             folder, keys = self._taught_data().cache_dir, self.trainer.strategy.broadcast(self._keys)
             self.lessons = KnownLessons(asked, self.kind, [Answers(folder / key) for key in keys])
-        if self.datamodule is not None:
-            self.datamodule.beside = self.lessons.put_beside if self.lessons is not None else None
+        if self.datamodule is not None:  # other processes may collate, and are not sent a teacher that is computed here
+            self.datamodule.beside = self.lessons.put_beside if isinstance(self.lessons, KnownLessons) else None
 
     def _taught_data(self) -> BaseDataModule[Any]:
         if self.datamodule is None:
