@@ -47,9 +47,7 @@ def run(words: list[str]) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     """What options can be held against each other, before anything is read."""
-    read = [options.data, options.unlabelled, options.prompt, options.reviewed, *options.held_out]
-    if any(file is not None and Path(file).absolute() == Path(options.output).absolute() for file in read):
-        raise InputError(f"--output {options.output} is read too: write another file")
+    _check_files(options)
     if options.reviewed is not None:
         return
     if options.model is None:
@@ -62,6 +60,23 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError("--limit-cost needs prices: give --price-in and --price-out, of a million tokens")
     if options.unlabelled is not None and (options.rows or options.ratio or options.labels):
         raise InputError("--unlabelled is to label rows, and --rows, --ratio and --labels to make them: leave one out")
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """No file is written that is read, nor two under one name."""
+    with importing():
+        from lightning_clf.language_models.augment import Files
+
+    read = [options.data, options.unlabelled, options.prompt, options.reviewed, *options.held_out]
+    taken = {Path(file).absolute() for file in read if file is not None}
+    files = Files(Path(options.output))
+    written = [("--output", path) for path in (files.output, files.dropped, files.replies)]
+    if options.review is not None:
+        written.append(("--review", Path(options.review)))
+    for option, path in written:
+        if path.absolute() in taken:
+            raise InputError(f"{option} would write {path}, which is read or written too: name another file")
+        taken.add(path.absolute())
 
 
 def _ask(options: argparse.Namespace, corpus: Corpus) -> None:
