@@ -73,6 +73,7 @@ def forked(model, source, target, prepare, seconds=None) -> int:
     """Predict in a process of its own, killed after so many seconds; its exit code, negative if killed."""
     child = os.fork()
     if child == 0:
+        signal.alarm(120)  # a child that hangs is no test that hangs
         with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             prepare()
             warnings.simplefilter("ignore")
