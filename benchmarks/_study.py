@@ -39,3 +39,8 @@ def run_study(
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """`--runs`."""
+    parser.add_argument("--runs", type=Path, metavar="RUNS", help="a folder of run folders, which keeps the models")

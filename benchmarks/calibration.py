@@ -10,7 +10,6 @@ one; the last epoch's weights are calibrated on dev, which chose nothing, and me
 test rows are then compared with those of a stock pipeline in a process that cannot import this library.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from _calibrated import LEVEL, RISK, run
 from _cells import Cell, Measured, table
-from _study import run_study
+from _study import add_runs, run_study
 
 STUDY = "calibration"
 CORPORA = {"sst2": (0, 1, 2), "sick": (0, 1, 2), "trec": (0, 1, 2), "goemotions": (0, 1, 2), "conll2003": (0,)}
@@ -51,13 +50,9 @@ def plan(runs: Path | None) -> Iterator[tuple[Cell, partial[Measured]]]:
                 yield cell(corpus, seed), partial(run, corpus, seed, runs)
 
 
-def _add_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", type=Path, metavar="RUNS", help="a folder that keeps the models")
-
-
 def main(args: Sequence[str] | None = None) -> int:
     """Run what is missing and print the tables."""
-    if code := run_study(__doc__, args, lambda options: plan(options.runs), _add_runs):
+    if code := run_study(__doc__, args, lambda options: plan(options.runs), add_runs):
         return code
     cells = {corpus: [cell(corpus, seed) for seed in seeds] for corpus, seeds in CORPORA.items()}
     single = {corpus: cells[corpus] for corpus in cells if corpus not in ("goemotions", "conll2003")}

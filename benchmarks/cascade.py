@@ -20,7 +20,7 @@ from pathlib import Path
 
 from _cascaded import run
 from _cells import Cell, Measured, table
-from _study import run_study
+from _study import add_runs, run_study
 
 STUDY = "cascade"
 CORPORA = {"trec": (0, 1, 2), "sst2": (0, 1, 2), "goemotions": (0,)}
@@ -43,13 +43,9 @@ def plan(options: argparse.Namespace) -> Iterator[tuple[Cell, partial[Measured]]
                     yield cell(corpus, accuracy, price, seed), partial(run, corpus, seed, accuracy, price, runs)
 
 
-def _add_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", type=Path, metavar="RUNS", help="a folder that keeps the models")
-
-
 def main(args: Sequence[str] | None = None) -> int:
     """Run what is missing and print a table of each corpus."""
-    if code := run_study(__doc__, args, plan, _add_runs):
+    if code := run_study(__doc__, args, plan, add_runs):
         return code
     columns = {
         "threshold": "threshold",

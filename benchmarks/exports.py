@@ -9,7 +9,6 @@ The encoder is trained by the shipped configuration on SST-2, SICK, CoNLL-2003 a
 against the model on the whole test split. Latency is the median time of a text by itself, with one thread.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 import _corpora
 import _ours
 from _cells import Cell, Measured
-from _study import run_study
+from _study import add_runs, run_study
 from lightning_clf.exporting import FORMATS, export
 
 STUDY = "exports"
@@ -81,13 +80,9 @@ def plan(runs: Path | None) -> Iterator[tuple[Cell, partial[Measured]]]:
         yield cell(corpus), partial(measure, corpus, runs)
 
 
-def _add_runs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--runs", type=Path, metavar="RUNS", help="a folder of run folders, one a corpus")
-
-
 def main(args: Sequence[str] | None = None) -> int:
     """Run what is missing and print the tables."""
-    if code := run_study(__doc__, args, lambda options: plan(options.runs), _add_runs):
+    if code := run_study(__doc__, args, lambda options: plan(options.runs), add_runs):
         return code
     print(table())
     return 0

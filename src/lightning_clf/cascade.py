@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import ClassVar
 
 from lightning_clf.primitives import Part, check_stored
 
@@ -47,6 +48,8 @@ class Cascade(Part):
         curve: What other thresholds came to.
     """
 
+    parts: ClassVar[Mapping[str, type[Part]]] = {"curve": Curve}
+
     threshold: float
     endpoint: str
     language_model: str
@@ -71,18 +74,3 @@ class Cascade(Part):
     def cost(self, asked: float, risk: float) -> float:
         """What a row costs where these shares of rows are asked about and answered wrongly."""
         return self.price_per_call * asked + self.price_per_error * risk
-
-    @classmethod
-    def from_dict(cls, stored: Any, name: str) -> Self:
-        """The policy that `to_dict` wrote.
-
-        Args:
-            stored: What was read.
-            name: What a message calls it.
-
-        Raises:
-            ValueError: If it is none.
-        """
-        if isinstance(stored, dict) and "curve" in stored:
-            stored = {**stored, "curve": Curve.from_dict(stored["curve"], "the cascade's curve")}
-        return super().from_dict(stored, name)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 
 class Part:
-    """A part of what is stored: a dataclass of primitives, of tuples of them, and of other parts."""
+    """A part of what is stored: a dataclass of primitives, of tuples of them, and of other parts.
+
+    Attributes:
+        parts: The fields that are other parts, by name.
+    """
+
+    parts: ClassVar[Mapping[str, type[Part]]] = {}
 
     def to_dict(self) -> dict[str, Any]:
         """The part in primitives."""
@@ -29,7 +36,13 @@ class Part:
         if not isinstance(stored, dict) or set(stored) != set(known):
             found = ", ".join(map(str, stored)) if isinstance(stored, dict) else repr(stored)
             raise ValueError(f"{name} holds {found or 'nothing'}, not {', '.join(known)}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()})
+        return cls(**{key: cls._read(key, value, name) for key, value in stored.items()})
+
+    @classmethod
+    def _read(cls, key: str, value: Any, name: str) -> Any:
+        if key in cls.parts:
+            return cls.parts[key].from_dict(value, f"the {key} of {name}")
+        return tuple(value) if isinstance(value, list) else value
 
 
 def check_stored(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lightning_clf.cli.asking import add_endpoint, endpoint_of, refuse_without_endpoint
 from lightning_clf.cli.interrupts import importing
-from lightning_clf.cli.options import Parser, named_columns, positive, share
+from lightning_clf.cli.options import Parser, amount, count, named_columns, positive, share
 from lightning_clf.errors import InputError
 
 if TYPE_CHECKING:
@@ -190,16 +190,16 @@ def _parser() -> Parser:
     add_endpoint(whom, "what stands before /chat/completions (default: run it here)", tries=6)
     whom.add_argument("--model", help="the model's name there, or the folder or hub id of a causal model to run here")
     whom.add_argument("--prompt", metavar="FILE", help="a text with {label} {labels} {examples} {text} {count}")
-    whom.add_argument("--examples", type=_count, default=8, help="rows of --data in a prompt (default: 8)")
+    whom.add_argument("--examples", type=count, default=8, help="rows of --data in a prompt (default: 8)")
     whom.add_argument("--at-once", type=positive, default=5, help="new rows asked for in one request (default: 5)")
     whom.add_argument("--max-tokens", type=positive, help="tokens of a reply (default: 1024 for rows, 128 for labels)")
-    whom.add_argument("--temperature", type=_amount, help="how freely words are drawn (default: left to the model)")
-    whom.add_argument("--seed", type=_count, default=0, help="which rows prompts show (default: 0)")
+    whom.add_argument("--temperature", type=amount, help="how freely words are drawn (default: left to the model)")
+    whom.add_argument("--seed", type=count, default=0, help="which rows prompts show (default: 0)")
     parser.add_device()
     cost = parser.add_argument_group("cost")
-    cost.add_argument("--price-in", type=_amount, default=0.0, help="the price of a million tokens asked")
-    cost.add_argument("--price-out", type=_amount, default=0.0, help="the price of a million tokens replied")
-    cost.add_argument("--limit-cost", type=_amount, help="the most that may be spent, with what was spent before")
+    cost.add_argument("--price-in", type=amount, default=0.0, help="the price of a million tokens asked")
+    cost.add_argument("--price-out", type=amount, default=0.0, help="the price of a million tokens replied")
+    cost.add_argument("--limit-cost", type=amount, help="the most that may be spent, with what was spent before")
     cost.add_argument("--estimate", action="store_true", help="print what it would cost, and ask nothing")
     cost.add_argument("--resume", action="store_true", help="use the replies that were paid for, and go on")
     review = parser.add_argument_group("review")
@@ -207,19 +207,3 @@ def _parser() -> Parser:
     review.add_argument("--reviewed", metavar="FILE", help="ask nothing: make rows of a table that was edited")
     parser.add_columns(labelled=True)
     return parser
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 up")
-    return int(text)
-
-
-def _amount(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 up")
-    return value

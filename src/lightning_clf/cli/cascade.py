@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_clf.cli.asking import add_endpoint, endpoint_of
 from lightning_clf.cli.interrupts import importing
-from lightning_clf.cli.options import Parser, named_columns
-from lightning_clf.errors import InputError, printable, reason
+from lightning_clf.cli.options import Parser, amount, named_columns
+from lightning_clf.errors import printable
 
 if TYPE_CHECKING:
     from lightning_clf.language_models.cascading import Chosen
@@ -23,11 +22,12 @@ def run(words: list[str]) -> None:
         InputError: If an option, the model or a row is not as it should be, or the language model cannot be asked.
     """
     options = _parser().parse_args(words)
-    prompt = None if options.prompt is None else _read(options.prompt)
 
     with importing():
         from lightning_clf.language_models.cascading import Terms, make_cascade
+        from lightning_clf.language_models.template import read_prompt
 
+    prompt = None if options.prompt is None else read_prompt(options.prompt)
     chosen = make_cascade(
         options.model,
         options.input,
@@ -70,16 +70,6 @@ def table(chosen: Chosen) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read(file: str) -> str:
-    try:
-        text = Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"prompt {file} cannot be read ({reason(error)}): give a file of text in UTF-8") from error
-    if not text:
-        raise InputError(f"prompt {file} is empty: say in it what labels stand for, or leave out --prompt")
-    return text
-
-
 def _parser() -> Parser:
     parser = Parser(
         "cascade",
@@ -93,10 +83,10 @@ def _parser() -> Parser:
     parser.add_argument("--output", required=True, help="the folder to write, not that of the model")
     add_endpoint(parser, "what stands before /chat/completions, such as http://127.0.0.1:8000/v1", required=True)
     parser.add_argument("--language-model", required=True, metavar="NAME", help="its name at the endpoint")
-    parser.add_argument("--price-per-call", type=_price, required=True, help="what asking about one row costs")
+    parser.add_argument("--price-per-call", type=amount, required=True, help="what asking about one row costs")
     parser.add_argument(
         "--price-per-error",
-        type=_price,
+        type=amount,
         required=True,
         help="what one wrong answer costs, in the same currency",
     )
@@ -108,13 +98,3 @@ def _parser() -> Parser:
     parser.add_columns(labelled=True)
     parser.add_device()
     return parser
-
-
-def _price(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no price, a number from 0 up")
-    return value

@@ -117,19 +117,15 @@ def make_cascade(
     """
     check_target(model, target)
     artefact = load_artefact(model)
-    labels = artefact.labels
-    if labels.kind not in ("single", "multi"):
-        raise InputError(
-            f"a cascade is for texts with one label or any number of labels, and this model has kind {labels.kind}: "
-            "take another"
-        )
+    _check_labels(artefact.labels)
     if artefact.decision.scaling is None:
         warn(f"{model} is not calibrated: `lightning-clf calibrate` it first, as doing so later drops the cascade")
     classifier = Classifier(artefact, columns).to(device)
     answered = answer_labelled(classifier, source, columns or {}, batch_size)
+    classifier.to("cpu")
     answers = _answers(answered)
-    told = instructions(labels) if terms.prompt is None else terms.prompt
-    prompts = [question(labels, told, row) for row in _read(answered)]
+    told = instructions(artefact.labels) if terms.prompt is None else terms.prompt
+    prompts = [question(artefact.labels, told, row) for row in _read(answered)]
     with Journal(replies, resume=resume, attempts=1) as journal:
         new = len({prompt.digest(language_model.name) for prompt in prompts if not journal.has(language_model, prompt)})
         say(
@@ -139,6 +135,25 @@ def make_cascade(
         if estimate:
             return None
         values = [one.value for one in journal.ask_all(language_model, prompts)]
+    thresholds = _weighed(answered, answers, values)
+    cascade = _cheapest(thresholds, terms, endpoint, language_model.name, told)
+    chosen = Chosen(cascade, len(answers), values.count(None))
+    _put_in(artefact, chosen)
+    artefact.save(target)
+    return chosen
+
+
+def _check_labels(labels: LabelSpace) -> None:
+    if labels.kind not in ("single", "multi"):
+        raise InputError(
+            f"a cascade is for texts with one label or any number of labels, and this model has kind {labels.kind}: "
+            "take another"
+        )
+
+
+def _weighed(answered: Answered, answers: Sequence[Answer], values: Sequence[Mapping[str, Any] | None]) -> Thresholds:
+    """What each threshold comes to, by the answers of both; without a usable reply the classifier's stands."""
+    labels = answered.labels
     right = [_named(labels, gold) for gold in answered.gold]
     own = [_given(labels, one) for one in answers]
     others = [
@@ -146,13 +161,7 @@ def make_cascade(
         for value, mine in zip(values, own, strict=True)
     ]
     confidences = torch.tensor([confidence(one) for one in answers], dtype=torch.float64)
-    thresholds = weigh(confidences, _hits(own, right), _hits(others, right))
-    cascade = _cheapest(thresholds, terms, endpoint, language_model.name, told)
-    chosen = Chosen(cascade, len(answers), values.count(None))
-    classifier.to("cpu")
-    _put_in(artefact, chosen)
-    artefact.save(target)
-    return chosen
+    return weigh(confidences, _hits(own, right), _hits(others, right))
 
 
 def _answers(answered: Answered) -> list[Answer]:

@@ -29,8 +29,9 @@ class Sieve:
         self._known = {
             "duplicate of held-out": NearTexts(threshold, held_out, rarity),
             "duplicate of train": NearTexts(threshold, rows, rarity),
+            "duplicate of added": (taken := NearTexts(threshold, rarity=rarity)),
         }
-        self._taken = NearTexts(threshold, rarity=rarity)
+        self._taken = taken
         self.rows: list[dict[str, Any]] = []
         self.dropped: list[dict[str, Any]] = []
 
@@ -45,7 +46,7 @@ class Sieve:
         if not text.strip():
             self.drop("empty", dropped)
             return False
-        for reason, known in {**self._known, "duplicate of added": self._taken}.items():
+        for reason, known in self._known.items():
             if (match := known.find(text)) is not None:
                 self.drop(reason, {"of": match.where, "similarity": round(match.similarity, 4), **dropped})
                 return False

@@ -34,18 +34,12 @@ class Template:
             needed: The field without which all requests would be alike.
 
         Raises:
-            InputError: If the file cannot be read, is not UTF-8, or lacks the field.
+            InputError: As `read_prompt` does, or if the file lacks the field.
         """
-        path = _SHIPPED / shipped if file is None else Path(file).expanduser()
-        try:
-            content = path.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise InputError(f"prompt {file} cannot be read ({error.strerror or error}): correct the path") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"prompt {file} is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from error
+        content = read_prompt(str(_SHIPPED / shipped) if file is None else file)
         if f"{{{needed}}}" not in content:
             raise InputError(f"prompt {file} has no field {{{needed}}}: say in it where the {needed} is to stand")
-        return cls(content.strip())
+        return cls(content)
 
     def fill(self, **values: str) -> str:
         """The prompt with its fields replaced; what braces hold else, or a value brings along, stays as it is."""
@@ -55,3 +49,20 @@ class Template:
     def digest(self) -> str:
         """Which prompt it is."""
         return hashlib.sha256(self.content.encode()).hexdigest()
+
+
+def read_prompt(file: str) -> str:
+    """The text of a file that says what a language model is told.
+
+    Raises:
+        InputError: If it cannot be read, is not UTF-8, or is empty.
+    """
+    try:
+        content = Path(file).expanduser().read_text(encoding="utf-8-sig").strip()
+    except OSError as error:
+        raise InputError(f"prompt {file} cannot be read ({error.strerror or error}): correct the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"prompt {file} is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from error
+    if not content:
+        raise InputError(f"prompt {file} is empty: say in it what labels stand for, or leave out --prompt")
+    return content

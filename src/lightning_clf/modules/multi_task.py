@@ -39,8 +39,8 @@ class MultiTaskClassifier(TrainedModule):
     Tasks and labels are those of the `MultiTaskDataModule` it is trained with. Texts that several tasks label are
     encoded once (`data.joint`). A step's loss is the sum of its tasks' means, each over all processes, times their
     weights; accumulated steps count the same. Metrics are named by task, `val/intent/f1_macro`; `val/mean` is the mean
-    of what each task is judged by, and decides which epoch is best. The export answers
-    all tasks at once, and holds a folder of each task's name that is a model like any other.
+    of what each task is judged by, and decides which epoch is best. The export answers all tasks at once, and holds a
+    folder of each task's name that is a model like any other.
 
     Args:
         encoder: A hub id, or a folder that `save_pretrained` wrote, with weights and tokenizer.

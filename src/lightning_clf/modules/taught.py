@@ -71,8 +71,9 @@ class TaughtModule(BuiltModule):
 
     def watching(self, stage: str) -> contextlib.AbstractContextManager[Seen | None]:
         """Keep what the network computes on the way, where that is learned from a teacher."""
-        is_taught = self.lessons is not None and stage == "train"
-        return self.lessons.watching(self.network) if self.lessons and is_taught else contextlib.nullcontext()
+        if self.lessons is None or stage != "train":
+            return contextlib.nullcontext()
+        return self.lessons.watching(self.network)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """As any module; but for a fit that goes on, what was learned to follow a teacher is left where it is.

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from lightning_clf.cascade import Cascade
 from lightning_clf.reporting.charts import Axis, Frame
 from lightning_clf.reporting.markup import element, join, number, table
 from lightning_clf.reporting.page import Section, note
 
 
-def cascade_section(cascade: dict[str, Any]) -> Section:
+def cascade_section(stored: dict[str, Any]) -> Section:
     """The curve of cost against risk, and its ends beside the threshold that was chosen."""
-    curve = cascade["curve"]
-    points = [
-        (cascade["price_per_call"] * asked + cascade["price_per_error"] * risk, risk, asked)
-        for asked, risk in zip(curve["asked"], curve["risk"], strict=True)
-    ]
-    chosen = points[curve["thresholds"].index(cascade["threshold"])]
+    cascade = Cascade.from_dict(stored, "the cascade")
+    curve = cascade.curve
+    points = [(cascade.cost(asked, risk), risk, asked) for asked, risk in zip(curve.asked, curve.risk, strict=True)]
+    chosen = points[curve.thresholds.index(cascade.threshold)]
     frame = Frame(_axis("cost of a row", [cost for cost, *_ in points]), _axis("risk", [risk for _, risk, _ in points]))
     shapes = [
         frame.line([(cost, risk) for cost, risk, _ in points], "line c0"),
@@ -33,12 +32,12 @@ def cascade_section(cascade: dict[str, Any]) -> Section:
         frame.draw("Cost and risk", shapes),
         element(
             "figcaption", "From asking about no row to asking about all, on the rows that the threshold ",
-            number(cascade["threshold"]), " was chosen on; the dot is that threshold.",
+            number(cascade.threshold), " was chosen on; the dot is that threshold.",
         ),
     )  # fmt: skip
     said = note(
-        f"A call to {cascade['language_model']} costs {cascade['price_per_call']:g}, an error "
-        f"{cascade['price_per_error']:g}. A report asks nobody: the scores on this page are the classifier's alone."
+        f"A call to {cascade.language_model} costs {cascade.price_per_call:g}, an error "
+        f"{cascade.price_per_error:g}. A report asks nobody: the scores on this page are the classifier's alone."
     )
     return Section("cascade", "Cascade", join(figure, table(["", "risk", "calls", "cost of a row"], rows), said))
 
