@@ -51,14 +51,20 @@ _SIZE: dict[str, Any] = {
 }
 
 
+def _pieces(tokenizer: Tokenizer, size: int) -> list[str]:
+    """Pieces of the corpus's words, the same whenever they are asked for, as they are not of the other trainers."""
+    tokenizer.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=size))
+    return [piece for piece, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
+
+
 def wordpiece() -> dict[str, int]:
     """A WordPiece vocabulary."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(CORPUS, trainers.WordPieceTrainer(vocab_size=220, special_tokens=special))
-    return dict(sorted(tokenizer.get_vocab().items(), key=lambda item: item[1]))
+    pieces = _pieces(tokenizer, 220)
+    return {piece: place for place, piece in enumerate([*special, *pieces, *(f"##{piece}" for piece in pieces)])}
 
 
 def byte_bpe(special: list[str]) -> Tokenizer:
@@ -73,13 +79,11 @@ def byte_bpe(special: list[str]) -> Tokenizer:
 
 
 def unigram(special: list[str]) -> list[tuple[str, float]]:
-    """A Unigram vocabulary with its scores."""
-    tokenizer = Tokenizer(models.Unigram())
+    """A Unigram vocabulary with its scores, by which a word is cut into few pieces."""
+    tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.train_from_iterator(
-        CORPUS, trainers.UnigramTrainer(vocab_size=200, special_tokens=special, unk_token=special[1])
-    )
-    return [(piece, score) for piece, score in json.loads(tokenizer.to_str())["model"]["vocab"]]
+    pieces = _pieces(tokenizer, 150)
+    return [*((name, 0.0) for name in special), *((piece, -3 - place / 100) for place, piece in enumerate(pieces))]
 
 
 def _bert(config: Callable[..., PretrainedConfig], **options: Any) -> tuple[PretrainedConfig, Any]:

@@ -1,24 +1,33 @@
-"""A prediction that is killed, at whatever moment, ends as if it had not been: no row lost, doubled or moved."""
+"""A prediction that is killed, at whatever moment, ends as if it had not been: no row lost, doubled or moved.
+
+The processes that are killed are forked from a server that has imported this file and has no threads, since a lock that
+another thread holds when a process is forked is held in the child for ever.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import multiprocessing
 import os
 import random
 import signal
 import time
 import warnings
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from lightning_clf.artefact import load_artefact
 from lightning_clf.inference import draft, files, predict_file
 from lightning_clf.inference.writers import Parquet
 from tests.inference.echo import Echo
 
 pytestmark = pytest.mark.process
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload([__name__])
 COUNT, CHUNK, MOMENTS = 1000, 40, 10  # moments are drawn at random, beside those named below
 
 
@@ -69,24 +78,36 @@ OF_PARQUET = {
 }
 
 
-def forked(model, source, target, prepare, seconds=None) -> int:
+AT_ANY_MOMENT = "at any moment"
+
+
+def child(folder: Path, source: Path, target: Path, moment: str | None, ready: Connection) -> None:
+    """Predict as the tests do, and be killed at a moment, if one is named."""
+    files._CHUNK, draft._SECONDS = CHUNK, 0
+    model = Echo(load_artefact(folder))
+    if moment == AT_ANY_MOMENT:
+        model.before = lambda: time.sleep(0.01)
+    elif moment is not None:
+        (NAMED | OF_PARQUET)[moment]()
+    warnings.simplefilter("ignore")
+    ready.send(True)
+    predict_file(model, str(source), str(target), resume=True)
+
+
+def predicted(folder, source, target, moment=None, seconds=None) -> int:
     """Predict in a process of its own, killed after so many seconds; its exit code, negative if killed."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(120)  # a child that hangs is no test that hangs
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            prepare()
-            warnings.simplefilter("ignore")
-            try:
-                predict_file(model, str(source), str(target), resume=True)
-            except BaseException:
-                os._exit(1)
-            os._exit(0)
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=child, args=(folder, source, target, moment, theirs))
+    process.start()
+    theirs.close()
+    with contextlib.suppress(EOFError):  # of one that was killed before it closed its end
+        ours.recv()
     if seconds is not None:
         time.sleep(seconds)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        process.kill()
+    process.join(120)
+    assert process.exitcode is not None
+    return process.exitcode
 
 
 @pytest.fixture
@@ -95,12 +116,14 @@ def job(classifier, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "_CHUNK", CHUNK)
     monkeypatch.setattr(draft, "_SECONDS", 0)
     model = Echo(classifier("single").artefact)
+    model.artefact.save(tmp_path / "model")
+    (tmp_path / "rows").mkdir()
     lines = [json.dumps({"sentence": f'text "{number}",', "id": number}) for number in range(COUNT)]
     for number in range(50, COUNT, 100):
         lines[number] = "{"
-    source = tmp_path / "rows.jsonl"
+    source = tmp_path / "rows" / "rows.jsonl"
     source.write_text("\n".join(lines))
-    return model, source
+    return model, tmp_path / "model", source
 
 
 def results(target):
@@ -127,12 +150,12 @@ def uninterrupted(model, source, target):
     ],
 )
 def test_killed_at_a_named_moment(suffix, moment, job):
-    model, source = job
+    model, folder, source = job
     target = source.with_name(f"out.{suffix}")
     whole = uninterrupted(model, source, target)
-    assert forked(model, source, target, (NAMED | OF_PARQUET)[moment]) == -signal.SIGKILL
+    assert predicted(folder, source, target, moment) == -signal.SIGKILL
     assert target.exists() == (moment == "when all have their names")
-    assert forked(model, source, target, lambda: None) == 0
+    assert predicted(folder, source, target) == 0
     assert results(target) == whole
     assert sorted(path.name for path in source.parent.iterdir()) == sorted(
         [source.name, target.name, f"{target.name}.rejected.jsonl"]
@@ -141,16 +164,12 @@ def test_killed_at_a_named_moment(suffix, moment, job):
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
 def test_killed_again_and_again_at_any_moment(suffix, job):
-    model, source = job
+    model, folder, source = job
     target = source.with_name(f"out.{suffix}")
     whole = uninterrupted(model, source, target)
     draw, kills = random.Random(suffix), 0
-
-    def slow():
-        model.before = lambda: time.sleep(0.01)
-
     while kills < MOMENTS and not target.exists():
-        kills += forked(model, source, target, slow, draw.uniform(0.02, 0.15)) == -signal.SIGKILL
+        kills += predicted(folder, source, target, AT_ANY_MOMENT, draw.uniform(0.02, 0.15)) == -signal.SIGKILL
     assert kills > 2
-    assert forked(model, source, target, lambda: None) == 0
+    assert predicted(folder, source, target) == 0
     assert results(target) == whole
