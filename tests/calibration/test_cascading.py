@@ -89,7 +89,7 @@ def test_a_policy_asks_and_comes_back_from_primitives():
         ("price_per_error", float("nan"), "price_per_error is nan, which it cannot be"),
         ("endpoint", 1, "endpoint is 1, not a string"),
         ("prompt", None, "prompt is None, not a string"),
-        ("curve", {}, "the cascade's curve holds nothing, not thresholds, asked, risk"),
+        ("curve", {}, "the curve of the cascade holds nothing, not thresholds, asked, risk"),
         ("curve", {"thresholds": [0], "asked": [], "risk": [1]}, "asked is (), not as many numbers"),
         ("curve", {"thresholds": [0], "asked": [2], "risk": [1]}, "asked is 2, which it cannot be"),
         ("key", "secret", "the cascade holds threshold, endpoint, language_model"),

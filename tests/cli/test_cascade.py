@@ -217,7 +217,7 @@ def test_what_cannot_be_is_refused(complaint, corpus, trained, tmp_path):
              "--language-model", "stub", "--price-per-call", 0, "--output", tmp_path / "new"]  # fmt: skip
     assert "the following arguments are required: --price-per-error" in complaint(*asked)
     assert complaint(*asked, "--price-per-error", 0) == "the price of an error is 0: give a number above 0"
-    assert "x is no price" in complaint(*asked, "--price-per-error", "x")
+    assert "--price-per-error: x is not a number from 0 up" in complaint(*asked, "--price-per-error", "x")
     assert "gave no reply" in complaint(*asked, "--price-per-error", 1)
     prompt = tmp_path / "prompt.txt"
     assert "cannot be read" in complaint(*asked, "--price-per-error", 1, "--prompt", prompt)
