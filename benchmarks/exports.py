@@ -19,10 +19,11 @@ import _corpora
 import _ours
 from _cells import Cell, Measured
 from _study import add_runs, run_study
-from lightning_clf.exporting import FORMATS, export
+from lightning_clf.exporting import Format, export
 
 STUDY = "exports"
 CORPORA = ("sst2", "sick", "conll2003", "goemotions")
+FORMATS: tuple[Format, ...] = ("hf", "onnx", "onnx-int8")
 
 
 def measure(corpus: str, runs: Path | None) -> Measured:
