@@ -165,8 +165,8 @@ def compare_with_stock(model: Path, file: str, given: Path) -> dict[str, float]:
     """How far stock transformers is from our own answers.
 
     Returns:
-        The largest distance of a probability, and of tags further in how many sentences a pipeline finds other entities,
-        where it takes our words for words, and in how many it does not.
+        The largest distance of a probability, and of tags further in how many sentences a pipeline finds other
+        entities, where it takes our words for words, and in how many it does not.
     """
     classifier = load_classifier(model)
     with Path(file).open(encoding="utf-8") as lines:

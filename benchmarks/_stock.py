@@ -1,8 +1,9 @@
 """What stock `transformers` answers from an export folder, in a process that cannot import this library.
 
-Run as `python -I _stock.py FILE`: reads `model`, `tags` and `rows` from the file, and prints what it answers each row as
-JSON. Of a text that is a probability by label, by a pipeline. Of words it is what the model makes of each word's first
-subword, and the entities of a pipeline, which takes for words what a tokenizer of word pieces splits at punctuation.
+Run as `python -I _stock.py FILE`: reads `model`, `tags` and `rows` from the file, and prints what it answers each row
+as JSON. Of a text that is a probability by label, by a pipeline. Of words it is what the model makes of each word's
+first subword, and the entities of a pipeline, which takes for words what a tokenizer of word pieces splits at
+punctuation.
 """
 
 import importlib.abc

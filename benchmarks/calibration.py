@@ -8,8 +8,8 @@
 The shipped configurations train on SST-2, SICK, TREC and 15,000 rows of GoEmotions, three seeds, and on CoNLL-2003,
 one; the last epoch's weights are calibrated on dev, which chose nothing, and measured on test. The probabilities of 300
 test rows are then compared with those of stock transformers in a process that cannot import this library: of texts by a
-pipeline, of words by the model at a word's first subword. Entities are compared with a pipeline's where it takes our words
-for words, which it does not where a word has punctuation inside.
+pipeline, of words by the model at a word's first subword. Entities are compared with a pipeline's where it takes our
+words for words, which it does not where a word has punctuation inside.
 """
 
 import sys

@@ -6,8 +6,8 @@
 
 SNIPS: intent and slots of the same sentences, by a fit of each and by one of both, in which a sentence is encoded once
 (`joint`); four epochs each, one after the other. Then SST-2, CoNLL-2003, SICK and GoEmotions with 4,000 rows of train
-each in one fit of four epochs; the probabilities of each task's export for 300 test rows are compared with those of stock
-transformers in a process that cannot import this library. The best epoch on dev is scored.
+each in one fit of four epochs; the probabilities of each task's export for 300 test rows are compared with those of
+stock transformers in a process that cannot import this library. The best epoch on dev is scored.
 """
 
 import json
