@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_batch_size(self) -> None:
         """`--batch-size`."""
-        self.add_argument("--batch-size", type=positive, default=32, help="rows in one forward pass (default: 32)")
+        self.add_argument("--batch-size", type=positive, default=64, help="rows in one forward pass (default: 64)")
 
     def add_device(self) -> None:
         """`--device`."""

@@ -21,7 +21,7 @@ def calibrate(
     wanted: Wanted,
     columns: Mapping[str, str] | None = None,
     *,
-    batch_size: int = 32,
+    batch_size: int = 64,
     device: str | None = None,
 ) -> Outcome:
     """Calibrate a model and write it as a new export folder.

@@ -33,7 +33,7 @@ def predict_file(
     source: str,
     target: str | None,
     *,
-    batch_size: int = 32,
+    batch_size: int = 64,
     show: Callable[[Answer], str] | None = None,
     carry: Sequence[str] | None = None,
     strict: bool = False,

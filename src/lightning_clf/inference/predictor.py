@@ -121,7 +121,7 @@ class Predictor(ABC):
             ) from error
         return self
 
-    def predict(self, rows: Sequence[str | Mapping[str, Any]], batch_size: int = 32) -> list[Answer]:
+    def predict(self, rows: Sequence[str | Mapping[str, Any]], batch_size: int = 64) -> list[Answer]:
         """Answer rows, in their order.
 
         Rows are batched by length, so that little is spent on padding.

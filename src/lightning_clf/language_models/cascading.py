@@ -83,7 +83,7 @@ def make_cascade(
     *,
     resume: bool = False,
     estimate: bool = False,
-    batch_size: int = 32,
+    batch_size: int = 64,
     device: str | None = None,
     say: Callable[[str], None] = lambda line: None,
     warn: Callable[[str], None] = lambda line: None,

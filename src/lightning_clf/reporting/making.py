@@ -18,7 +18,7 @@ def report(
     columns: Mapping[str, str] | None = None,
     slices: Sequence[str] = (),
     train: str | None = None,
-    batch_size: int = 32,
+    batch_size: int = 64,
     device: str | None = None,
     draws: int = DRAWS,
 ) -> dict[str, Any]:
