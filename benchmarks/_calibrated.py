@@ -203,9 +203,10 @@ def _labels_apart(ours: Any, theirs: Any) -> float:
 
 
 def _tags_apart(ours: Any, theirs: Any) -> float:
-    """The largest distance of the probability of a word's tag; infinite for other tags."""
+    """The largest distance of the probability of a word's tag in our window; infinite for other tags."""
     words = zip(ours["tags"], ours["probabilities"], theirs["tags"], strict=True)
-    return max(abs(one - other) if name == same else float("inf") for name, one, (same, other) in words)
+    within = [(name == same, one, other) for name, one, (same, other) in words if one is not None]
+    return max(abs(one - other) if is_same else float("inf") for is_same, one, other in within)
 
 
 def _entities_apart(ours: Any, theirs: Any) -> float | None:
