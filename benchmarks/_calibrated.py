@@ -180,6 +180,9 @@ def compare_with_stock(model: Path, file: str, given: Path) -> dict[str, float]:
     both = list(zip(ours, theirs, strict=True))
     if not is_tags:
         return {"stock/difference": max(_labels_apart(*one) for one in both)}
+    both = [
+        (one, other) for one, other in both if None not in one["probabilities"]
+    ]  # stock models have a longer window
     found = {"stock/difference": max(_tags_apart(*one) for one in both)}
     whole = [(one, other) for one, other in both if not other["split"]]
     entities = [_entities_apart(*one) for one in whole]
@@ -203,10 +206,9 @@ def _labels_apart(ours: Any, theirs: Any) -> float:
 
 
 def _tags_apart(ours: Any, theirs: Any) -> float:
-    """The largest distance of the probability of a word's tag in our window; infinite for other tags."""
+    """The largest distance of the probability of a word's tag; infinite for other tags."""
     words = zip(ours["tags"], ours["probabilities"], theirs["tags"], strict=True)
-    within = [(name == same, one, other) for name, one, (same, other) in words if one is not None]
-    return max(abs(one - other) if is_same else float("inf") for is_same, one, other in within)
+    return max(abs(one - other) if name == same else float("inf") for name, one, (same, other) in words)
 
 
 def _entities_apart(ours: Any, theirs: Any) -> float | None:
