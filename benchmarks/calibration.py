@@ -51,9 +51,9 @@ def entities() -> str:
         return ""
     found = record["metrics"]
     return (
-        f"conll2003: {found['stock/split']:.0f} sentences have words that a stock pipeline splits; of the others it finds "
-        f"other entities in {found['stock/other']:.0f}, and elsewhere their probabilities are {found['stock/entities']:.0e} "
-        "apart at most"
+        f"conll2003: {found['stock/split']:.0f} sentences have words that a stock pipeline splits; of the others it "
+        f"finds other entities in {found['stock/other']:.0f}, and elsewhere their probabilities are "
+        f"{found['stock/entities']:.0e} apart at most"
     )
 
 
