@@ -106,7 +106,7 @@ class Runnable:
         network: The scorer.
         tokenizer: Its tokenizer.
         max_length: The window it was trained with, in subwords.
-        columns: The columns it was trained on, by role: `text`, `text_pair`, `tokens`.
+        columns: The columns it was trained on, by role: `text`, `text_pair`, `tokens`, and `group` of what is ranked.
         stride: How many subwords each window of a long text repeats of the one before; `None` cuts texts off.
         symmetric: Whether pairs are read in both orders, whose scores are averaged.
     """

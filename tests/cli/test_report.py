@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.cli.conftest import SINGLE, says
+from tests.cli.conftest import SINGLE, TEXTS, says, write_rows
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +48,28 @@ def test_a_page_and_a_comparison(command, words, tmp_path):
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["metrics"]["accuracy"]["p_value"] == 1
     names = {f"{name}.{suffix}" for name in ("report", "again", "compare") for suffix in ("html", "json")}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
+
+
+def test_candidates_are_ranked_by_the_column_of_training(command, complaint, fit_words, tmp_path):
+    rows = [{"text": text, "asked": f"who {place % 3}", "label": place % 2} for place, text in enumerate(TEXTS)]
+    source = write_rows(tmp_path / "data", rows)
+    assert command(*fit_words("single", source, data__group_column="asked", data__labels='["0", "1"]')).code == 0
+    said = []
+    for model in ("best", "best.ckpt"):
+        words = ["report", "--model", tmp_path / "run" / model, "--input", source / "test.jsonl"]
+        code, out, err = command(*words, "--output", tmp_path / "out" / "report.html")
+        assert (code, err) == (0, "")
+        said.append([line.split()[:2] for line in out.splitlines()])
+    found = json.loads((tmp_path / "out" / "report.json").read_text())["metrics"]
+    assert said[0] == said[1]
+    assert said[0][:4] == [[name, f"{found[name]['value']:.4f}"] for name in ("map", "mrr", "accuracy", "f1_macro")]
+    evaluated = command("test", "--ckpt_path", tmp_path / "run" / "best.ckpt")
+    assert evaluated.code == 0
+    scores = json.loads((tmp_path / "run" / "test_metrics.json").read_text())
+    assert [scores[f"test/{name}"] for name in ("map", "mrr")] == pytest.approx(
+        [found[name]["value"] for name in ("map", "mrr")], abs=1e-6
+    )
+    says(complaint(*words, "--output", tmp_path / "r.html", "--group-column", "who"), "no column 'who'", "--group-col")
 
 
 def test_a_checkpoint_is_reported_as_its_export_is(command, words, trained, tmp_path):

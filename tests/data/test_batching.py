@@ -1,5 +1,6 @@
 """Evaluation sees every row once over all processes; training every row, in an order that follows from the seed."""
 
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -152,10 +153,23 @@ def test_a_run_that_goes_on_takes_the_rest_of_its_epoch_and_the_whole_of_the_nex
     whole, rest = (TrainBatches(50, Room(4, tokens), 1, 0, place, lengths) for place in places)
     whole.set_epoch(2)
     assert list(rest) == list(whole)[5:]
+    draws = [share.draw for share in whole]
+    assert [share.draw for share in rest] == draws[5:]
     assert len(rest) == len(whole)
     for sampler in (whole, rest):
         sampler.set_epoch(3)
     assert list(rest) == list(whole)
+    draws += [share.draw for share in whole]
+    assert len(set(draws)) == len(draws) == 2 * len(whole)
+
+
+def test_rows_know_what_draws_their_windows_in_another_process_too():
+    share = next(iter(TrainBatches(6, Room(2), 1, 0, Position(4))))
+    sent = pickle.loads(pickle.dumps(share))
+    assert (sent, sent.draw) == (share, share.draw)
+    rows = BatchRows(Dataset.from_dict({"target": [*range(6)]}), 2)
+    assert rows[sent] == [{"target": row, "draw": share.draw} for row in share]
+    assert rows[list(sent)] == [{"target": row} for row in share]
 
 
 FACTORS = st.lists(st.floats(0.1, 3), min_size=2, max_size=2).map(np.array)

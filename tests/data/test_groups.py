@@ -23,6 +23,7 @@ def make(rows=ROWS, **options):
 @pytest.mark.parametrize("column", ["question", "id"])
 def test_rows_of_one_question_have_one_number(column, encoders, tmp_path):
     data = make(group_column=column)
+    assert data.input_columns == {"text": "text", "text_pair": "question", "group": column}
     make_trainer(tmp_path, max_steps=1).fit(SingleLabelClassifier(str(encoders("bert"))), data)
     seen = {}
     for batch in data.val_dataloader():

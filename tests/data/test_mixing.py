@@ -47,6 +47,16 @@ def test_every_row_of_a_stream_is_seen_before_any_is_seen_again(sizes, counts, e
             assert sorted(row for rows in batches[start : start + each] for row in rows) == list(range(size))
 
 
+def test_what_is_drawn_for_a_batch_is_another_in_each_round_and_the_same_for_a_run_that_goes_on():
+    steps = mixed([6, 4], [5, 2])  # the first begins anew amid each epoch
+    draws = [[rows.draw for _, rows in step] for epoch in (0, 1, 2) for step in steps.steps_of(epoch)]
+    each = [rows.draw for epoch in (0, 1, 2) for step in steps.steps_of(epoch) for stream, rows in step if stream == 0]
+    assert len(set(each)) == len(each) == 15
+    rest = mixed([6, 4], [5, 2], position=Position(0, epoch=1, batches=3))
+    rest.set_epoch(1)
+    assert [[rows.draw for _, rows in step] for step in rest] == draws[10:14]
+
+
 def test_steps_of_one_task_are_spread_over_the_epoch_in_an_order_of_its_own():
     steps = mixed([20, 20])
     orders = [[step[0][0] for step in steps.steps_of(epoch)] for epoch in (0, 1)]

@@ -140,6 +140,8 @@ def test_some_windows_are_drawn_by_what_shares_a_batch(taggers):
     assert torch.equal(few(rows).inputs["input_ids"], batch.inputs["input_ids"])
     drawn = {str(few([rows[0], other]).inputs["input_ids"][:2].tolist()) for other in rows[1:]}
     assert len(drawn) > 1  # the same row beside others
+    drawn = {str(few([{**rows[0], "draw": str(batch)}]).inputs["input_ids"].tolist()) for batch in range(9)}
+    assert len(drawn) > 1  # the same row in other batches
 
 
 def test_what_windows_are_not_for(taggers):

@@ -56,6 +56,10 @@ def test_what_no_tasks_could_fit_is_refused_at_once(model, said):
         (lambda: MultiTaskDataModule({}), "data.tasks is empty"),
         (lambda: MultiTaskDataModule({"a/b": make_data("single")}), "data.tasks has 'a/b': name a task with letters"),
         (
+            lambda: MultiTaskDataModule({name: make_data("single") for name in ("a", "Intent", "intent")}),
+            "data.tasks has 'Intent' and 'intent', whose exports would be one folder",
+        ),
+        (
             lambda: MultiTaskDataModule({"a": make_tasks("single")}),
             "data.tasks.a is a MultiTaskDataModule, which is not",
         ),

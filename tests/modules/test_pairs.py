@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from lightning.pytorch import Callback, seed_everything
 
 from lightning_clf import SimilarityRegressor, SingleLabelClassifier, load_classifier
 from lightning_clf.artefact import load_artefact
@@ -86,6 +87,43 @@ def test_a_training_step_sees_one_order_and_each_in_turn(encoders, tmp_path):
     again = [batch.inputs["input_ids"].tolist() for batch in loader]
     assert again == [batch.inputs["input_ids"].tolist() for batch in loader]
     assert all(len(batch.window_to_example) == 2 * len(batch) for batch in data.val_dataloader())
+
+
+class Seen(Callback):
+    """The inputs of each step, and a checkpoint after some."""
+
+    def __init__(self, folder, after=()):
+        self.folder, self.after, self.inputs = folder, after, []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        assert len(batch.window_to_example) == len(batch) == 1
+        self.inputs.append((int(batch.example_ids), batch.inputs["input_ids"].tolist()))
+        if trainer.global_step in self.after:
+            trainer.save_checkpoint(self.folder / f"step{trainer.global_step}.ckpt")
+
+
+def fit_one_by_one(encoder, folder, seed, checkpoint=None, **options):
+    """A fit of batches of one row; what it saw, and the weights."""
+    seed_everything(seed, verbose=False)
+    seen, module = Seen(folder, **options), SingleLabelClassifier(str(encoder), learning_rate=1e-3)
+    trainer = make_trainer(folder, callbacks=[seen], max_epochs=6)
+    trainer.fit(module, make_data("single", ROWS, **PAIRED, batch_size=1), ckpt_path=checkpoint)
+    return seen.inputs, module.state_dict()
+
+
+def test_the_order_of_a_row_alone_in_its_batch_is_drawn_too(encoders, tmp_path):
+    inputs, weights = fit_one_by_one(encoders("bert"), tmp_path, 0, after=(3, 8, 21))
+    orders = [{str(ids) for number, ids in inputs if number == row} for row in range(len(ROWS))]
+    assert all(1 <= len(each) <= 2 for each in orders)
+    assert sum(len(each) for each in orders) >= 2 * len(ROWS) - 2  # of six epochs one row in 32 has one order
+    for step in (3, 8, 21):
+        # another seed: nothing but the checkpoint decides
+        rest, ended = fit_one_by_one(encoders("bert"), tmp_path, 5, tmp_path / f"step{step}.ckpt")
+        assert rest == inputs[step:]
+        assert [name for name, weight in weights.items() if not torch.equal(ended[name], weight)] == []
+    assert fit_one_by_one(encoders("bert"), tmp_path, 0)[0] == inputs
+    other, _ = fit_one_by_one(encoders("bert"), tmp_path, 1)
+    assert dict(other[: len(ROWS)]) != dict(inputs[: len(ROWS)])  # the orders of an epoch follow from the seed
 
 
 def test_both_orders_may_be_learned_in_one_step(encoders, tmp_path):

@@ -59,13 +59,15 @@ def write(path: Path, rows: Iterable[Mapping[str, Any]]) -> str:
 def model(encoders: Callable[[str], Path], tmp_path: Path) -> Callable[..., str]:
     """Writes an untrained model of a kind to a folder; its name."""
 
-    def make(kind: str, name: str = "best", seed: int = 3, **options: Any) -> str:
+    def make(kind: str, name: str = "best", seed: int = 3, *, group: str | None = None, **options: Any) -> str:
         torch.manual_seed(seed)
-        module = make_module(SPACES[kind].kind, encoders("bert"), labels=SPACES[kind].to_dict(), **options)
+        module = make_module(SPACES[kind].kind, encoders("bert"), **{"labels": SPACES[kind].to_dict(), **options})
         module.max_length = 12
         module.columns = {"tokens": "tokens"} if SPACES[kind].kind == "tags" else {"text": "text"}
         if kind == "score":
             module.columns["text_pair"] = "text_pair"
+        if group is not None:
+            module.columns["group"] = group
         module.build()
         for weight in module.network.parameters():
             weight.data.mul_(10)

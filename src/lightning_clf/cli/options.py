@@ -20,6 +20,7 @@ _INPUTS = {
     "tokens": "the column of the words of a tagger (default: the one trained on)",
 }
 _LABEL = "the column of what is right (default: label, labels, tags or score, whichever the task has)"
+_GROUP = "the column that rows share which are ranked together, of two labels (default: the one trained on, if any)"
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,6 +47,10 @@ class Parser(argparse.ArgumentParser):
             self.add_argument(_option("label"), help=_LABEL)
             self.add_argument("--label-separator", help="what stands between the labels of a cell, such as |")
 
+    def add_group_column(self) -> None:
+        """`--group-column`, which `named_columns` takes too."""
+        self.add_argument(_option("group"), help=_GROUP)
+
     def add_batch_size(self) -> None:
         """`--batch-size`."""
         self.add_argument("--batch-size", type=positive, default=64, help="rows in one forward pass (default: 64)")
@@ -70,7 +75,7 @@ def _option(role: str) -> str:
 
 def named_columns(options: argparse.Namespace) -> dict[str, str]:
     """The columns that options name, by role, and the `separator` of labels."""
-    named = {role: getattr(options, f"{role}_column", None) for role in (*_INPUTS, "label")}
+    named = {role: getattr(options, f"{role}_column", None) for role in (*_INPUTS, "label", "group")}
     named["separator"] = getattr(options, "label_separator", None)
     return {role: name for role, name in named.items() if name is not None}
 

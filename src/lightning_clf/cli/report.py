@@ -84,5 +84,6 @@ def _parser() -> Parser:
     )
     parser.add_batch_size()
     parser.add_columns(labelled=True)
+    parser.add_group_column()
     parser.add_device()
     return parser

@@ -184,7 +184,7 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
 
     @property
     def input_columns(self) -> dict[str, str]:
-        """The columns a row's input is read from, by role: `text`, `text_pair`, `tokens`."""
+        """The columns that are read besides the label, by role: `text`, `text_pair`, `group`, `tokens`."""
         return self.row_format.inputs()
 
     @property

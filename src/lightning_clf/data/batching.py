@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow.compute as pc
@@ -87,6 +87,23 @@ def length_tops(lengths: Numbers) -> Numbers:
     return known[np.searchsorted(known, lengths)]
 
 
+class Share(list[int]):
+    """The rows of a batch that one process takes.
+
+    Attributes:
+        draw: What is drawn for the batch, such as windows of its rows, follows from this. No other batch has the same.
+    """
+
+    draw: str
+
+    @classmethod
+    def of(cls, rows: Numbers, draw: str) -> Self:
+        """These rows."""
+        share = cls(rows.tolist())
+        share.draw = draw
+        return share
+
+
 class BatchRows(TorchDataset[Any]):
     """Encoded rows, read a batch at a time.
 
@@ -107,7 +124,7 @@ class BatchRows(TorchDataset[Any]):
         return -(-self._count // self.batch_size)
 
     def __getitem__(self, batch: list[int] | int) -> list[Any]:
-        """The rows with these numbers, or those of the batch at this place."""
+        """The rows with these numbers, with what draws their windows; or those of the batch at this place."""
         if isinstance(batch, int):
             start = batch * self.batch_size
             batch = list(range(start, min(start + self.batch_size, self._count)))
@@ -116,7 +133,7 @@ class BatchRows(TorchDataset[Any]):
 
     def _read(self, numbers: list[int]) -> list[Any]:
         rows: list[Any] = self.rows.__getitems__(numbers)
-        return rows
+        return [{**row, "draw": numbers.draw} for row in rows] if isinstance(numbers, Share) else rows
 
     @property
     def _count(self) -> int:
@@ -175,12 +192,16 @@ class TrainBatches(DistributedSampler[Any]):
         # Lightning says which epoch it is only after a loader's workers have asked for their first batches
         self.set_epoch(position.epoch)
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[Share]:
         """The batches of this process, but for those that were taken before."""
         # a generator: what is iterated over is made when the first batch is asked for, and the epoch known by then
         taken = self.position.batches if self.epoch == self.position.epoch else 0
-        for batch in self.batches_of(self.epoch)[taken:]:
-            yield batch[self.rank :: self.num_replicas].tolist()
+        for place, batch in enumerate(self.batches_of(self.epoch)[taken:], taken):
+            yield self.share(batch, self.epoch, place)
+
+    def share(self, batch: Numbers, epoch: int, place: int) -> Share:
+        """What this process takes of a batch of `batches_of` an epoch, of which it is at this place."""
+        return Share.of(batch[self.rank :: self.num_replicas], f"{self.seed} {epoch} {place}")
 
     def batches_of(self, epoch: int) -> list[Numbers]:
         """The batches of an epoch, of all processes together: each takes its turn's rows of every one."""

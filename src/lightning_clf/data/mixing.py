@@ -13,11 +13,11 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import DistributedSampler
 
 from lightning_clf.batch import Batch, TaskBatches
-from lightning_clf.data.batching import BatchRows, TrainBatches
+from lightning_clf.data.batching import BatchRows, Share, TrainBatches
 from lightning_clf.data.position import Position
 from lightning_clf.encoding import Collator
 
-Step = list[tuple[int, list[int]]]
+Step = list[tuple[int, Share]]
 """What a training step takes: of each stream by its number, the rows of one batch."""
 
 
@@ -35,7 +35,7 @@ class Stream:
     rows: Mapping[str, BatchRows]
     collate: Mapping[str, Collator]
 
-    def read(self, numbers: list[int]) -> dict[str, list[Any]]:
+    def read(self, numbers: Share) -> dict[str, list[Any]]:
         """The rows with these numbers, for each task."""
         return {task: rows[numbers] for task, rows in self.rows.items()}
 
@@ -110,8 +110,7 @@ class MixedBatches(DistributedSampler[Any]):
             step: Step = []
             for stream in numbers:
                 round_, place = divmod(served[stream], len(self.streams[stream]))
-                batch = order[stream](round_)[place]
-                step.append((stream, batch[self.rank :: self.num_replicas].tolist()))
+                step.append((stream, self.streams[stream].share(order[stream](round_)[place], round_, place)))
                 served[stream] += 1
             yield step
 

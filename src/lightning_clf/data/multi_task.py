@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
@@ -60,6 +60,7 @@ class MultiTaskDataModule(DataModule):
         if not tasks:
             raise InputError("data.tasks is empty: name at least one task and its data")
         self.tasks = {name: _one_task(name, data) for name, data in tasks.items()}
+        _check_folders(tasks)
         self.mixing = _checked(mixing, tasks)
         self.joint = joint
         if joint and isinstance(mixing, dict):
@@ -212,6 +213,17 @@ def _one_task(name: str, data: DataModule) -> BaseDataModule[Any]:
             "such as SequenceDataModule"
         )
     return data
+
+
+def _check_folders(names: Iterable[str]) -> None:
+    """Refuse tasks whose exports would be one folder on a disk that does not tell a from A."""
+    known: dict[str, str] = {}
+    for name in names:
+        if (other := known.setdefault(name.lower(), name)) != name:
+            raise InputError(
+                f"data.tasks has {other!r} and {name!r}, whose exports would be one folder where a disk does not tell "
+                "small letters from capital ones: name one of them otherwise"
+            )
 
 
 def _checked(mixing: Mixing | dict[str, float], tasks: Mapping[str, Any]) -> Mixing | dict[str, float]:

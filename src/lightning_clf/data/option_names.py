@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from lightning_clf.data.rows import UnknownLabelError
 from lightning_clf.errors import InputError
 
-_KEYS = re.compile(r"data\.((?:text|text_pair|label|tokens|tags)_column|label_separator)")
+_KEYS = re.compile(r"data\.((?:text|text_pair|label|tokens|tags|group)_column|label_separator)")
 
 
 @contextlib.contextmanager

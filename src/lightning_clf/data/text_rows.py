@@ -62,9 +62,9 @@ class TextRows(RowFormat):
     group_column: str | None = None
 
     def inputs(self) -> dict[str, str]:
-        """The columns of the texts."""
-        pair = {"text_pair": self.text_pair_column} if self.text_pair_column is not None else {}
-        return {"text": self.text_column, **pair}
+        """The columns of the texts, and of what rows share that are ranked together."""
+        named = {"text": self.text_column, "text_pair": self.text_pair_column, "group": self.group_column}
+        return {role: column for role, column in named.items() if column is not None}
 
     def read(self, row: Row, where: str) -> Example:
         """Check that a row has its texts."""

@@ -25,7 +25,7 @@ class Collator:
         labels: Says what a target is.
         pad_to_multiple_of: Pad further, to a multiple that suits the hardware; 1 pads no more than needed.
         max_length: The window, beyond which nothing is padded: the encoder may have no positions there.
-        max_windows: Of a row with more windows, so many are drawn, others as it meets other rows. `None` keeps all.
+        max_windows: Of a row with more windows, so many are drawn. `None` keeps all.
     """
 
     def __init__(
@@ -45,8 +45,9 @@ class Collator:
     def __call__(self, rows: Sequence[Row]) -> Batch:
         """Collate rows with the columns of `encode_texts` or `encode_words`, `example_id`, and `target` if known.
 
-        A row that has no label beside others that have one has the target `None`. A batch of no rows has nothing but
-        their number.
+        A row that has no label beside others that have one has the target `None`. Which windows are drawn follows from
+        the rows, and from what stands under `draw`, where something does. A batch of no rows has nothing but their
+        number.
         """
         if not rows:
             return Batch(inputs={}, example_ids=torch.arange(0), window_to_example=torch.arange(0))
@@ -80,8 +81,8 @@ class Collator:
         """The windows of a batch: of which row, and what part of it."""
         if "windows" not in rows[0]:
             return [(place, slice(0, len(row["input_ids"]))) for place, row in enumerate(rows)]
-        # of the rows alone, so that a run that goes on draws as the one it goes on with would have
-        draw = random.Random(str([row["example_id"] for row in rows]))
+        # of what does not depend on the batches before, so that a run that goes on draws as if it had not stopped
+        draw = random.Random(str([rows[0].get("draw"), *(row["example_id"] for row in rows)]))
         windows = []
         for place, row in enumerate(rows):
             ends = list(accumulate(row["windows"]))

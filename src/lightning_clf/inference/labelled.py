@@ -41,8 +41,8 @@ def open_labelled(classifier: Classifier, file: str, columns: Mapping[str, str])
     Args:
         classifier: Says what the rows hold, and how they are encoded.
         file: A `.jsonl`, `.csv`, `.tsv`, `.parquet` or `.conll` file.
-        columns: Names that are not those of training, by role: `text`, `text_pair`, `tokens`, `label`; and as
-            `separator` what stands between labels in a cell.
+        columns: Names that are not those of training, by role: `text`, `text_pair`, `tokens`, `label`; as `group`
+            what rows share that are to be ranked together; and as `separator` what stands between labels in a cell.
 
     Raises:
         InputError: If the file cannot be read, or has not the columns.
@@ -127,6 +127,7 @@ def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, 
         declared=() if kind == "score" else labels.names,
         score_range=labels.range,
         symmetric=classifier.artefact.symmetric,
+        group_column=columns.get("group"),
         ignore_case=_differ_without_case(labels),
     )
 

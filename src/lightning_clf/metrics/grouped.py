@@ -16,8 +16,19 @@ from lightning_clf.metrics.base import TaskMetric, require_kind
 def grouped_ranking(scores: Tensor, positives: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
     """Mean average precision and mean reciprocal rank over groups.
 
-    A group without a positive has no place for one to be found at, and is left out, as the field does. Of equal scores
-    each is as far down as the last of them, so that the order of rows decides nothing.
+    A group without a positive is left out, as the field does. Arguments are those of `ranking_by_group`.
+
+    Returns:
+        Two float64 scalars on the CPU; NaN if no group has a positive.
+    """
+    precision, reciprocal = ranking_by_group(scores, positives, groups)
+    return precision.nanmean().cpu(), reciprocal.nanmean().cpu()
+
+
+def ranking_by_group(scores: Tensor, positives: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
+    """Average precision and reciprocal rank of the first positive of each group.
+
+    Of equal scores each is as far down as the last of them, so that the order of rows decides nothing.
 
     Args:
         scores: The higher, the further up. `[B]`.
@@ -25,7 +36,8 @@ def grouped_ranking(scores: Tensor, positives: Tensor, groups: Tensor) -> tuple[
         groups: Which group each is of, `[B]`.
 
     Returns:
-        Two float64 scalars; NaN if no group has a positive.
+        Two float64 tensors, the groups in the order of their numbers; NaN where a group has no positive, and so no
+        place for one to be found at.
     """
     order = torch.argsort(scores, descending=True, stable=True)
     order = order[torch.argsort(groups[order], stable=True)]
@@ -45,11 +57,8 @@ def grouped_ranking(scores: Tensor, positives: Tensor, groups: Tensor) -> tuple[
     precision.index_add_(0, group[positives], (hits / rank)[positives])
     reciprocal = torch.zeros_like(precision).scatter_reduce_(0, group[positives], 1 / rank[positives], reduce="amax")
     answered = torch.bincount(group[positives], minlength=count)
-    kept = answered > 0
-    if not kept.any():
-        nothing = torch.tensor(math.nan, dtype=torch.float64)
-        return nothing, nothing
-    return (precision[kept] / answered[kept]).mean().cpu(), reciprocal[kept].mean().cpu()
+    reciprocal[answered == 0] = math.nan
+    return precision / answered, reciprocal  # 0 / 0 is NaN
 
 
 class GroupedRanking(TaskMetric):

@@ -15,6 +15,7 @@ from lightning_clf.reporting import mistakes, origin
 from lightning_clf.reporting.drawn import count_curves, describe_curves
 from lightning_clf.reporting.outcomes import Counted, Outcomes, count
 from lightning_clf.reporting.parts import by_column, by_length, check_columns
+from lightning_clf.reporting.ranked import NAMES, column_to_rank, rank, ranked_intervals
 from lightning_clf.reporting.ranks import ranking_intervals
 from lightning_clf.reporting.resampling import (
     LEVEL,
@@ -44,10 +45,14 @@ def build(
     """Answer the rows and say all there is to say of the answers. The arguments are those of `report`."""
     classifier = Classifier(load_runnable(model), columns).to(device)
     split = open_file(source)
-    check_columns(first_row(split), slices, source)
+    first = first_row(split)
+    check_columns(first, slices, source)
+    group = column_to_rank(classifier, columns, first, source)
     seen = None if train is None else read_words(classifier, train)
-    answered = answer_labelled(classifier, source, columns, batch_size)
+    named = columns if group is None else {**columns, "group": group}
+    answered = answer_labelled(classifier, source, named, batch_size)
     outcomes = Outcomes(answered.labels, answered.gold, answered.predicted)
+    ranked = rank(answered)
     counted = None if outcomes.labels.kind == "score" else count(outcomes)
     found = {
         "format": FORMAT,
@@ -72,10 +77,17 @@ def build(
         "lengths": by_length(outcomes, counted, [text_length(example) for example in answered.examples], draws),
         "slices": [by_column(outcomes, counted, answered.rows, column, draws) for column in slices],
     }
+    if ranked is not None:
+        found["ranking"] = {"column": group, **ranked.counts()}
+        found["main"] = [*NAMES, *outcomes.main]
+        found["metrics"] = as_json(ranked_intervals(ranked, draws)) | found["metrics"]
     if seen is not None:
         texts = [words_of(example.text) + words_of(example.pair or "") for example in answered.examples]
         found["unseen"] = {"train": train, **unseen_words(texts, outcomes.right(), seen)}
-    return found | {"rows": _rows(answered, outcomes)}
+    rows = _rows(answered, outcomes)
+    if ranked is not None:
+        rows = [row | each for row, each in zip(rows, ranked.rows(), strict=True)]
+    return found | {"rows": rows}
 
 
 def read_words(classifier: Classifier, file: str) -> set[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from lightning_clf.labels import LabelSpace
 from lightning_clf.reporting.building import FORMAT
 from lightning_clf.reporting.comparison_page import comparison_page
 from lightning_clf.reporting.outcomes import Outcomes
-from lightning_clf.reporting.pairing import SWAPS, differences, discordant
+from lightning_clf.reporting.pairing import SWAPS, differences, discordant, ranked_differences
+from lightning_clf.reporting.ranked import Ranked
 from lightning_clf.reporting.resampling import DRAWS, LEVEL, SEED
 from lightning_clf.reporting.writing import check_output, plain, write
 
@@ -41,6 +44,9 @@ def compare(first: str, second: str, output: str, *, draws: int = DRAWS, swaps: 
     sides = _outcomes(first, reports[0]), _outcomes(second, reports[1])
     if sides[0].gold != sides[1].gold:
         raise InputError(f"reports {first} and {second} have other right answers in the same rows: write both anew")
+    rankings = _rankings((first, second), reports, sides)
+    metrics = {} if rankings is None else ranked_differences(*rankings, draws, swaps)
+    metrics |= differences(*sides, draws, swaps)
     only = discordant(*sides)
     found: dict[str, Any] = plain(
         {
@@ -55,8 +61,7 @@ def compare(first: str, second: str, output: str, *, draws: int = DRAWS, swaps: 
             "speed": [report["speed"] | {"machine": report["machine"]["processor"]} for report in reports],
             "bootstrap": {"draws": draws, "seed": SEED, "level": LEVEL, "swaps": swaps},
             "metrics": {
-                name: each._asdict() | {"difference": each.difference._asdict()}
-                for name, each in differences(*sides, draws, swaps).items()
+                name: each._asdict() | {"difference": each.difference._asdict()} for name, each in metrics.items()
             },
             "only_first_right": {"count": only[0], "rows": _flipped(reports, sides, right=0)},
             "only_second_right": {"count": only[1], "rows": _flipped(reports, sides, right=1)},
@@ -111,7 +116,7 @@ def check_same(first: str, second: str, one: dict[str, Any], other: dict[str, An
 
 def _outcomes(name: str, report: dict[str, Any]) -> Outcomes:
     """What a report says of every row."""
-    try:
+    with _whole(name):
         labels = LabelSpace.from_dict(report["labels"])
 
         def numbered(value: Any) -> Any:
@@ -122,8 +127,36 @@ def _outcomes(name: str, report: dict[str, Any]) -> Outcomes:
         rows = report["rows"]
         sides = [[numbered(row[side]) for row in rows] for side in ("gold", "predicted")]
         return Outcomes(labels, *sides)
+
+
+@contextlib.contextmanager
+def _whole(name: str) -> Iterator[None]:
+    """Say of whatever is not to be found in a report that it is not whole."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, InputError) as error:
         raise InputError(f"report {name} is not whole: write it anew") from error
+
+
+def _rankings(
+    names: tuple[str, str], reports: list[dict[str, Any]], sides: tuple[Outcomes, Outcomes]
+) -> tuple[Ranked, Ranked] | None:
+    """What both reports rank; `None` where neither ranks any.
+
+    Raises:
+        InputError: If a report is not whole, or they rank other rows together.
+    """
+    found = []
+    for name, report, side in zip(names, reports, sides, strict=True):
+        with _whole(name):
+            found.append(Ranked.of_report(report, side.gold))
+    first, second = found
+    if (first and first.groups) != (second and second.groups):
+        raise InputError(
+            f"reports {' and '.join(names)} rank other rows together, or only one ranks any: write both anew with the "
+            "same --group-column"
+        )
+    return (first, second) if first and second else None
 
 
 def _flipped(reports: list[dict[str, Any]], sides: tuple[Outcomes, Outcomes], *, right: int) -> list[dict[str, Any]]:

@@ -55,7 +55,9 @@ def _differences(found: dict[str, Any]) -> Section:
         f"{bootstrap['seed']}). The p-value says how often chance alone would make as large a difference: of accuracy "
         "by the exact test of McNemar (1947) on the rows that only one of the two answers rightly, of other numbers by "
         f"approximate randomisation (Noreen 1989; Yeh 2000) with {bootstrap['swaps']:,} random swaps of the two "
-        "answers. Of many numbers that are looked at, some are small by chance."
+        "answers. "
+        + ("For map and mrr whole questions are drawn, and swapped. " if "map" in found["metrics"] else "")
+        + "Of many numbers that are looked at, some are small by chance."
     )
     header = ["metric", "first", "second", "difference", "from", "to", "", "p", "test"]
     return Section("differences", "Differences", join(table(header, rows, text=(0, 6, 8)), said))

@@ -28,7 +28,8 @@ def report(
         model: A checkpoint or an export folder.
         source: A file of labelled rows that the model was not trained on.
         output: The page to write, `NAME.html`; the JSON file is `NAME.json`.
-        columns: Names of columns, by role (`text`, `text_pair`, `tokens`, `label`), and the `separator` of labels.
+        columns: Names of columns, by role (`text`, `text_pair`, `tokens`, `label`, `group`), and the `separator` of
+            labels.
         slices: Columns of the file, by whose values the rows are scored too.
         train: What the model was trained on, to tell words it has never seen.
         batch_size: How many rows share a forward pass.

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lightning_clf.reporting.outcomes import Counted, Outcomes, count
+from lightning_clf.reporting.ranked import NAMES, Ranked, means
 from lightning_clf.reporting.resampling import DRAWS, SEED, Interval, agreement, draw, interval, scores_of
 
 SWAPS = 4999
@@ -54,7 +55,34 @@ def differences(first: Outcomes, second: Outcomes, draws: int = DRAWS, swaps: in
         swaps: How often answers are swapped for a p-value.
     """
     score, width = _scorer(first, second)
-    rows = len(first)
+    found = _differences(score, len(first), width, draws, swaps)
+    if first.labels.kind == "single":
+        exact = mcnemar(*discordant(first, second))
+        found["accuracy"] = found["accuracy"]._replace(p_value=exact, test="mcnemar")
+    return found
+
+
+def ranked_differences(first: Ranked, second: Ranked, draws: int = DRAWS, swaps: int = SWAPS) -> dict[str, Difference]:
+    """`map` and `mrr` of two models on the same questions, which are drawn and whose answers are swapped whole.
+
+    Args:
+        first: What the first model said of the candidates.
+        second: What the second did.
+        draws: How often questions are drawn for an interval.
+        swaps: How often answers are swapped for a p-value.
+    """
+    each = torch.cat([first.by_group(), second.by_group()], dim=1)
+
+    def score(weights: Tensor, others: Tensor) -> dict[str, Tensor]:
+        found = means(each, torch.cat([weights, others], dim=1))
+        return {name: found[place, 0] for place, name in enumerate(NAMES)}
+
+    questions = each.shape[1] // 2
+    return _differences(score, questions, questions, draws, swaps)
+
+
+def _differences(score: Both, rows: int, width: int, draws: int, swaps: int) -> dict[str, Difference]:
+    """Every number that `score` gives, of two models on as many rows, or on questions, for which it is the same."""
     ones, none = torch.ones(1, rows, dtype=torch.int64), torch.zeros(1, rows, dtype=torch.int64)
     values = [score(ones, none), score(none, ones)]
     seen = {name: value - values[0][name] for name, value in values[1].items()}
@@ -69,10 +97,6 @@ def differences(first: Outcomes, second: Outcomes, draws: int = DRAWS, swaps: in
             math.nan if gap.isnan() else (1 + as_large) / (1 + swaps),
             "randomisation",
         )
-    if first.labels.kind == "single":
-        only_first, only_second = discordant(first, second)
-        exact = mcnemar(only_first, only_second)
-        found["accuracy"] = found["accuracy"]._replace(p_value=exact, test="mcnemar")
     return found
 
 

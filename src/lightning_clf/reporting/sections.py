@@ -24,7 +24,18 @@ def metrics_section(report: dict[str, Any]) -> Section:
         f"{bootstrap['unit']} with replacement (bootstrap by percentiles, seed {bootstrap['seed']}). They tell how "
         "far the number may be from that of all such rows, not how another training would come out."
     )
+    if "ranking" in report:
+        said = join(said, _ranking_note(report["ranking"]))
     return Section("metrics", "Scores", join(table(["metric", "value", "from", "to", ""], rows, text=(0, 4)), said))
+
+
+def _ranking_note(ranking: dict[str, Any]) -> Markup:
+    return note(
+        element("code", "map"), " and ", element("code", "mrr"), " rank the rows that have the same ",
+        element("code", ranking["column"]), " by the probability of the second label, and are means over "
+        f"{ranking['counted']:,} of {ranking['groups']:,} questions: of the others no row is right. For these two "
+        "intervals whole questions are drawn.",
+    )  # fmt: skip
 
 
 def classes_section(report: dict[str, Any]) -> Section:
@@ -155,7 +166,7 @@ def lengths_section(report: dict[str, Any]) -> Section:
         for part in report["lengths"]
     ]
     said = note("Words of a text (of both, of a pair), in parts of about as many rows.")
-    return Section("lengths", "By length", join(_parts("words", names, report["lengths"], report["main"]), said))
+    return Section("lengths", "By length", join(_parts("words", names, report["lengths"]), said))
 
 
 def slices_section(report: dict[str, Any]) -> Section:
@@ -163,7 +174,7 @@ def slices_section(report: dict[str, Any]) -> Section:
     tables = [
         join(
             element("h3", each["column"]),
-            _parts(each["column"], [part["value"] for part in each["values"]], each["values"], report["main"]),
+            _parts(each["column"], [part["value"] for part in each["values"]], each["values"]),
         )
         for each in report["slices"]
     ]
@@ -171,8 +182,9 @@ def slices_section(report: dict[str, Any]) -> Section:
     return Section("slices", "By column", join(tables, said))
 
 
-def _parts(what: str, names: Sequence[str], parts: Sequence[dict[str, Any]], main: Sequence[str]) -> Markup:
+def _parts(what: str, names: Sequence[str], parts: Sequence[dict[str, Any]]) -> Markup:
     header: list[Child] = [what, "rows"]
+    main = parts[0]["metrics"]
     for metric in main:
         header += [element("code", metric), "from", "to", ""]
     rows = []
