@@ -3,7 +3,7 @@
     python benchmarks/predict_rows.py
     python benchmarks/predict_rows.py --rows 100000 --input parquet --output parquet
 
-The rows are made up, one in a thousand is malformed where the format lets it be, and the encoder is tiny and untrained,
+The rows are made up, one in a hundred is malformed where the format lets it be, and the encoder is tiny and untrained,
 so that what is not the network shows. Memory is the peak of the process so far, as the system counts it.
 """
 
@@ -25,7 +25,7 @@ from _cells import machine
 
 MARKS = (0.1, 0.5, 1.0)
 KILLS = (0.3, 0.7)  # where the second run is killed
-BAD = 1000  # one row in so many
+BAD = 100  # one row in so many
 WORDS = [
     f"{start}{end}" for start in ("ba", "ke", "li", "mo", "nu", "so", "ta", "ve") for end in ("ck", "ll", "n", "rt")
 ]
