@@ -49,8 +49,9 @@ def test_command_is_understood(guide, words, capsys):
 @pytest.mark.parametrize("words", [words for _, words in commands() if words[0] != "fit"], ids=" ".join)
 def test_all_that_a_plain_command_lacks_here_is_what_it_reads(words, capsys):
     assert main(words) == 2
-    model = next((word for option, word in itertools.pairwise(words) if option in ("--model", "--ckpt_path")), None)
-    read = f"checkpoint {model}" if model else f"report {words[1]}"
+    called = {"--model": "model", "--ckpt_path": "checkpoint"}
+    given = (f"{called[option]} {word}" for option, word in itertools.pairwise(words) if option in called)
+    read = next(given, f"report {words[1]}")
     assert capsys.readouterr().err.startswith(f"error: {read} does not exist")
 
 

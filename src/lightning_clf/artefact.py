@@ -29,7 +29,7 @@ from lightning_clf.encoding.tokenizer import (
 )
 from lightning_clf.errors import InputError
 from lightning_clf.exported import full_disk, load_weights, read_encoder, write_json, write_tokenizer
-from lightning_clf.files import write_folder
+from lightning_clf.files import check_model, write_folder
 from lightning_clf.finetuning.adapters import adapter_scaling, merged
 from lightning_clf.heads.base import Head
 from lightning_clf.network import Network, model_options, quiet_transformers
@@ -172,6 +172,7 @@ def load_artefact(path: str | Path) -> Artefact:
         InputError: If it is neither, or it is damaged.
     """
     path = Path(path)
+    check_model(path)
     return _load_folder(path) if path.is_dir() else artefact_from(read_checkpoint(path), path)
 
 

@@ -177,6 +177,18 @@ def held_alone(holder: int, target: Path) -> Iterator[None]:
         fcntl.flock(holder, fcntl.LOCK_UN)
 
 
+def check_model(path: str | Path) -> None:
+    """Hold a path against what a trained model is.
+
+    Raises:
+        InputError: If there is neither a file nor a folder of this name.
+    """
+    if not Path(path).exists():
+        raise InputError(
+            f"model {path} does not exist: give a .ckpt file that `fit` wrote, or a folder such as RUN/best"
+        )
+
+
 def check_checkpoint_file(path: str | Path) -> None:
     """Hold a path against what a checkpoint is.
 

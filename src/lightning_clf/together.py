@@ -25,7 +25,7 @@ from lightning_clf.artefact import SIDECAR, Artefact, artefact_from, stored_task
 from lightning_clf.checkpoint import OTHER, SECTION, TASKS, read_checkpoint
 from lightning_clf.encoding.tokenizer import ENCODER, Tokenizer, read_tokenizer
 from lightning_clf.exported import full_disk, load_weights, read_encoder, write_json, write_tokenizer
-from lightning_clf.files import write_folder
+from lightning_clf.files import check_model, write_folder
 from lightning_clf.graph import load_runnable
 from lightning_clf.network import quiet_transformers
 from lightning_clf.scorer import Runnable
@@ -153,6 +153,7 @@ def load_trained(path: str | Path) -> Runnable | TaskArtefacts:
         InputError: If it is neither, it is damaged, or a package that it needs is missing.
     """
     path = Path(path)
+    check_model(path)
     if path.is_dir():
         return TaskArtefacts._read_folder(path).eval() if stored_tasks(path) else load_runnable(path)
     checkpoint = read_checkpoint(path)

@@ -32,13 +32,15 @@ def lines(rows) -> str:
 def test_a_table_and_a_model(command, calibrated, tmp_path):
     code, out, err = command(*calibrated("single"), "--method", "vector", "--coverage", 0.5)
     assert (code, err) == (0, "")
-    table = [line.rsplit(maxsplit=2) for line in out.splitlines()[1:-1]]
+    table = [line.rsplit(maxsplit=2) for line in out.splitlines()[1:-2]]
     assert [name for name, *_ in table] == [
         "nll", "brier", "ece", "aurc", "abstention coverage>=0.5: risk", "abstention coverage>=0.5: coverage",
     ]  # fmt: skip
     assert float(table[0][2]) <= float(table[0][1])
     assert out.splitlines()[0].split() == ["8", "rows", "it", "was", "chosen", "on", "before", "after"]
-    assert out.splitlines()[-1] == "a factor and a summand a label, in the weights of the last layer"
+    assert out.splitlines()[-2:] == [
+        "a factor and a summand a label, in the weights of the last layer", f"written: {tmp_path / 'new'}",
+    ]  # fmt: skip
     _, answers, _ = command("predict", "--model", tmp_path / "new", "--input", calibrated("single")[4])
     assert sum(not json.loads(line)["abstained"] for line in answers.splitlines()) >= 4
     shown = command("predict", "--pretty", "--model", tmp_path / "new", "--input", calibrated("single")[4]).out

@@ -30,6 +30,7 @@ def test_a_table_a_card_and_the_same_answers(kind, command, words, trained, tmp_
     assert [line[0] for line in lines] == [
         f"{len(rows.read_text().splitlines())} rows", "f1_macro" if kind == "single" else "entity_f1",
         "same answers", "largest difference", "weights, MB", "ms a text, one thread",
+        f"written: {tmp_path / 'new'}",
     ]  # fmt: skip
     assert lines[1][1] == lines[1][2]
     assert lines[2][-1] == "100.00%"

@@ -92,7 +92,7 @@ def test_output_file_is_whole_or_not_there(command, complaint, trained, rows, tm
     complaint(*words, rows('{"text": "a"}\n{"txt": "b"}\n'), "--strict")
     assert not (tmp_path / "new").exists()
     code, out, _ = command(*words, rows('{"text": "a"}\n'))
-    assert (code, out) == (0, "")
+    assert (code, out) == (0, f"written: {tmp_path / 'new' / 'out.jsonl'} (1 row)\n")
     assert len((tmp_path / "new" / "out.jsonl").read_text().splitlines()) == 1
 
 
@@ -100,7 +100,7 @@ def test_bad_rows_are_set_aside_and_counted(command, trained, rows, tmp_path):
     path, out = rows('{"text": "a", "id": 7}\n{"txt": "b"}\n{\n{"text": "c", "id": 8}\n'), tmp_path / "out.csv"
     words = ["predict", "--model", trained("single") / "best", "--input", path, "--output", out]
     code, printed, err = command(*words, "--carry", "id", "--rejected", tmp_path / "bad.jsonl")
-    assert (code, printed) == (0, "")
+    assert (code, printed) == (0, f"written: {out} (2 rows)\n")
     said = (
         f"{path}: 2 of 4 rows are set aside in {tmp_path / 'bad.jsonl'}; the first: {path} line 2 has no column 'text'"
     )
@@ -166,7 +166,10 @@ def test_column_that_is_named_is_the_one_that_is_read(command, complaint, traine
         (["--model", "m", "--input", "i", "--precision", "fp8"], ("--precision: invalid choice: 'fp8'", "bf16-true")),
         (["--model", "m", "--input", "i", "--shard", "3/2"], ("--shard: 3/2 is no part such as 1/8, from 1/N to N/N",)),
         (["--model", "m", "--input", "i", "--workers", "2"], ("--workers is of --engine ray", "leave out --workers")),
-        (["--model", "/nowhere", "--input", "i"], ("/nowhere does not exist", "give a .ckpt file")),
+        (
+            ["--model", "/nowhere", "--input", "i"],
+            ("model /nowhere does not exist", "give a .ckpt file", "or a folder such as RUN/best"),
+        ),
         (
             ["--model", ".", "--input", "i"],
             ("folder . holds no lightning_clf.json", "give a folder that `fit` exported"),

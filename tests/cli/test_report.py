@@ -35,13 +35,15 @@ def test_a_page_and_a_comparison(command, words, tmp_path):
     code, out, err = command(*words("single"))
     assert (code, err) == (0, "")
     found = json.loads((tmp_path / "out" / "report.json").read_text())
-    first, second, last = out.splitlines()
+    header, first, second, last = out.splitlines()
+    assert header.split(maxsplit=1) == ["value", "95 % interval"]
+    assert len(header) == len(first)
     numbers = found["metrics"]["accuracy"]
     assert first.split() == ["accuracy", *(f"{numbers[end]:.4f}" for end in ("value", "low", "high"))]
     assert second.split()[0] == "f1_macro"
     assert last == f"written: {tmp_path / 'out' / 'report.html'} and the same as JSON beside it"
     again = command(*words("single")[:-1], tmp_path / "out" / "again.html")
-    assert again.out.splitlines()[:2] == [first, second]
+    assert again.out.splitlines()[1:3] == [first, second]
     reports = [tmp_path / "out" / name for name in ("report.json", "again.json")]
     code, out, err = command("report", *reports, "--output", tmp_path / "out" / "compare.html")
     assert (code, err) == (0, "")

@@ -171,3 +171,10 @@ def test_a_fit_stopped_before_its_first_step_leaves_no_folder(command, fit_words
         assert command(*words).code == 130
     assert "stopped by Ctrl-C; there is nothing to go on from" in caplog.messages
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
+
+
+@pytest.mark.parametrize(("given", "is_there"), [("null", False), ("true", True)])
+def test_a_bar_is_for_terminals_unless_it_is_asked_for(given, is_there, command, fit_words, source):
+    code, out, err = command(*fit_words("single", source, trainer__enable_progress_bar=given))
+    assert code == 0
+    assert ("Epoch " in out + err) is is_there

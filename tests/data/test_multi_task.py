@@ -59,3 +59,12 @@ def test_words_of_a_shared_batch_are_where_its_inputs_have_them(slots, intent, e
                     whole = tokenizer(word, add_special_tokens=False)["input_ids"]
                     assert found == whole[: len(found)] or found == whole[-len(found) :]
     assert shared >= 6
+
+
+@pytest.mark.parametrize(("length", "said"), [(24, []), (4, ["task intent: max_length=4 cuts texts"])])
+def test_what_is_said_of_a_task_names_it_and_a_task_of_which_nothing_is_said_does_not_appear(
+    length, said, encoders, caplog
+):
+    with caplog.at_level("INFO"):
+        joint(encoders("bert"), slots={}, intent={"max_length": length})
+    assert [message.rpartition(": ")[0] for message in caplog.messages if "task" in message] == said

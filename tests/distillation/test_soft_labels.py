@@ -116,6 +116,7 @@ def test_keys_and_texts_that_are_missing_or_contradict_each_other(data_of, tmp_p
     assert "line 1 has no key 'probabilities'" in ask([{"text": "a"}])
     assert "line 1 has no column 'text'" in ask([{"probabilities": SURE}])
     assert "train[7] has no line of the same text in" in ask(lines[1:])
+    assert ask(lines[1:6]).endswith("soft.jsonl (3 of 8 rows have none): add one for each, or leave the rows out")
     assert "line 9 has the text of line 1 and other soft labels" in ask(
         [*lines, {**lines[0], "probabilities": {"bad": 1}}]
     )

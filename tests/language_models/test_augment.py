@@ -80,7 +80,7 @@ def test_rows_of_a_rare_label(folder, capsys):
     assert spam(1) not in shown  # of test nothing is told to anyone
     said = capsys.readouterr().out
     assert said.startswith("estimate: 4 requests, ")
-    assert f"\nadded.jsonl: 12 rows; dropped {len(dropped)}" in said
+    assert f"\nwritten: added.jsonl (12 rows); dropped {len(dropped)}" in said
 
 
 def texts_of(body):
@@ -130,6 +130,18 @@ def test_a_second_run_pays_for_what_is_new_alone(folder, capsys):
         assert said.endswith("in this run 0 replies, 0 tokens in, 0 out\n")
         assert main(words(server, *NEW, "--resume", "--similarity", "0.9")) == 0
         assert set(server.charged.values()) == {1}
+
+
+def test_one_request_that_is_not_replied_to_is_gone_on_with(folder, capsys):
+    one = ("--labels", "spam", "--rows", "1")
+    with served(respond, [Fault(status=500)]) as server:
+        assert main(words(server, *one, "--tries", "1")) == 2
+        said = capsys.readouterr()
+        assert re.fullmatch(r"estimate: 1 request, \d+ tokens in, about \d+ out and 1024 at most\n", said.out)
+        assert said.err.endswith(", once: run the same command with --resume when it answers\n")
+        assert main(words(server, *one, "--resume")) == 0
+        assert main(words(server, *one, "--resume", "--estimate")) == 0
+    assert capsys.readouterr().out.endswith("at most; 1 more is paid already\n")
 
 
 def test_rows_that_have_no_label(folder):
@@ -185,7 +197,7 @@ def test_up_to_a_share_of_the_commonest_label(folder):
 def test_where_too_little_is_new_it_ends_all_the_same(folder, capsys):
     with served(lambda body: json.dumps({"texts": [spam(5)] * 3})) as server:
         assert main(words(server, *NEW)) == 0
-    assert "added.jsonl: 1 rows; dropped" in capsys.readouterr().out
+    assert "written: added.jsonl (1 row); dropped" in capsys.readouterr().out
     dropped = lines(folder / "added.jsonl.dropped.jsonl")
     assert {row["reason"] for row in dropped} == {"duplicate of added"}
     assert {(row["of"], row["similarity"]) for row in dropped} == {("added row 1", 1.0)}
@@ -199,8 +211,7 @@ def test_the_cost_is_told_before_anything_is_asked(folder, capsys):
         assert not server.requests
         assert not list(folder.glob("added*"))
         found = re.fullmatch(
-            r"estimate: 4 requests, (\d+) tokens in, about (\d+) out and 4096 at most: (\S+) to (\S+); 0 more are paid "
-            r"already\n",
+            r"estimate: 4 requests, (\d+) tokens in, about (\d+) out and 4096 at most: (\S+) to (\S+)\n",
             capsys.readouterr().out,
         )
         tokens, about = int(found[1]), int(found[2])

@@ -73,9 +73,7 @@ def test_a_server_that_stays_down_is_one_line():
     with served(good, [Fault(status=500)] * 9) as server, pytest.raises(InputError) as error:
         endpoint(server, tries=3).ask(PROMPT)
     assert len(server.requests) == 3
-    assert str(error.value) == (
-        f"endpoint {server.url}/chat/completions answered 500 (injected), 3 times in a row: go on when it answers"
-    )
+    assert str(error.value) == (f"endpoint {server.url}/chat/completions answered 500 (injected), 3 times in a row")
 
 
 def test_nobody_listens():
@@ -84,6 +82,11 @@ def test_nobody_listens():
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
         with pytest.raises(InputError, match=r"gave no reply .*, 2 times in a row"):
             Endpoint(url, "stub", tries=2, first_wait=0.001).ask(PROMPT)
+
+
+def test_one_try_is_one():
+    with served(good, [Fault(status=500)]) as server, pytest.raises(InputError, match=r"500 \(injected\), once$"):
+        endpoint(server, tries=1).ask(PROMPT)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,12 @@ def test_a_key_that_is_none(key, said, monkeypatch):
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host/v1", "http://", "https://host/v1?key=1", "http://h:x/"])
 def test_an_address_that_is_none(url):
     with pytest.raises(InputError, match="is no address"):
+        Endpoint(url, "stub")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8765", "localhost:8000/v1", "host/v1"])
+def test_an_address_without_a_scheme(url):
+    with pytest.raises(InputError, match="http:// or https:// is missing before it"):
         Endpoint(url, "stub")
 
 

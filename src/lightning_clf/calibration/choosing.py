@@ -19,6 +19,7 @@ from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics import MultiLabelScores
 
 Method = Literal["temperature", "vector", "none"]
+_LEAST_USUAL, _MOST_USUAL = 0.1, 10.0  # temperatures of networks that learned what the rows are labelled by
 _BEST = {"f1": "f1_macro", "precision": "recall_macro", "recall": "precision_macro", "cost": "cost"}
 
 
@@ -149,6 +150,11 @@ def _scaling(
                 "the rows do not tell a temperature, as all are answered rightly, or worse than by chance: it stays 1"
             )
             return None, []
+        if not _LEAST_USUAL <= temperature <= _MOST_USUAL:
+            remarks.append(
+                f"the temperature is {temperature:.4g}: the model's scores say next to nothing of what is right; look "
+                "at the model, or at the labels of the rows"
+            )
         scaling = Scaling(temperature)
     if not len(logits):
         return scaling, []

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lightning_clf.cli.options import Parser, positive
@@ -59,6 +61,17 @@ def endpoint_of(options: argparse.Namespace, name: str) -> Endpoint:
         requests_per_minute=options.requests_per_minute,
         concurrency=options.concurrency or _CONCURRENCY,
     )
+
+
+@contextlib.contextmanager
+def resumable() -> Iterator[None]:
+    """Say how to go on where an endpoint gives no reply, in a command that keeps those it got for `--resume`."""
+    from lightning_clf.language_models.endpoint import NoReplyError
+
+    try:
+        yield
+    except NoReplyError as error:
+        raise InputError(f"{error}: run the same command with --resume when it answers") from error
 
 
 def refuse_without_endpoint(options: argparse.Namespace) -> None:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_clf.cli.asking import add_endpoint, endpoint_of, refuse_without_endpoint
+from lightning_clf.cli.asking import add_endpoint, endpoint_of, refuse_without_endpoint, resumable
 from lightning_clf.cli.interrupts import importing
+from lightning_clf.cli.lines import counted, say_written
 from lightning_clf.cli.options import Parser, amount, count, named_columns, positive, share
 from lightning_clf.errors import InputError
 
@@ -42,7 +43,7 @@ def run(words: list[str]) -> None:
         return
     rows = read_review(options.reviewed, corpus)
     write_rows(Path(options.output), rows)
-    print(f"{options.output}: {len(rows)} rows")
+    say_written(options.output, len(rows))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -100,7 +101,8 @@ def _ask(options: argparse.Namespace, corpus: Corpus) -> None:
         if options.estimate:
             return
         refuse_beyond(options.limit_cost, found, prices, journal.spent)
-        ask(maker, calls, model, journal)
+        with resumable():
+            ask(maker, calls, model, journal)
         spent, new = journal.spent, journal.spent - journal.found
     write_rows(files.dropped, sieve.dropped)
     if options.review is not None:
@@ -146,9 +148,10 @@ def _maker(options: argparse.Namespace, corpus: Corpus) -> tuple[Maker, Sieve]:
 
 def _print_estimate(found: Estimate, prices: Prices) -> None:
     about, most = found.about, found.most
+    paid = f"; {found.paid} more {'is' if found.paid == 1 else 'are'} paid already" if found.paid else ""
     print(
-        f"estimate: {about.calls} requests, {about.tokens_in} tokens in, about {about.tokens_out} out and "
-        f"{most.tokens_out} at most{_price(about, most, prices)}; {found.paid} more are paid already",
+        f"estimate: {counted(about.calls, 'request')}, {about.tokens_in} tokens in, about {about.tokens_out} out and "
+        f"{most.tokens_out} at most{_price(about, most, prices)}{paid}",
         flush=True,
     )
 
@@ -159,12 +162,13 @@ def _price(about: Usage, most: Usage, prices: Prices) -> str:
 
 def _cost(usage: Usage, prices: Prices) -> str:
     price = f", {prices.of(usage):.4f}" if prices.of(usage) else ""
-    return f"{usage.calls} replies, {usage.tokens_in} tokens in, {usage.tokens_out} out{price}"
+    replies = f"{usage.calls} {'reply' if usage.calls == 1 else 'replies'}"
+    return f"{replies}, {usage.tokens_in} tokens in, {usage.tokens_out} out{price}"
 
 
 def _print_end(output: Path, sieve: Sieve, spent: str, new: str) -> None:
     reasons = ", ".join(f"{count} {reason}" for reason, count in sieve.reasons().items())
-    print(f"{output}: {len(sieve.rows)} rows; dropped {len(sieve.dropped)}{f' ({reasons})' if reasons else ''}")
+    say_written(output, len(sieve.rows), f"; dropped {len(sieve.dropped)}{f' ({reasons})' if reasons else ''}")
     print(f"in all {spent}; in this run {new}")
     if not sieve.rows:
         print("warning: no row is left: see what was dropped, and the replies", file=sys.stderr)

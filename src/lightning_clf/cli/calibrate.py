@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lightning_clf.cli.interrupts import importing
+from lightning_clf.cli.lines import say_written
 from lightning_clf.cli.options import Parser, named_columns, share
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def run(words: list[str]) -> None:
     for remark in outcome.remarks:
         print(f"warning: {remark}", file=sys.stderr)
     print(table(outcome), end="")
+    say_written(options.output)
 
 
 def table(outcome: Outcome) -> str:

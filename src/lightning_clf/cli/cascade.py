@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_clf.cli.asking import add_endpoint, endpoint_of
+from lightning_clf.cli.asking import add_endpoint, endpoint_of, resumable
 from lightning_clf.cli.interrupts import importing
+from lightning_clf.cli.lines import say_written
 from lightning_clf.cli.options import Parser, amount, named_columns
 from lightning_clf.errors import printable
 
@@ -28,22 +29,23 @@ def run(words: list[str]) -> None:
         from lightning_clf.language_models.template import read_prompt
 
     prompt = None if options.prompt is None else read_prompt(options.prompt)
-    chosen = make_cascade(
-        options.model,
-        options.input,
-        options.output,
-        endpoint_of(options, options.language_model),
-        options.endpoint,
-        Terms(options.price_per_call, options.price_per_error, prompt),
-        Path(options.replies or f"{options.output}.replies.jsonl"),
-        named_columns(options),
-        resume=options.resume,
-        estimate=options.estimate,
-        batch_size=options.batch_size,
-        device=options.device,
-        say=lambda line: print(line, flush=True),
-        warn=lambda line: print(f"warning: {printable(line)}", file=sys.stderr, flush=True),
-    )
+    with resumable():
+        chosen = make_cascade(
+            options.model,
+            options.input,
+            options.output,
+            endpoint_of(options, options.language_model),
+            options.endpoint,
+            Terms(options.price_per_call, options.price_per_error, prompt),
+            Path(options.replies or f"{options.output}.replies.jsonl"),
+            named_columns(options),
+            resume=options.resume,
+            estimate=options.estimate,
+            batch_size=options.batch_size,
+            device=options.device,
+            say=lambda line: print(line, flush=True),
+            warn=lambda line: print(f"warning: {printable(line)}", file=sys.stderr, flush=True),
+        )
     if chosen is None:
         return
     if chosen.unusable:
@@ -53,6 +55,7 @@ def run(words: list[str]) -> None:
             file=sys.stderr,
         )
     print(table(chosen), end="")
+    say_written(options.output)
 
 
 def table(chosen: Chosen) -> str:

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lightning_clf.cli.interrupts import importing
+from lightning_clf.cli.lines import say_written
 from lightning_clf.cli.options import Parser, named_columns
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def run(words: list[str]) -> None:
         check_repository(options.push_to_hub)
     made = export(options.model, options.format, options.output, options.input, named_columns(options))
     print(table(made), end="")
+    say_written(options.output)
     if made.format == "setfit":
         print(f"warning: {PICKLE_WARNING}", file=sys.stderr)
     if options.push_to_hub is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_clf.cli.asking import add_endpoint, followed
 from lightning_clf.cli.interrupts import importing
+from lightning_clf.cli.lines import say_written
 from lightning_clf.cli.options import Parser, load_for, named_columns, positive, weights_type
 from lightning_clf.errors import InputError
 
@@ -69,8 +70,9 @@ def _journal(options: argparse.Namespace) -> Iterator[Journal | None]:
 def _answer(options: argparse.Namespace, classifier: Predictor, engine: RayEngine | None) -> None:
     with importing():
         from lightning_clf.inference import predict_file
+        from lightning_clf.inference.sinks import is_stream
 
-    predict_file(
+    answered = predict_file(
         classifier,
         options.input,
         options.output,
@@ -83,6 +85,8 @@ def _answer(options: argparse.Namespace, classifier: Predictor, engine: RayEngin
         shard=options.shard,
         engine=engine,
     )
+    if not is_stream(options.output):  # else standard output is for answers
+        say_written(options.output, answered)
 
 
 def _ray(options: argparse.Namespace) -> RayEngine:

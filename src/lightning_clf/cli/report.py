@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from lightning_clf.cli.interrupts import importing
+from lightning_clf.cli.lines import say_written
 from lightning_clf.cli.options import Parser, named_columns
 from lightning_clf.errors import InputError
 
@@ -37,14 +38,17 @@ def run(words: list[str]) -> None:
             device=options.device,
         )
         print("\n".join(_lines(found)))
-    print(f"written: {options.output} and the same as JSON beside it")
+    say_written(options.output, more=" and the same as JSON beside it")
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
     return [
-        f"{name:<12}"
-        + "  ".join("   none" if each[end] is None else f"{each[end]:>7.4f}" for end in ("value", "low", "high"))
-        for name, each in ((name, found["metrics"][name]) for name in found["main"])
+        f"{'':<12}{'value':>7}  {'95 % interval':>16}",
+        *(
+            f"{name:<12}"
+            + "  ".join("   none" if each[end] is None else f"{each[end]:>7.4f}" for end in ("value", "low", "high"))
+            for name, each in ((name, found["metrics"][name]) for name in found["main"])
+        ),
     ]
 
 

@@ -6,12 +6,14 @@ import argparse
 import gc
 import pydoc
 import signal
+import sys
 import traceback
 from pathlib import Path
 from typing import Any, Self
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import SIGTERMException
@@ -58,6 +60,11 @@ def _is_of_lightning(error: Exception) -> bool:
     """Whether Lightning's own code raised an error, as against a module's or PyTorch's."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return str(frame.f_globals["__name__"]).startswith("lightning.")
+
+
+def _is_on_terminal() -> bool:
+    """Whether a bar would be seen as it moves, as against being left in a file."""
+    return sys.stdout.isatty() and sys.stderr.isatty()
 
 
 class TrainingCLI(LightningCLI):
@@ -201,6 +208,10 @@ class TrainingCLI(LightningCLI):
         for callback in (*callbacks, *self.trainer_defaults["callbacks"]):
             if isinstance(callback, BestCheckpoint | ClassReport):
                 callback.dirpath = str(self.folder)  # wherever a logger keeps its files
+        given = config.get("callbacks")
+        has_bar = any(isinstance(one, ProgressBar) for one in (given if isinstance(given, list) else [given]))
+        if config.get("enable_progress_bar") is None and not has_bar and not _is_on_terminal():
+            config["enable_progress_bar"] = False
         return super()._instantiate_trainer(config, callbacks)
 
     def _run_subcommand(self, subcommand: str) -> None:

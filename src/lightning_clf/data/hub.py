@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 import datasets
 from datasets import Dataset, DatasetDict
 from datasets.exceptions import DatasetNotFoundError, DatasetsError
+from huggingface_hub import get_hf_file_metadata, hf_hub_url
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
 from lightning_clf.errors import InputError
 
@@ -24,7 +27,8 @@ def load_hub(hub_id: str, subset: str | None, revision: str | None) -> Mapping[s
     """
     at = f" at revision {revision}" if revision else ""
     try:
-        loaded = datasets.load_dataset(hub_id, subset, revision=revision)
+        with contextlib.nullcontext() if _answers(hub_id, revision) else _offline():
+            loaded = datasets.load_dataset(hub_id, subset, revision=revision)
     except DatasetNotFoundError as error:
         raise InputError(
             f"data.source {hub_id!r}{at} is neither a folder here nor a data set on the hub that can be read: correct "
@@ -40,6 +44,28 @@ def load_hub(hub_id: str, subset: str | None, revision: str | None) -> Mapping[s
     if not isinstance(loaded, DatasetDict):
         raise InputError(f"data set {hub_id!r} did not load as splits in memory: choose another data.source")
     return dict(loaded)
+
+
+def _answers(hub_id: str, revision: str | None) -> bool:
+    """Whether the hub answers when it is asked once, whatever it says: `load_dataset` asks it for a minute."""
+    try:
+        get_hf_file_metadata(hf_hub_url(hub_id, "README.md", repo_type="dataset", revision=revision))
+    except (HfHubHTTPError, HFValidationError):  # which load_dataset is told too, and at once
+        return True
+    except Exception:  # of the client's own HTTP library
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _offline() -> Iterator[None]:
+    """Have `load_dataset` look into the local cache alone."""
+    before = datasets.config.HF_HUB_OFFLINE
+    datasets.config.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = before
 
 
 def _explain(hub_id: str, at: str, error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, get_args
@@ -24,6 +25,7 @@ from lightning_clf.encoding.tokenizer import ENCODER
 from lightning_clf.errors import InputError, SharedError, check_number
 from lightning_clf.stored import TASK_NAME
 
+_LOG = logging.getLogger("lightning.pytorch.utilities.rank_zero")  # that of `rank_zero_info`
 Mixing = Literal["size", "sqrt_size", "together"]
 
 
@@ -109,7 +111,6 @@ class MultiTaskDataModule(DataModule):
         self._attach()
         self._position = Position.first(self.seed)
         for name, data in self.tasks.items():
-            rank_zero_info(f"task {name}:")
             with told_of(name):
                 data.setup(stage)
 
@@ -193,13 +194,21 @@ class MultiTaskDataModule(DataModule):
 
 @contextlib.contextmanager
 def told_of(name: str) -> Iterator[None]:
-    """Have what is wrong with a task's data say of which task it is."""
+    """Have what is said of a task's data, or is wrong with them, say of which task it is."""
+
+    def named(record: logging.LogRecord) -> bool:
+        record.msg, record.args = f"task {name}: {record.getMessage()}", ()
+        return True
+
+    _LOG.addFilter(named)
     try:
         yield
     except SharedError:  # whose own process says it
         raise
     except InputError as error:
         raise InputError(f"task {name}: {error}") from error
+    finally:
+        _LOG.removeFilter(named)
 
 
 def _one_task(name: str, data: DataModule) -> BaseDataModule[Any]:

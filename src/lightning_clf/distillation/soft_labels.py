@@ -43,17 +43,21 @@ def ask_file(name: str, data: BaseDataModule[Any]) -> str:
 
 def _answered(name: str, asked: Asked) -> Answered:
     known = _read(name, next(iter(asked.encodings.values())).rows, asked.data.labels)
-    place, used = 0, set()
+    place, used, missing, first = 0, set(), 0, ""
     for split, encoding in zip(asked.splits.values(), asked.encodings.values(), strict=True):
         for _, example in kept_examples(split, encoding, Summary()):
             content = _content(example)
-            if content not in known:
-                raise InputError(
-                    f"{example.where} has no line of the same text in {name}: add one, or leave the row out"
-                )
-            used.add(content)
-            yield place, known[content][1]
+            if content in known:
+                used.add(content)
+                yield place, known[content][1]
+            else:
+                missing, first = missing + 1, first or example.where
             place += 1
+    if missing:
+        raise InputError(
+            f"{first} has no line of the same text in {name} ({missing} of {place} rows have none): add one for each, "
+            "or leave the rows out"
+        )
     if len(known) > len(used):
         rank_zero_info(f"{name}: {len(known) - len(used)} of its texts are none of train")
 

@@ -22,6 +22,10 @@ _LATER = frozenset({408, 409, 425, 429})  # and 5xx: what may go well a little l
 _LONGEST_WAIT = 300.0  # seconds a server may ask to wait for; beyond it a person decides
 
 
+class NoReplyError(InputError):
+    """An endpoint gives no reply for now: what to do then is for those to say who know what can be gone on with."""
+
+
 class Endpoint(LanguageModel):
     """`POST {url}/chat/completions` with a JSON schema as `response_format`.
 
@@ -104,9 +108,10 @@ class Endpoint(LanguageModel):
                 raise InputError(f"endpoint {self._url} {said}: correct {self._suspect(response.status_code)}")
             wait = retry_after(response.headers.get("Retry-After"))
             if wait > _LONGEST_WAIT:
-                raise InputError(f"endpoint {self._url} {said} and wants {wait:.0f} s of rest: go on later")
+                raise NoReplyError(f"endpoint {self._url} {said} and wants {wait:.0f} s of rest")
             self._pace.hold(wait)
-        raise InputError(f"endpoint {self._url} {said}, {self._tries} times in a row: go on when it answers")
+        tried = "once" if self._tries == 1 else f"{self._tries} times in a row"
+        raise NoReplyError(f"endpoint {self._url} {said}, {tried}")
 
     def count_input(self, prompt: Prompt) -> int:
         """By bytes, since the tokenizer is the server's; the schema is read by the model too."""
@@ -167,6 +172,8 @@ def _checked(url: str, httpx: Any) -> str:
         raise InputError(f"endpoint {url!r} is no address ({error}): give one such as https://host/v1") from error
     if parts.userinfo:  # which is not repeated
         raise InputError("the endpoint's address holds a key or a password: name an environment variable that holds it")
+    if "://" not in url:
+        raise InputError(f"endpoint {url!r} is no address to build on: http:// or https:// is missing before it")
     if parts.scheme not in ("http", "https") or not parts.host or parts.query or parts.fragment:
         raise InputError(f"endpoint {url!r} is no address to build on: give one such as https://host/v1")
     return f"{url.rstrip('/')}/chat/completions"
