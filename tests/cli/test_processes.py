@@ -34,6 +34,7 @@ def in_two_processes(fit_words):
 def test_two_processes_write_one_run_folder(command, in_two_processes, tmp_path):
     run = in_two_processes(write_rows(tmp_path / "data", SINGLE))
     assert run.returncode == 0, run.stderr
+    assert "warning" not in run.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"data", "run"}
     alone = ["--trainer.strategy", "auto", "--trainer.devices", 1]
     assert command("test", "--ckpt_path", tmp_path / "run" / "best.ckpt", *alone).code == 0
