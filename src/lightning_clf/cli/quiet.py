@@ -17,7 +17,7 @@ _FALSE_ALARMS = (
     "You're resuming from a checkpoint that ended before the epoch ended",  # the datamodule knows where it stands
     "The number of training batches .* is smaller than the logging interval",  # epochs are logged whatever it is
     "The '.*_dataloader' does not have many workers",  # rows are encoded beforehand, and collating them is cheap
-    "It is recommended to use `self.log.*sync_dist=True",  # metrics are counted over all processes before they are logged
+    "It is recommended to use `self.log.*sync_dist=True",  # they are counted over all processes before
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch
 )
 # an advertisement, and what no user acts upon
