@@ -61,7 +61,7 @@ def test_candidates_are_ranked_by_the_column_of_training(command, complaint, fit
         words = ["report", "--model", tmp_path / "run" / model, "--input", source / "test.jsonl"]
         code, out, err = command(*words, "--output", tmp_path / "out" / "report.html")
         assert (code, err) == (0, "")
-        said.append([line.split()[:2] for line in out.splitlines()])
+        said.append([line.split()[:2] for line in out.splitlines()[1:]])  # below the header
     found = json.loads((tmp_path / "out" / "report.json").read_text())["metrics"]
     assert said[0] == said[1]
     assert said[0][:4] == [[name, f"{found[name]['value']:.4f}"] for name in ("map", "mrr", "accuracy", "f1_macro")]
