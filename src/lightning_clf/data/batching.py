@@ -133,7 +133,9 @@ class BatchRows(TorchDataset[Any]):
 
     def _read(self, numbers: list[int]) -> list[Any]:
         rows: list[Any] = self.rows.__getitems__(numbers)
-        return [{**row, "draw": numbers.draw} for row in rows] if isinstance(numbers, Share) else rows
+        if isinstance(numbers, Share) and rows and "windows" in rows[0]:
+            return [{**row, "draw": numbers.draw} for row in rows]
+        return rows
 
     @property
     def _count(self) -> int:
