@@ -3,7 +3,7 @@
 import json
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,11 @@ def labels_of(row: Row) -> list[str]:
     return [str(row["label"])] if "label" in row else list(row["labels"])
 
 
+def _named(row: Row, of_number: Mapping[str, str]) -> Row:
+    """A row with the name of its label, where the corpus has numbers."""
+    return {**row, "label": of_number[str(row["label"])]} if isinstance(row.get("label"), int) else row
+
+
 def run(corpus: str, seed: int, accuracy: float, price: float, runs: Path) -> Measured:
     """Trains, unless there is a model, calibrates, chooses on dev and follows on test, all by the command.
 
@@ -62,11 +67,12 @@ def run(corpus: str, seed: int, accuracy: float, price: float, runs: Path) -> Me
         source = files(corpus, scratch)
         checkpoint, seconds = trained(corpus, seed, runs, source)
         dev, test = split(source, "dev", "val"), split(source, "test")
-        rows = {"dev": list(_lines(dev)), "test": list(_lines(test))}
-        names = sorted({label for row in _lines(split(source, "train")) for label in labels_of(row)})
-        labels = stand_in([*rows["dev"], *rows["test"]], names, accuracy)
         calibrated, cascade = scratch / "calibrated", scratch / "cascade"
         succeed(["calibrate", "--model", str(checkpoint), "--input", dev, "--output", str(calibrated)])
+        of_number = json.loads((calibrated / "config.json").read_text(encoding="utf-8"))["id2label"]
+        rows = {name: [_named(row, of_number) for row in _lines(file)] for name, file in (("dev", dev), ("test", test))}
+        names = sorted(of_number.values())
+        labels = stand_in([*rows["dev"], *rows["test"]], names, accuracy)
         with responder(_respond(labels, single="label" in rows["dev"][0])) as url:
             choose = ["cascade", "--model", str(calibrated), "--input", dev, "--output", str(cascade)]
             prices = ["--price-per-call", str(price), "--price-per-error", "1"]

@@ -167,9 +167,10 @@ def test_rows_know_what_draws_their_windows_in_another_process_too():
     share = next(iter(TrainBatches(6, Room(2), 1, 0, Position(4))))
     sent = pickle.loads(pickle.dumps(share))
     assert (sent, sent.draw) == (share, share.draw)
-    rows = BatchRows(Dataset.from_dict({"target": [*range(6)]}), 2)
-    assert rows[sent] == [{"target": row, "draw": share.draw} for row in share]
-    assert rows[list(sent)] == [{"target": row} for row in share]
+    rows = BatchRows(Dataset.from_dict({"windows": [[row] for row in range(6)]}), 2)
+    assert rows[sent] == [{"windows": [row], "draw": share.draw} for row in share]
+    assert BatchRows(Dataset.from_dict({"target": [*range(6)]}), 2)[sent] == [{"target": row} for row in share]
+    assert rows[list(sent)] == [{"windows": [row]} for row in share]
 
 
 FACTORS = st.lists(st.floats(0.1, 3), min_size=2, max_size=2).map(np.array)
