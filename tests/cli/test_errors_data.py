@@ -195,3 +195,9 @@ def test_label_that_a_known_corpus_does_not_have_names_the_class_that_takes_any(
     says(
         message, "label 'PROD'", "line 1", "CoNLL2003DataModule's (PER, ORG, LOC, MISC)", "take --data TokenDataModule"
     )
+
+
+def test_label_that_a_known_corpus_of_pairs_does_not_have_names_the_key_of_second_texts(complaint, tmp_path, encoders):
+    source = write_rows(tmp_path / "data", [{"text": "a", "text_pair": "b", "label": "same"}])
+    message = complaint("fit", "--config", "nli.yaml", f"--data.source={source}", "--model.encoder", encoders("bert"))
+    says(message, "label 'same'", "take --data SequenceDataModule", "with --data.text_pair_column")

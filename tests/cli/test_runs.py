@@ -12,7 +12,7 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from lightning_clf.cli.configs import find_config, shipped_configs
 from lightning_clf.cli.run_folder import discard_unused, release, run_folder
 from lightning_clf.modules import ClassifierModule
-from tests.cli.conftest import SINGLE, write_rows
+from tests.cli.conftest import SINGLE, says, write_rows
 
 
 @pytest.fixture
@@ -178,3 +178,9 @@ def test_a_bar_is_for_terminals_unless_it_is_asked_for(given, is_there, command,
     code, out, err = command(*fit_words("single", source, trainer__enable_progress_bar=given))
     assert code == 0
     assert ("Epoch " in out + err) is is_there
+
+
+def test_logger_that_cannot_be_used_is_named(complaint, fit_words, source, tmp_path):
+    words = fit_words("single", source, trainer__logger="MLFlowLogger", trainer__logger__tracking_uri="nowhere://x")
+    says(complaint(*words), "trainer.logger cannot be used", "nowhere", "correct its keys")
+    assert not (tmp_path / "run").exists()

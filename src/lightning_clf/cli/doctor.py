@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from lightning_clf.cli.interrupts import importing
+from lightning_clf.cli.lines import counted
 
 _HELP = """\
 usage: lightning-clf doctor --config CONFIG [any option of fit] [--json]
@@ -45,5 +46,5 @@ def run(words: list[str]) -> int:
     else:
         for finding in findings:
             print(finding)
-        print(f"\n{counts['error']} errors, {counts['warning']} warnings")
+        print(f"\n{counted(counts['error'], 'error')}, {counted(counts['warning'], 'warning')}")
     return 2 if counts["error"] else 0

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import pydoc
 import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import metadata
 
 from lightning_clf.cli.suggestions import LIST_OF_TEXTS, class_keys, class_names, classes_in, guess, type_names
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, reason
 
 _KEY = re.compile(r'Parser key "(?P<key>[^"]+)"(?: element \d+)?:\s*(?P<rest>.*)')
 _CLASS = re.compile(r"Problem with given class_path '(?P<owner>[^']+)':")
@@ -86,6 +87,14 @@ def one_line(message: str) -> str:
     return " ".join(message.split())
 
 
+def of_logger(error: Exception) -> InputError | None:
+    """What an error says that came about in a logger, or in the package that it logs with: of whatever class it is."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    if not any(str(frame.f_globals["__name__"]).startswith("lightning.pytorch.loggers.") for frame in frames):
+        return None
+    return InputError(f"trainer.logger cannot be used ({reason(error)}): correct its keys")
+
+
 @contextmanager
 def unwrapped() -> Iterator[None]:
     """Raise what a class said of its arguments, without what jsonargparse wraps around it.
@@ -103,6 +112,8 @@ def unwrapped() -> Iterator[None]:
             raise cause from None
         if match := _UNINSTALLED.search(str(cause)):
             raise InputError(_install(match["package"])) from error
+        if isinstance(cause, Exception) and (complaint := of_logger(cause)):
+            raise complaint from error
         if not isinstance(cause, ValueError | TypeError):  # a fault of the class, not of what it was given
             raise cause from None
         raise InputError(f"the configuration is refused ({one_line(str(cause))}): correct the value") from error

@@ -22,7 +22,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
 from lightning_clf.cli.configs import LAST, default_to_run, resolve_configs, value_of, where
 from lightning_clf.cli.interrupts import INTERRUPTED
-from lightning_clf.cli.messages import classless, explain, one_line, unwrapped
+from lightning_clf.cli.messages import classless, explain, of_logger, one_line, unwrapped
 from lightning_clf.cli.resume import module_from_checkpoint, nothing_left
 from lightning_clf.cli.run_files import RunConfig, run_loggers
 from lightning_clf.cli.run_folder import discard_unused, release, run_folder
@@ -238,6 +238,12 @@ class TrainingCLI(LightningCLI):
                 raise
             discard_unused(self.folder)
             raise InputError(f"trainer: {one_line(str(error))}") from error
+        except Exception as error:  # of whatever class the logger's package has
+            complaint = of_logger(error)
+            if self.trainer.global_step or complaint is None:
+                raise
+            discard_unused(self.folder)
+            raise complaint from error
         finally:
             gc.unfreeze()
             release(self.folder)

@@ -106,7 +106,8 @@ def explain_label(
     if getattr(datamodule, "known_labels", None) is None:
         return error
     any_labels = next(base.__name__ for base in datamodule.__mro__ if not getattr(base, "known_labels", None))
-    return error.among(f"{datamodule.__name__}'s ({labels.shown})", f"take --data {any_labels}")
+    pairs = ", with --data.text_pair_column for the second texts" if getattr(datamodule, "pair_columns", ()) else ""
+    return error.among(f"{datamodule.__name__}'s ({labels.shown})", f"take --data {any_labels}{pairs}")
 
 
 def check_module_kind(module: object, datamodule: str, kind: Kind) -> None:
