@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from lightning_clf.cpu import embedding
 from tests.modules.test_gradients import UNEVEN, WEIGHTS, Steps, word_scores
 from tests.processes import run_script
 from tests.training import NO_DROPOUT, make_data, make_module, make_trainer
@@ -24,8 +25,10 @@ def make(encoder):
 
 
 @pytest.mark.process
-def test_gradients_of_two_processes_are_those_of_one(encoders, tmp_path):
-    run_script("tests.modules.test_processes", tmp_path, encoders("bert"))
+@pytest.mark.parametrize(("accumulated", "steps"), [(1, 3), (2, 2)])
+@pytest.mark.parametrize("shared_rows", [False, True])
+def test_gradients_of_two_processes_are_those_of_one(accumulated, steps, shared_rows, encoders, tmp_path):
+    run_script("tests.modules.test_processes", tmp_path, encoders("bert"), accumulated, int(shared_rows))
 
     ranks = [torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert sorted(row for rank in ranks for step in rank["rows"] for row in step) == list(range(10))
@@ -33,7 +36,7 @@ def test_gradients_of_two_processes_are_those_of_one(encoders, tmp_path):
     make_trainer(tmp_path).test(module, data, verbose=False)  # builds it
     module.load_state_dict(ranks[0]["weights"])
     single = {int(batch.example_ids): batch for batch in data.test_dataloader()}
-    assert len(ranks[0]["gradients"]) == 2
+    assert len(ranks[0]["gradients"]) == steps
     for step, gradients in enumerate(ranks[0]["gradients"]):
         batches = [single[row] for rank in ranks for row in rank["rows"][step]]
         module.zero_grad()
@@ -43,9 +46,12 @@ def test_gradients_of_two_processes_are_those_of_one(encoders, tmp_path):
             torch.testing.assert_close(ranks[1]["gradients"][step][name], gradients[name], atol=0, rtol=0)
 
 
-def run(folder: Path, encoder: Path) -> None:
+def run(folder: Path, encoder: Path, accumulated: int, shared_rows: bool) -> None:
+    if shared_rows:
+        embedding._LARGE = 1
     steps, module = Steps(), make(encoder)
-    options = {"devices": 2, "strategy": "ddp", "accumulate_grad_batches": 2, "use_distributed_sampler": False}
+    options = {"devices": 2, "strategy": "ddp", "accumulate_grad_batches": accumulated}
+    options |= {"use_distributed_sampler": False}
     trainer = make_trainer(folder, callbacks=[steps], **options)
     trainer.fit(module, make_data("tags", UNEVEN, batch_size=2))
     content = {
@@ -57,4 +63,4 @@ def run(folder: Path, encoder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), Path(sys.argv[2]))
+    run(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "1")

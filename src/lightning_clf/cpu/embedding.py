@@ -19,6 +19,11 @@ _LARGE = 2**20
 """Elements from which on it pays: 4 MB of float32."""
 
 
+def is_large(weight: Tensor) -> bool:
+    """Whether an embedding's weight is one whose rows are looked after."""
+    return isinstance(weight, nn.Parameter) and weight.numel() >= _LARGE
+
+
 class RowGradient:
     """Sums the gradient of one embedding's weight in a table that stays.
 
@@ -48,6 +53,15 @@ class RowGradient:
             self._weight.grad = self._table
         self._touched = ids if self._touched is None else torch.cat([self._touched, ids]).unique()  # type: ignore[no-untyped-call]
         self._weight.grad.index_add_(0, ids, gradient)
+
+    def widen(self, rows: Tensor) -> None:
+        """Take in which rows may differ from zero now, as other processes touched more.
+
+        Args:
+            rows: All of them, each once.
+        """
+        if self.rows() is not None:
+            self._touched = rows
 
     def rows(self) -> Tensor | None:
         """Which rows of `weight.grad` may differ from zero, each once; `None` where any may."""
@@ -84,6 +98,11 @@ class RowGradients:
         kept = self._by_weight.get(weight)
         return None if kept is None else kept.rows()
 
+    def widen(self, weight: Tensor, rows: Tensor) -> None:
+        """Take in which rows of a weight's gradient may differ from zero now, as other processes touched more."""
+        if weight in self._by_weight:
+            self._by_weight[weight].widen(rows)
+
     def embedding(
         self,
         input: Tensor,
@@ -96,8 +115,7 @@ class RowGradients:
     ) -> Tensor:
         """Takes the place of `torch.nn.functional.embedding`: ids `[…]` to rows `[…,H]`."""
         is_plain = max_norm is None and not scale_grad_by_freq and not sparse
-        is_large = isinstance(weight, nn.Parameter) and weight.numel() >= _LARGE
-        if not (is_plain and is_large and weight.requires_grad and torch.is_grad_enabled()):
+        if not (is_plain and is_large(weight) and weight.requires_grad and torch.is_grad_enabled()):
             return functional.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
         if weight not in self._by_weight:
             self._by_weight[weight] = RowGradient(weight)

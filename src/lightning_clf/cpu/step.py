@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from lightning_clf.cpu.attention import attention
 from lightning_clf.cpu.dropout import dropout
 from lightning_clf.cpu.embedding import RowGradients
+from lightning_clf.cpu.sharing import SharedEmbeddings
 
 
 class CheapStep(TorchFunctionMode):
@@ -23,10 +24,11 @@ class CheapStep(TorchFunctionMode):
     heard: a network that checkpoints activations must not be computed in it.
 
     Args:
-        keeps_gradients: Whether gradients are of this process alone. Those of others come to rows it has not touched.
+        keeps_gradients: Whether no one else looks after the gradients of large embeddings.
+        shared: The embeddings whose gradients other processes have a part in.
     """
 
-    def __init__(self, *, keeps_gradients: bool) -> None:
+    def __init__(self, *, keeps_gradients: bool, shared: SharedEmbeddings | None = None) -> None:
         super().__init__()
         self._narrowed: tuple[Tensor, int, Tensor] | None = None
         self._ways: dict[Callable[..., Any], Callable[..., Any]] = {
@@ -34,7 +36,7 @@ class CheapStep(TorchFunctionMode):
             functional.scaled_dot_product_attention: attention,
             functional.linear: self._linear,
         }
-        self._rows = RowGradients()
+        self._rows, self._shared = RowGradients(), shared
         if keeps_gradients:
             self._ways[functional.embedding] = self._rows.embedding
 
@@ -46,6 +48,11 @@ class CheapStep(TorchFunctionMode):
     def __exit__(self, *exception: Any) -> None:
         self._narrowed = None
         super().__exit__(*exception)  # type: ignore[no-untyped-call]
+
+    def share_gradients(self) -> None:
+        """Make the gradients that DDP does not look after their mean over all processes, once they are summed up."""
+        if self._shared is not None:
+            self._shared.share(self._rows)
 
     def clip_gradients(self, parameters: Iterable[Tensor], most: float) -> None:
         """Scale gradients down to a norm, as `torch.nn.utils.clip_grad_norm_` does, where they exceed it.

@@ -9,6 +9,15 @@ from torch import Tensor
 from lightning_clf.losses import LossTerms
 
 
+def mean_of_all(terms: LossTerms, trainer: Trainer) -> Tensor:
+    """The share of this process in the mean over all of them, times their number: DDP takes the mean of shares."""
+    processes = trainer.world_size
+    if processes == 1:
+        return terms.mean
+    weight = trainer.strategy.reduce(terms.weight.detach().clone(), reduce_op="sum")
+    return LossTerms(terms.total * processes, torch.as_tensor(weight)).mean
+
+
 class GradientMean:
     """Keeps the weight of the losses whose gradients are being summed, and divides by it before they are used.
 
@@ -24,9 +33,9 @@ class GradientMean:
         Returns:
             What is to be backpropagated: the total, or at once the mean where no other batch has a share in it.
         """
+        if trainer.accumulate_grad_batches == 1:
+            return mean_of_all(terms, trainer)
         weight = terms.weight.detach()
-        if trainer.world_size == trainer.accumulate_grad_batches == 1:
-            return terms.total * _reciprocal(weight)
         self.weight = weight if self.weight is None else self.weight + weight
         return terms.total
 

@@ -24,7 +24,8 @@ from lightning_clf.labels import LabelSpace
 from lightning_clf.losses import Loss, LossTerms
 from lightning_clf.modules.base import ClassifierModule
 from lightning_clf.modules.checks import check_labels, check_trainer, check_window
-from lightning_clf.modules.processes import IdleParameters, mean_of_all
+from lightning_clf.modules.gradients import mean_of_all
+from lightning_clf.modules.processes import IdleParameters
 from lightning_clf.modules.stage import StageScores
 from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, check_tasks, make_part
 from lightning_clf.modules.trained import TrainedModule

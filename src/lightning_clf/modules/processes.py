@@ -5,19 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor, nn
-
-from lightning_clf.losses import LossTerms
-
-
-def mean_of_all(terms: LossTerms, trainer: Trainer) -> Tensor:
-    """The share of this process in the mean over all of them, times their number: DDP takes the mean of shares."""
-    processes = trainer.world_size
-    if processes == 1:
-        return terms.mean
-    weight = trainer.strategy.reduce(terms.weight.detach().clone(), reduce_op="sum")
-    return LossTerms(terms.total * processes, torch.as_tensor(weight)).mean
 
 
 class IdleParameters:

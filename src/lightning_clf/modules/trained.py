@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import torch
 from lightning.pytorch import Callback
-from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 
 from lightning_clf.checkpoint import SECTION
 from lightning_clf.component import Component
-from lightning_clf.cpu import CheapStep, keep_freed_memory
+from lightning_clf.cpu import CheapStep, SharedEmbeddings, keep_freed_memory, leave_to_ddp
 from lightning_clf.errors import check_number
 from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw
 from lightning_clf.heads import Head
@@ -58,6 +58,7 @@ class TrainedModule(Component, ScoredModule, ABC):
         self._random_states: States = []
         self._total_steps = 1
         self._cheap_step: CheapStep | None = None
+        self._shared: SharedEmbeddings | None = None
 
     def move_by(
         self,
@@ -131,6 +132,17 @@ class TrainedModule(Component, ScoredModule, ABC):
             rank_zero_info(self.describe_trainable())
         if self.compiles:
             self.encoder.compile()
+        if stage == "fit":
+            self._shared = self._share()
+
+    def _share(self) -> SharedEmbeddings | None:
+        """What processes share otherwise than by DDP, which is about to wrap this module."""
+        if not isinstance(self.trainer.strategy, DDPStrategy):
+            return None
+        if self._steps_cheaply:
+            return SharedEmbeddings(self)
+        leave_to_ddp(self)
+        return None
 
     # ------------------------------------------------------------------ the step
 
@@ -158,23 +170,31 @@ class TrainedModule(Component, ScoredModule, ABC):
             self.finetuning.settle(self.encoder)
         # a fit that an error ended has left its own
         self._gradient_mean, self._cheap_step = GradientMean(), self._make_cheap_step()
+        if self._shared is not None:
+            self._shared.begin()
         set_random_state(self.trainer, self._random_states)
         self._random_states = []
 
-    def _make_cheap_step(self) -> CheapStep | None:
-        """The context of a step on a CPU, where one is of use."""
-        if self.device.type != "cpu":
-            return None
-        keep_freed_memory()
+    @property
+    def _steps_cheaply(self) -> bool:
+        """Whether steps are taken in the context of a CPU's."""
         # what checkpoints activations computes them once more in the backward pass, where no context reaches; and a
         # compiler draws masks of its own
-        if self.encoder.is_activation_checkpointing or self.compiles:
+        is_plain = not (self.encoder.is_activation_checkpointing or self.compiles)
+        return is_plain and self.trainer.strategy.root_device.type == "cpu"
+
+    def _make_cheap_step(self) -> CheapStep | None:
+        """The context of a step on a CPU, where one is of use."""
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        if not self._steps_cheaply:
             return None
-        return CheapStep(keeps_gradients=isinstance(self.trainer.strategy, SingleDeviceStrategy))
+        is_alone = isinstance(self.trainer.strategy, SingleDeviceStrategy)
+        return CheapStep(keeps_gradients=is_alone or self._shared is not None, shared=self._shared)
 
     def on_train_end(self) -> None:
         """Let go of what a step kept."""
-        self._cheap_step = None
+        self._cheap_step = self._shared = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Unfreeze what is due."""
@@ -191,7 +211,9 @@ class TrainedModule(Component, ScoredModule, ABC):
         return self._gradient_mean.start(terms, self.trainer)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Make gradients of sums into gradients of the mean, before clipping."""
+        """Make gradients of sums into gradients of the mean over all processes, before clipping."""
+        if self._cheap_step is not None:
+            self._cheap_step.share_gradients()
         self._gradient_mean.apply(self)
 
     def configure_gradient_clipping(
