@@ -15,6 +15,9 @@ from torch.nn import functional
 
 from lightning_clf.cpu import masks
 
+_LONG = 32
+"""From so many 16-bit numbers a row on, PyTorch's pass over them is faster than one over numbers widened before."""
+
 
 def attention(
     query: Tensor,
@@ -61,7 +64,7 @@ class _Attention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, p: float, scale: float
     ) -> Tensor:
         queries, keys, values = _flat(query), _flat(key), _flat(value)
-        scores = _wide(torch.bmm(queries, keys.transpose(1, 2))).mul_(scale)
+        scores = _wide(_product(queries, keys.transpose(1, 2), scale))
         if to_add is not None:
             scores.view(*query.shape[:2], *scores.shape[1:]).add_(to_add)
         weights = scores.softmax(-1).to(value.dtype)
@@ -79,15 +82,20 @@ class _Attention(torch.autograd.Function):
         scale, kept_scale = ctx.scales
         gradient = _flat(gradients[0])
         to_values = _product(masks.keep(weights, mask).transpose(1, 2), gradient, kept_scale)
-        to_weights = _wide(masks.keep(_product(gradient, values.transpose(1, 2), kept_scale), mask))
-        exact = _wide(weights)
-        # the gradient of a softmax: what exceeds the mean under its own weights
-        to_weights.mul_(exact)
-        to_scores = to_weights.addcmul_(exact, to_weights.sum(-1, keepdim=True), value=-1).to(values.dtype)
+        to_weights = masks.keep(_product(gradient, values.transpose(1, 2), kept_scale), mask)
+        to_scores = _through_softmax(to_weights, weights)
         to_queries = _product(to_scores, keys, scale)
         to_keys = _product(to_scores.transpose(1, 2), queries, scale)
         shaped = (part.view(*ctx.shape, *part.shape[1:]) for part in (to_queries, to_keys, to_values))
         return (*shaped, None, None, None)
+
+
+def _through_softmax(gradient: Tensor, weights: Tensor) -> Tensor:
+    """The gradient of a softmax's scores `[…,T]`, from that of its weights: what exceeds the mean under the weights."""
+    dtype = weights.dtype
+    if weights.shape[-1] < _LONG:
+        gradient, weights = _wide(gradient), _wide(weights)
+    return torch._softmax_backward_data(gradient, weights, -1, weights.dtype).to(dtype)
 
 
 def _wide(values: Tensor) -> Tensor:

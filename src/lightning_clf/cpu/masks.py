@@ -7,6 +7,10 @@ compared in four lanes. What is computed stays the same but for the probability,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +18,19 @@ from torch import Tensor
 _LEVELS = 2**16
 _LOWEST = -(2**15)
 _WHOLE = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # whole numbers as wide as a float, by bytes
+
+
+_seeded: ContextVar[np.random.Generator | None] = ContextVar("_seeded", default=None)
+
+
+@contextmanager
+def seeded_once() -> Iterator[None]:
+    """A context whose masks are all drawn from one generator: to make one takes as long as to draw a small mask."""
+    token = _seeded.set(_generator())
+    try:
+        yield
+    finally:
+        _seeded.reset(token)
 
 
 def is_between(p: float) -> bool:
@@ -36,8 +53,7 @@ def draw(shape: torch.Size, p: float) -> Tensor:
         p: The probability, for which `is_between` holds.
     """
     count = shape.numel()
-    seed = int(torch.randint(2**63 - 1, ()))
-    words = np.random.Generator(np.random.SFC64(seed)).integers(0, 2**64, -(-count // 4), dtype=np.uint64)
+    words = (_seeded.get() or _generator()).integers(0, 2**64, -(-count // 4), dtype=np.uint64)
     lanes = torch.from_numpy(words.view(np.int16)[:count]).view(shape)
     return lanes.ge_(_LOWEST + round(p * _LEVELS)).neg_()
 
@@ -46,3 +62,7 @@ def keep(values: Tensor, mask: Tensor) -> Tensor:
     """The values where a mask that `draw` drew has ones, and 0 elsewhere; not scaled."""
     whole = _WHOLE[values.element_size()]
     return (values.view(whole) & mask.to(whole)).view(values.dtype)
+
+
+def _generator() -> np.random.Generator:
+    return np.random.Generator(np.random.SFC64(int(torch.randint(2**63 - 1, ()))))

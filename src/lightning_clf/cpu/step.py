@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from lightning_clf.cpu import masks
 from lightning_clf.cpu.attention import attention
 from lightning_clf.cpu.dropout import dropout
 from lightning_clf.cpu.embedding import RowGradients
@@ -45,8 +46,15 @@ class CheapStep(TorchFunctionMode):
     ) -> Any:
         return self._ways.get(function, function)(*args, **(kwargs or {}))
 
+    def __enter__(self) -> Self:
+        self._masks = masks.seeded_once()
+        self._masks.__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
     def __exit__(self, *exception: Any) -> None:
         self._narrowed = None
+        self._masks.__exit__(*exception)
         super().__exit__(*exception)  # type: ignore[no-untyped-call]
 
     def share_gradients(self) -> None:
