@@ -145,7 +145,7 @@ def bare(corpus: str, gate: Gate) -> None:
             with cheap_step, torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
                 _, terms = module.score(batch)
             terms.mean.backward()
-            cheap_step.clip_gradients(module.parameters(), recipe.max_gradient_norm)
+            cheap_step.clip_gradients(optimizer, recipe.max_gradient_norm)
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()

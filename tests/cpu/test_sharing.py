@@ -77,7 +77,7 @@ def train(*, ours: bool, rank: int, clip: float) -> list[torch.Tensor]:
             loss = wrapped(words[rank], penalty=number == 5 + rank)
         loss.backward()
         step.share_gradients()
-        step.clip_gradients(network.parameters(), clip)
+        step.clip_gradients(optimizer, clip)
         optimizer.step()
         optimizer.zero_grad()
         seen += [one.detach().clone() for one in network.parameters()]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 
 import pytest
 import torch
 from lightning.pytorch import seed_everything
 from torch import nn
 from torch.nn import functional
+from torch.optim import SGD, AdamW
 from transformers import AutoModelForSequenceClassification
 
 from lightning_clf import SingleLabelClassifier
@@ -140,20 +142,29 @@ def test_what_is_read_without_gradients_before_has_them_after(without):
 
 @pytest.mark.parametrize("most", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("kept", [True, False])
-def test_clipping_is_pytorchs(kept, most, monkeypatch):
+@pytest.mark.parametrize(
+    "make",
+    [partial(SGD, lr=0.1), partial(AdamW, lr=0.1), partial(AdamW, lr=0.1, fused=True)],
+    ids=["SGD", "AdamW", "fused AdamW"],
+)
+def test_clipping_is_pytorchs(make, kept, most, monkeypatch):
     monkeypatch.setattr(embedding, "_LARGE", 1)
     results = []
     for context in (CheapStep(keeps_gradients=kept), None):
         torch.manual_seed(0)
         network = nn.Sequential(nn.Embedding(20, 4), nn.Flatten(), nn.Linear(12, 2))
-        with context or contextlib.nullcontext():
-            output = network(torch.tensor([[1, 2, 2], [7, 1, 9]]))
-        output.square().sum().backward()
-        if context is None:
-            nn.utils.clip_grad_norm_(network.parameters(), most)
-        else:
-            context.clip_gradients(network.parameters(), most)
-        results.append([weight.grad for weight in network.parameters()])
+        optimizer = make(network.parameters())
+        for factor in (1.0, 1e-3):  # which no clipping follows upon, for one of the norms
+            optimizer.zero_grad()
+            with context or contextlib.nullcontext():
+                output = network(torch.tensor([[1, 2, 2], [7, 1, 9]]))
+            (output.square().sum() * factor).backward()
+            if context is None:
+                nn.utils.clip_grad_norm_(network.parameters(), most)
+            else:
+                context.clip_gradients(optimizer, most)
+            optimizer.step()
+        results.append([(weight, weight.grad) for weight in network.parameters()])
     torch.testing.assert_close(*results)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.optim import AdamW, Optimizer
 from torch.overrides import TorchFunctionMode
 
 from lightning_clf.cpu import masks
@@ -32,6 +34,7 @@ class CheapStep(TorchFunctionMode):
     def __init__(self, *, keeps_gradients: bool, shared: SharedEmbeddings | None = None) -> None:
         super().__init__()
         self._narrowed: tuple[Tensor, int, Tensor] | None = None
+        self._seeded = ExitStack()
         self._ways: dict[Callable[..., Any], Callable[..., Any]] = {
             functional.dropout: dropout,
             functional.scaled_dot_product_attention: attention,
@@ -47,14 +50,13 @@ class CheapStep(TorchFunctionMode):
         return self._ways.get(function, function)(*args, **(kwargs or {}))
 
     def __enter__(self) -> Self:
-        self._masks = masks.seeded_once()
-        self._masks.__enter__()
+        self._seeded.enter_context(masks.seeded_once())
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *exception: Any) -> None:
         self._narrowed = None
-        self._masks.__exit__(*exception)
+        self._seeded.close()
         super().__exit__(*exception)  # type: ignore[no-untyped-call]
 
     def share_gradients(self) -> None:
@@ -62,23 +64,25 @@ class CheapStep(TorchFunctionMode):
         if self._shared is not None:
             self._shared.share(self._rows)
 
-    def clip_gradients(self, parameters: Iterable[Tensor], most: float) -> None:
+    def clip_gradients(self, optimizer: Optimizer, most: float) -> None:
         """Scale gradients down to a norm, as `torch.nn.utils.clip_grad_norm_` does, where they exceed it.
 
         Args:
-            parameters: Whose gradients.
+            optimizer: Whose gradients, before its step. A fused AdamW scales them as it steps, on its way over them.
             most: The norm of all of them together that is not exceeded.
         """
+        parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
         known = [(parameter.grad, self._rows.rows(parameter)) for parameter in parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm([gradient if rows is None else gradient[rows] for gradient, rows in known])
-        factor = (most / (norm + 1e-6)).item()
-        if factor >= 1:
-            return
-        for gradient, rows in known:
-            if rows is None:
-                gradient.mul_(factor)
-            else:
-                gradient.index_copy_(0, rows, gradient[rows].mul_(factor))
+        excess = (norm + 1e-6) / most
+        if isinstance(optimizer, AdamW) and all(group["fused"] for group in optimizer.param_groups):
+            optimizer.grad_scale = excess if excess > 1 else None  # type: ignore[attr-defined]
+        elif excess > 1:
+            for gradient, rows in known:
+                if rows is None:
+                    gradient.div_(excess)
+                else:
+                    gradient.index_copy_(0, rows, gradient[rows].div_(excess))
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Takes the place of `functional.linear`: query, key and value are given the same tensor, narrowed for each."""

@@ -226,8 +226,7 @@ class TrainedModule(Component, ScoredModule, ABC):
         if self._cheap_step is None or not gradient_clip_val or gradient_clip_algorithm not in (None, "norm"):
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
-            parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
-            self._cheap_step.clip_gradients(parameters, gradient_clip_val)
+            self._cheap_step.clip_gradients(optimizer, gradient_clip_val)
 
     # ------------------------------------------------------------------ optimisation
 
