@@ -25,7 +25,7 @@ from lightning_clf import (
 )
 from lightning_clf.batch import Batch
 from lightning_clf.cli import main
-from lightning_clf.cpu import CheapStep, keep_freed_memory
+from lightning_clf.cpu import CheapStep, RowGradients, keep_freed_memory
 from lightning_clf.data import BaseDataModule
 from lightning_clf.finetuning import LinearSchedule, adamw
 from lightning_clf.modules import ClassifierModule
@@ -139,7 +139,7 @@ def bare(corpus: str, gate: Gate) -> None:
     schedule = LambdaLR(
         optimizer, lambda step: LinearSchedule().factor(step, round(recipe.warmup_ratio * steps), steps)
     )
-    cheap_step = CheapStep(keeps_gradients=True)
+    cheap_step = CheapStep(RowGradients())
     while True:
         for batch in loader:
             with cheap_step, torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):

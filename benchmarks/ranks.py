@@ -77,22 +77,24 @@ def _send(rank: int, port: int, folder: str) -> None:
     dist.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     seconds = {}
     for count in SENT:
-        numbers, each = torch.ones(count), []
-        for _ in range(15):
+        numbers, each = torch.empty(count), []
+        for _ in range(20):
+            numbers.fill_(1.0)
             dist.barrier()
             started = time.perf_counter()
-            dist.all_reduce(numbers.fill_(1.0))
+            dist.all_reduce(numbers)
             each.append(time.perf_counter() - started)
-        seconds[str(count)] = median(each)
+        seconds[str(count)] = median(each[5:])
+    dist.destroy_process_group()
     Path(folder, f"{rank}.json").write_text(json.dumps(seconds), encoding="utf-8")
 
 
 def sending() -> dict[int, float]:
     """The median seconds that gloo takes for each of `SENT`."""
-    with socket.socket() as listener, tempfile.TemporaryDirectory() as folder:
+    with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        listener.close()
+    with tempfile.TemporaryDirectory() as folder:
         multiprocessing.spawn(_send, (port, folder), nprocs=2)
         noted = [json.loads(Path(folder, f"{rank}.json").read_text(encoding="utf-8")) for rank in (0, 1)]
         return {count: mean(each[str(count)] for each in noted) for count in SENT}

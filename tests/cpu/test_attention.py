@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from lightning_clf.cpu import masks
-from lightning_clf.cpu.attention import attention
+from lightning_clf.cpu.attention import attention, through_softmax
 
 MASKS = {
     "none": None,
@@ -65,6 +65,18 @@ def test_bfloat16_is_as_near_to_the_truth_as_pytorchs():
     for mine, other, true in zip(ours, theirs, exact, strict=True):
         assert mine.dtype == torch.bfloat16
         assert (mine - true).norm() < max(1.5 * (other - true).norm(), 2**-8 * true.norm())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("length", [1, 5, 31, 32, 45])
+def test_the_gradient_of_softmax_is_rounded_once(length, dtype):
+    torch.manual_seed(0)
+    weights, gradient = torch.randn(4, 7, length).softmax(-1).to(dtype), torch.randn(4, 7, length).to(dtype)
+    found = through_softmax(gradient, weights)
+    exact, of_exact = gradient.double(), weights.double()
+    true = of_exact * (exact - (exact * of_exact).sum(-1, keepdim=True))
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.double(), true, rtol=0.51 * torch.finfo(dtype).eps, atol=1e-7)
 
 
 def test_gradients_with_weights_dropped(monkeypatch):

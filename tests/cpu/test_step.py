@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 
 import pytest
 import torch
@@ -14,7 +13,8 @@ from torch.optim import SGD, AdamW
 from transformers import AutoModelForSequenceClassification
 
 from lightning_clf import SingleLabelClassifier
-from lightning_clf.cpu import CheapStep, embedding, masks
+from lightning_clf.cpu import CheapStep, RowGradients, embedding, masks
+from lightning_clf.finetuning import adamw
 from tests.tiny import ARCHITECTURES
 from tests.training import make_data, make_trainer
 
@@ -63,7 +63,7 @@ def test_scores_and_gradients_are_the_same_when_all_is_kept(model, monkeypatch):
     monkeypatch.setattr(embedding, "_LARGE", 1)
     monkeypatch.setattr(masks, "draw", lambda shape, p: torch.full(shape, -1, dtype=torch.int16))
     monkeypatch.setattr(masks, "scale_of", lambda p: 1.0)
-    step = CheapStep(keeps_gradients=True)
+    step = CheapStep(RowGradients())
     kept = gradients(model, step)
     again = gradients(model, step)  # in the place of the first
     without_dropout(model)
@@ -87,7 +87,7 @@ def test_evaluation_is_left_alone_and_training_drops(model):
     with torch.no_grad():
         model.eval()
         plain = model(**inputs()).logits
-        with CheapStep(keeps_gradients=True):
+        with CheapStep(RowGradients()):
             torch.testing.assert_close(model(**inputs()).logits, plain)
             model.train()
             first, second = model(**inputs()).logits, model(**inputs()).logits
@@ -98,7 +98,7 @@ def test_evaluation_is_left_alone_and_training_drops(model):
 @pytest.mark.parametrize("model", ["bert"], indirect=True)
 def test_what_several_layers_read_is_narrowed_once(model):
     casts = []
-    step = CheapStep(keeps_gradients=False)
+    step = CheapStep(RowGradients(()))
     narrow = step._narrow
 
     def counted(*given):
@@ -121,7 +121,7 @@ def test_what_several_layers_read_is_narrowed_once(model):
 def test_a_tensor_that_was_written_to_is_narrowed_anew():
     weight = torch.eye(3)
     given = torch.ones(2, 3)
-    with CheapStep(keeps_gradients=False), torch.autocast("cpu", torch.bfloat16):
+    with CheapStep(RowGradients(())), torch.autocast("cpu", torch.bfloat16):
         first = functional.linear(given, weight)
         given.mul_(2)
         second = functional.linear(given, weight)
@@ -132,7 +132,7 @@ def test_a_tensor_that_was_written_to_is_narrowed_anew():
 def test_what_is_read_without_gradients_before_has_them_after(without):
     weight = torch.eye(3)
     given = torch.ones(2, 3, requires_grad=True)
-    with CheapStep(keeps_gradients=False), torch.autocast("cpu", torch.bfloat16):
+    with CheapStep(RowGradients(())), torch.autocast("cpu", torch.bfloat16):
         with without():
             functional.linear(given * 1, weight)
             functional.linear(given, weight)
@@ -141,20 +141,22 @@ def test_what_is_read_without_gradients_before_has_them_after(without):
 
 
 @pytest.mark.parametrize("most", [1e-3, 1.0, 1e3])
-@pytest.mark.parametrize("kept", [True, False])
-@pytest.mark.parametrize(
-    "make",
-    [partial(SGD, lr=0.1), partial(AdamW, lr=0.1), partial(AdamW, lr=0.1, fused=True)],
-    ids=["SGD", "AdamW", "fused AdamW"],
-)
-def test_clipping_is_pytorchs(make, kept, most, monkeypatch):
+@pytest.mark.parametrize("only", [None, ()])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", ["SGD", "fused AdamW", "ours"])
+def test_clipping_is_pytorchs(name, dtype, only, most, monkeypatch):
     monkeypatch.setattr(embedding, "_LARGE", 1)
+    make = {
+        "SGD": lambda network: SGD(network.parameters(), lr=0.1),
+        "fused AdamW": lambda network: AdamW(network.parameters(), lr=0.1, fused=True),
+        "ours": lambda network: adamw(network, 0.1, 0.01),
+    }[name]
     results = []
-    for context in (CheapStep(keeps_gradients=kept), None):
+    for context in (CheapStep(RowGradients(only)), None):
         torch.manual_seed(0)
-        network = nn.Sequential(nn.Embedding(20, 4), nn.Flatten(), nn.Linear(12, 2))
-        optimizer = make(network.parameters())
-        for factor in (1.0, 1e-3):  # which no clipping follows upon, for one of the norms
+        network = nn.Sequential(nn.Embedding(20, 4), nn.Flatten(), nn.Linear(12, 2)).to(dtype)
+        optimizer = make(network)
+        for factor in (1.0, 1e-3):  # one of which no clipping follows upon, for one of the norms
             optimizer.zero_grad()
             with context or contextlib.nullcontext():
                 output = network(torch.tensor([[1, 2, 2], [7, 1, 9]]))
@@ -165,7 +167,34 @@ def test_clipping_is_pytorchs(make, kept, most, monkeypatch):
                 context.clip_gradients(optimizer, most)
             optimizer.step()
         results.append([(weight, weight.grad) for weight in network.parameters()])
-    torch.testing.assert_close(*results)
+    # our factor is of float32, and PyTorch's own of what gradients are
+    tolerance = {
+        torch.float32: {},
+        torch.float64: {"rtol": 1e-6, "atol": 1e-6},
+        torch.bfloat16: {"rtol": 2e-2, "atol": 1e-3},
+    }
+    torch.testing.assert_close(*results, **tolerance[dtype])
+
+
+def test_a_gradient_that_is_nan_leaves_nothing_as_it_was():
+    network = nn.Linear(2, 2)
+    optimizer = adamw(network, 0.1, 0.01)
+    network(torch.ones(1, 2)).sum().backward()
+    network.bias.grad[0] = torch.nan
+    CheapStep(RowGradients()).clip_gradients(optimizer, 1.0)
+    optimizer.step()
+    assert all(weight.isnan().all() for weight in network.parameters())
+
+
+def test_what_clipping_leaves_to_a_step_is_for_that_step():
+    network = nn.Linear(2, 2)
+    optimizer = adamw(network, 0.1, 0.01)
+    network(torch.ones(1, 2)).sum().backward()
+    CheapStep(RowGradients()).clip_gradients(optimizer, 1e-3)
+    optimizer.step()
+    first = network.weight.grad.clone()
+    optimizer.step()
+    assert torch.equal(network.weight.grad, first)
 
 
 def test_checkpointed_activations_are_computed_again_with_the_same_masks(encoders, tmp_path, monkeypatch):
@@ -175,6 +204,6 @@ def test_checkpointed_activations_are_computed_again_with_the_same_masks(encoder
         model = module(str(encoders("bert")), learning_rate=1e-3)
         make_trainer(tmp_path, num_sanity_val_steps=0).fit(model, make_data("single"))
         weights.append(model.state_dict())
-        monkeypatch.setattr("lightning_clf.modules.trained.CheapStep", lambda **options: None)
+        monkeypatch.setattr("lightning_clf.modules.trained.CheapStep", lambda rows: None)
     for name, weight in weights[0].items():
         torch.testing.assert_close(weights[1][name], weight, msg=name)

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import LearningRateFinder
 from torch.nn import functional
 
 from lightning_clf.cpu import embedding
 from tests.modules.test_gradients import UNEVEN, WEIGHTS, Steps, word_scores
 from tests.processes import run_script
 from tests.training import NO_DROPOUT, make_data, make_module, make_trainer
+
+TWO = {"devices": 2, "strategy": "ddp", "use_distributed_sampler": False}
 
 
 def make(encoder):
@@ -46,13 +49,27 @@ def test_gradients_of_two_processes_are_those_of_one(accumulated, steps, shared_
             torch.testing.assert_close(ranks[1]["gradients"][step][name], gradients[name], atol=0, rtol=0)
 
 
-def run(folder: Path, encoder: Path, accumulated: int, shared_rows: bool) -> None:
-    if shared_rows:
-        embedding._LARGE = 1
+@pytest.mark.process
+def test_a_search_for_the_learning_rate_leaves_processes_at_one(encoders, tmp_path):
+    run_script("tests.modules.test_processes", tmp_path, encoders("bert"))
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert first.keys() == second.keys()
+    for name, weight in first.items():
+        torch.testing.assert_close(second[name], weight, atol=0, rtol=0, msg=name)
+
+
+def search(folder: Path, encoder: Path) -> None:
+    module = make(encoder)
+    finder = LearningRateFinder(num_training_steps=3, min_lr=1e-4, max_lr=1e-3)
+    trainer = make_trainer(folder, callbacks=[finder], gradient_clip_val=0.1, **TWO)
+    trainer.fit(module, make_data("tags", UNEVEN, batch_size=2))
+    assert trainer.global_step == 3
+    torch.save(module.state_dict(), folder / f"rank{trainer.global_rank}.pt")
+
+
+def run(folder: Path, encoder: Path, accumulated: int) -> None:
     steps, module = Steps(), make(encoder)
-    options = {"devices": 2, "strategy": "ddp", "accumulate_grad_batches": accumulated}
-    options |= {"use_distributed_sampler": False}
-    trainer = make_trainer(folder, callbacks=[steps], **options)
+    trainer = make_trainer(folder, callbacks=[steps], accumulate_grad_batches=accumulated, **TWO)
     trainer.fit(module, make_data("tags", UNEVEN, batch_size=2))
     content = {
         "rows": [[row for batch in batches for row in batch.example_ids.tolist()] for batches, _ in steps.steps],
@@ -63,4 +80,10 @@ def run(folder: Path, encoder: Path, accumulated: int, shared_rows: bool) -> Non
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "1")
+    paths, numbers = map(Path, sys.argv[1:3]), [*map(int, sys.argv[3:])]
+    if numbers:
+        embedding._LARGE = 1 if numbers[1] else embedding._LARGE
+        run(*paths, numbers[0])
+    else:
+        embedding._LARGE = 1
+        search(*paths)

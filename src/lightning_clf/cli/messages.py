@@ -89,8 +89,8 @@ def one_line(message: str) -> str:
 
 def of_logger(error: Exception) -> InputError | None:
     """What an error says that came about in a logger, or in the package that it logs with: of whatever class it is."""
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    if not any(str(frame.f_globals["__name__"]).startswith("lightning.pytorch.loggers.") for frame in frames):
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    if not any(str(module).startswith("lightning.pytorch.loggers.") for module in modules):
         return None
     return InputError(f"trainer.logger cannot be used ({reason(error)}): correct its keys")
 

@@ -239,8 +239,8 @@ class TrainingCLI(LightningCLI):
             discard_unused(self.folder)
             raise InputError(f"trainer: {one_line(str(error))}") from error
         except Exception as error:  # of whatever class the logger's package has
-            complaint = of_logger(error)
-            if self.trainer.global_step or complaint is None:
+            complaint = None if self.trainer.global_step else of_logger(error)
+            if complaint is None:
                 raise
             discard_unused(self.folder)
             raise complaint from error

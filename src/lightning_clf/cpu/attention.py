@@ -16,7 +16,7 @@ from torch.nn import functional
 from lightning_clf.cpu import masks
 
 _LONG = 32
-"""From so many 16-bit numbers a row on, PyTorch's pass over them is faster than one over numbers widened before."""
+"""Numbers a row below which PyTorch's pass over 16-bit numbers was slower than over numbers widened before."""
 
 
 def attention(
@@ -83,14 +83,14 @@ class _Attention(torch.autograd.Function):
         gradient = _flat(gradients[0])
         to_values = _product(masks.keep(weights, mask).transpose(1, 2), gradient, kept_scale)
         to_weights = masks.keep(_product(gradient, values.transpose(1, 2), kept_scale), mask)
-        to_scores = _through_softmax(to_weights, weights)
+        to_scores = through_softmax(to_weights, weights)
         to_queries = _product(to_scores, keys, scale)
         to_keys = _product(to_scores.transpose(1, 2), queries, scale)
         shaped = (part.view(*ctx.shape, *part.shape[1:]) for part in (to_queries, to_keys, to_values))
         return (*shaped, None, None, None)
 
 
-def _through_softmax(gradient: Tensor, weights: Tensor) -> Tensor:
+def through_softmax(gradient: Tensor, weights: Tensor) -> Tensor:
     """The gradient of a softmax's scores `[…,T]`, from that of its weights: what exceeds the mean under the weights."""
     dtype = weights.dtype
     if weights.shape[-1] < _LONG:

@@ -8,6 +8,7 @@ last step wrote are set to zero.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -88,9 +89,15 @@ class _Foreign:
 
 
 class RowGradients:
-    """The gradients of a network's large embeddings."""
+    """The gradients of a network's large embeddings.
 
-    def __init__(self) -> None:
+    Args:
+        only: The weights whose gradients are looked after here; `None` is all, which is for one process alone: what
+            another adds to a gradient would come to rows that are not known to be touched.
+    """
+
+    def __init__(self, only: Collection[Tensor] | None = None) -> None:
+        self._only = None if only is None else frozenset(only)
         self._by_weight: dict[Tensor, RowGradient] = {}
 
     def rows(self, weight: Tensor) -> Tensor | None:
@@ -115,7 +122,8 @@ class RowGradients:
     ) -> Tensor:
         """Takes the place of `torch.nn.functional.embedding`: ids `[…]` to rows `[…,H]`."""
         is_plain = max_norm is None and not scale_grad_by_freq and not sparse
-        if not (is_plain and is_large(weight) and weight.requires_grad and torch.is_grad_enabled()):
+        is_ours = is_large(weight) and (self._only is None or weight in self._only)
+        if not (is_plain and is_ours and weight.requires_grad and torch.is_grad_enabled()):
             return functional.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
         if weight not in self._by_weight:
             self._by_weight[weight] = RowGradient(weight)

@@ -25,7 +25,7 @@ _seeded: ContextVar[np.random.Generator | None] = ContextVar("_seeded", default=
 
 @contextmanager
 def seeded_once() -> Iterator[None]:
-    """A context whose masks are all drawn from one generator: to make one takes as long as to draw a small mask."""
+    """A context whose masks are all drawn from one generator, rather than from one each that is seeded anew."""
     token = _seeded.set(_generator())
     try:
         yield

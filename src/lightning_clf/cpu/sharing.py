@@ -7,8 +7,6 @@ and the rows touched are sent once a step, which gives the mean that DDP would.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -18,40 +16,47 @@ from lightning_clf.cpu.embedding import RowGradients, is_large
 
 
 class SharedEmbeddings:
-    """The large embeddings of a network that DDP is about to wrap, and is told to leave alone.
+    """The large embeddings of a network that DDP is about to wrap, and is told to leave alone until they are released.
 
     Args:
-        network: What DDP will wrap.
+        network: What DDP will wrap. Where nothing else of it moves DDP is left all, since it refuses to have none.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        embeddings = {name: part for name, part in network.named_modules() if isinstance(part, nn.Embedding)}
-        self._weights = {f"{name}.weight": part.weight for name, part in embeddings.items() if is_large(part.weight)}
-        _have_ddp_ignore(network, self._weights)
+        tables = {part.weight for part in network.modules() if isinstance(part, nn.Embedding) and is_large(part.weight)}
+        if all(weight in tables for weight in network.parameters() if weight.requires_grad):
+            tables = set()
+        named = [
+            (name, weight) for name, weight in network.named_parameters(remove_duplicate=False) if weight in tables
+        ]
+        self.weights = list(dict.fromkeys(weight for _, weight in named))  # in the same order in every process
+        self._network = network
+        _have_ddp_ignore(network, [name for name, _ in named])
 
     def begin(self) -> None:
         """Have all processes begin with the weights of the first, as DDP does for what it wraps."""
-        for weight in self._weights.values():
+        for weight in self.weights:
             dist.broadcast(weight.data, 0)
 
     def share(self, gradients: RowGradients) -> None:
         """Make gradients their mean over all processes, which take part together.
 
         Args:
-            gradients: Those of this process.
+            gradients: What is known of those of this process.
         """
-        for weight in self._weights.values():
+        for weight in self.weights:
             if weight.requires_grad:
                 gradients.widen(weight, _mean(weight, gradients.rows(weight)))
 
+    def release(self) -> None:
+        """Leave the embeddings to DDP again, for whoever wraps the network next."""
+        _have_ddp_ignore(self._network, [])
+        for weight in self.weights:
+            vars(weight).pop("_ddp_ignored", None)
 
-def leave_to_ddp(network: nn.Module) -> None:
-    """Have DDP wrap all of a network, whatever it was told before."""
-    _have_ddp_ignore(network, ())
 
-
-def _have_ddp_ignore(network: nn.Module, names: Iterable[str]) -> None:
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(network, [*names])  # type: ignore[no-untyped-call]
+def _have_ddp_ignore(network: nn.Module, names: list[str]) -> None:
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(network, names)  # type: ignore[no-untyped-call]
 
 
 def _mean(weight: Tensor, rows: Tensor | None) -> Tensor:

@@ -9,14 +9,13 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
 
 from lightning_clf.cpu import masks
 from lightning_clf.cpu.attention import attention
 from lightning_clf.cpu.dropout import dropout
 from lightning_clf.cpu.embedding import RowGradients
-from lightning_clf.cpu.sharing import SharedEmbeddings
 
 
 class CheapStep(TorchFunctionMode):
@@ -27,11 +26,10 @@ class CheapStep(TorchFunctionMode):
     heard: a network that checkpoints activations must not be computed in it.
 
     Args:
-        keeps_gradients: Whether no one else looks after the gradients of large embeddings.
-        shared: The embeddings whose gradients other processes have a part in.
+        rows: Where the gradients of large embeddings are kept.
     """
 
-    def __init__(self, *, keeps_gradients: bool, shared: SharedEmbeddings | None = None) -> None:
+    def __init__(self, rows: RowGradients) -> None:
         super().__init__()
         self._narrowed: tuple[Tensor, int, Tensor] | None = None
         self._seeded = ExitStack()
@@ -39,10 +37,9 @@ class CheapStep(TorchFunctionMode):
             functional.dropout: dropout,
             functional.scaled_dot_product_attention: attention,
             functional.linear: self._linear,
+            functional.embedding: rows.embedding,
         }
-        self._rows, self._shared = RowGradients(), shared
-        if keeps_gradients:
-            self._ways[functional.embedding] = self._rows.embedding
+        self.rows = rows
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -56,33 +53,31 @@ class CheapStep(TorchFunctionMode):
 
     def __exit__(self, *exception: Any) -> None:
         self._narrowed = None
-        self._seeded.close()
         super().__exit__(*exception)  # type: ignore[no-untyped-call]
-
-    def share_gradients(self) -> None:
-        """Make the gradients that DDP does not look after their mean over all processes, once they are summed up."""
-        if self._shared is not None:
-            self._shared.share(self._rows)
+        self._seeded.close()
 
     def clip_gradients(self, optimizer: Optimizer, most: float) -> None:
         """Scale gradients down to a norm, as `torch.nn.utils.clip_grad_norm_` does, where they exceed it.
 
         Args:
-            optimizer: Whose gradients, before its step. A fused AdamW scales them as it steps, on its way over them.
+            optimizer: Whose gradients, before its step. One that `adamw` made scales them itself, on its one way over
+                them.
             most: The norm of all of them together that is not exceeded.
         """
         parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
-        known = [(parameter.grad, self._rows.rows(parameter)) for parameter in parameters if parameter.grad is not None]
+        known = [(parameter.grad, self.rows.rows(parameter)) for parameter in parameters if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm([gradient if rows is None else gradient[rows] for gradient, rows in known])
-        excess = (norm + 1e-6) / most
-        if isinstance(optimizer, AdamW) and all(group["fused"] for group in optimizer.param_groups):
-            optimizer.grad_scale = excess if excess > 1 else None  # type: ignore[attr-defined]
-        elif excess > 1:
-            for gradient, rows in known:
-                if rows is None:
-                    gradient.div_(excess)
-                else:
-                    gradient.index_copy_(0, rows, gradient[rows].div_(excess))
+        excess = (norm.float() + 1e-6) / most  # in float32, as a fused step wants it
+        if excess <= 1:
+            return
+        if hasattr(optimizer, "grad_scale"):
+            optimizer.grad_scale = excess
+            return
+        for gradient, rows in known:
+            if rows is None:
+                gradient.div_(excess)
+            else:
+                gradient.index_copy_(0, rows, gradient[rows].div_(excess))
 
     def _linear(self, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """Takes the place of `functional.linear`: query, key and value are given the same tensor, narrowed for each."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 
 from lightning_clf.errors import InputError
 
@@ -57,4 +57,11 @@ def adamw(
     optimizer = AdamW(groups, lr=learning_rate, fused=True)
     # a fused step could take scaled gradients, but what clips them has to see them unscaled; Lightning asks this name
     optimizer._step_supports_amp_scaling = False
+    # what clipping divides gradients by, where the step does that on its way: for one step
+    optimizer.grad_scale = None  # type: ignore[attr-defined]
+    optimizer.register_step_post_hook(_forget_scale)
     return optimizer
+
+
+def _forget_scale(optimizer: Optimizer, args: object, kwargs: object) -> None:
+    optimizer.grad_scale = None  # type: ignore[attr-defined]

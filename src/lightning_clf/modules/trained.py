@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 
 from lightning_clf.checkpoint import SECTION
 from lightning_clf.component import Component
-from lightning_clf.cpu import CheapStep, SharedEmbeddings, keep_freed_memory, leave_to_ddp
+from lightning_clf.cpu import CheapStep, RowGradients, SharedEmbeddings, keep_freed_memory
 from lightning_clf.errors import check_number
 from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw
 from lightning_clf.heads import Head
@@ -133,16 +133,19 @@ class TrainedModule(Component, ScoredModule, ABC):
         if self.compiles:
             self.encoder.compile()
         if stage == "fit":
-            self._shared = self._share()
+            self._release()  # what a fit that an error ended has left
+            if isinstance(self.trainer.strategy, DDPStrategy) and self._has_cheap_steps:
+                self._shared = SharedEmbeddings(self)  # before DDP wraps it
 
-    def _share(self) -> SharedEmbeddings | None:
-        """What processes share otherwise than by DDP, which is about to wrap this module."""
-        if not isinstance(self.trainer.strategy, DDPStrategy):
-            return None
-        if self._steps_cheaply:
-            return SharedEmbeddings(self)
-        leave_to_ddp(self)
-        return None
+    def teardown(self, stage: str) -> None:
+        """Leave to the next fit what this one had told DDP."""
+        if stage == "fit":
+            self._release()
+
+    def _release(self) -> None:
+        if self._shared is not None:
+            self._shared.release()
+            self._shared = None
 
     # ------------------------------------------------------------------ the step
 
@@ -164,20 +167,23 @@ class TrainedModule(Component, ScoredModule, ABC):
         moving = sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
         return f"{moving:,} of {total:,} parameters are trainable"
 
+    def on_fit_start(self) -> None:
+        """Have all processes begin with the same weights."""
+        if self._shared is not None:
+            self._shared.begin()
+
     def on_train_start(self) -> None:
         """Go on with the random numbers of the checkpoint that the Trainer goes on from, and settle what is frozen."""
         if self.finetuning is not None:
             self.finetuning.settle(self.encoder)
         # a fit that an error ended has left its own
         self._gradient_mean, self._cheap_step = GradientMean(), self._make_cheap_step()
-        if self._shared is not None:
-            self._shared.begin()
         set_random_state(self.trainer, self._random_states)
         self._random_states = []
 
     @property
-    def _steps_cheaply(self) -> bool:
-        """Whether steps are taken in the context of a CPU's."""
+    def _has_cheap_steps(self) -> bool:
+        """Whether a forward pass of training is made in the context of `CheapStep`."""
         # what checkpoints activations computes them once more in the backward pass, where no context reaches; and a
         # compiler draws masks of its own
         is_plain = not (self.encoder.is_activation_checkpointing or self.compiles)
@@ -187,14 +193,15 @@ class TrainedModule(Component, ScoredModule, ABC):
         """The context of a step on a CPU, where one is of use."""
         if self.device.type == "cpu":
             keep_freed_memory()
-        if not self._steps_cheaply:
+        if not self._has_cheap_steps:
             return None
         is_alone = isinstance(self.trainer.strategy, SingleDeviceStrategy)
-        return CheapStep(keeps_gradients=is_alone or self._shared is not None, shared=self._shared)
+        shared = () if self._shared is None else self._shared.weights
+        return CheapStep(RowGradients(None if is_alone else shared))
 
     def on_train_end(self) -> None:
         """Let go of what a step kept."""
-        self._cheap_step = self._shared = None
+        self._cheap_step = None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Unfreeze what is due."""
@@ -211,9 +218,12 @@ class TrainedModule(Component, ScoredModule, ABC):
         return self._gradient_mean.start(terms, self.trainer)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Make gradients of sums into gradients of the mean over all processes, before clipping."""
-        if self._cheap_step is not None:
-            self._cheap_step.share_gradients()
+        """Make gradients of sums into gradients of the mean over all processes, before clipping.
+
+        Callbacks come before, and on several CPUs find gradients of large embeddings that are of this process alone.
+        """
+        if self._shared is not None:
+            self._shared.share(RowGradients() if self._cheap_step is None else self._cheap_step.rows)
         self._gradient_mean.apply(self)
 
     def configure_gradient_clipping(
