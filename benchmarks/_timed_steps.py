@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ class TimedSteps(Callback):
     """Writes, at the end of training, the seconds of each step after the first ones to the file of a variable."""
 
     def __init__(self) -> None:
-        self._marks: dict[str, list[float]] = {phase: [] for phase in PHASES}
+        self._seconds: dict[str, list[float]] = {phase: [] for phase in PHASES}
+        self._last = time.perf_counter()
 
     def on_train_batch_start(self, trainer: Trainer, *others: Any) -> None:
         """Note when there is a batch."""
@@ -40,15 +40,11 @@ class TimedSteps(Callback):
     def on_train_end(self, trainer: Trainer, *others: Any) -> None:
         """Write what the first process noted."""
         if trainer.is_global_zero:
-            begins = {"data": self._marks["rest"][:-1], "step": self._marks["rest"][:-1]}
-            begins |= {after: self._marks[phase][1:] for phase, after in pairwise(PHASES)}
-            ends = {phase: marks[1:] for phase, marks in self._marks.items()}
-            ends["step"] = ends["rest"]
-            seconds = {
-                name: [end - begin for begin, end in zip(begins[name], ends[name], strict=True)][WARMUP:]
-                for name in ("step", *PHASES)
-            }
+            seconds = {phase: each[1 + WARMUP :] for phase, each in self._seconds.items()}
+            seconds["step"] = [sum(parts) for parts in zip(*seconds.values(), strict=True)]
             Path(os.environ[FILE]).write_text(json.dumps(seconds), encoding="utf-8")
 
     def _mark(self, phase: str) -> None:
-        self._marks[phase].append(time.perf_counter())
+        now = time.perf_counter()
+        self._seconds[phase].append(now - self._last)
+        self._last = now
