@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection
 from statistics import median
 from typing import Any, NamedTuple
 
+import torch
+
 
 class Block(NamedTuple):
     """What a side did when it was its turn.
@@ -19,7 +21,7 @@ class Block(NamedTuple):
     Attributes:
         seconds: How long it took.
         done: How much it did, in the unit of the comparison.
-        peak_mb: The most memory its process ever had, in MB.
+        peak_mb: The most memory its process ever had, in MB; of a GPU's, where it computes on one.
     """
 
     seconds: float
@@ -53,6 +55,8 @@ class Gate:
         self._done += done
         self._left -= 1
         if self._left == 0:
+            if torch.cuda.is_initialized():
+                torch.cuda.synchronize()
             self._connection.send(Block(time.perf_counter() - self._started, self._done, _peak_mb()))
             self._connection.recv()
             self._left, self._done, self._started = self._steps, 0.0, time.perf_counter()
@@ -141,6 +145,8 @@ def _ratios(one: Sequence[Block], other: Sequence[Block], draws: int) -> Iterato
 
 
 def _peak_mb() -> float:
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 2**20
     import resource  # not on Windows, where only this fails
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -51,7 +51,7 @@ def trained(corpus: str, seed: int, runs: Path, source: Path) -> tuple[Path, flo
         return run / "last.ckpt", 0.0
     options: dict[str, object] = {
         "data.init_args.source": str(source),
-        "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+        "trainer.precision": _corpora.precision(),
     }
     if corpus == "goemotions":
         options["data.init_args.labels"] = json.dumps(_corpora.load(corpus).labels)

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
+import torch
+
 FOLDER = Path(__file__).parent / "results"
 LIBRARIES = (
     "lightning-clf",
@@ -147,10 +149,17 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int | None]:
-    """Returns the kind of this machine, without its name."""
+    """Returns the kind of this machine, without its name; `accelerator` is its GPU, where it has one."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         names = (line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line)
         cpu = next(names, cpu)
-    return {"system": platform.system(), "architecture": platform.machine(), "cpu": cpu, "cores": os.cpu_count()}
+    found = {"system": platform.system(), "architecture": platform.machine(), "cpu": cpu, "cores": os.cpu_count()}
+    return {**found, "accelerator": torch.cuda.get_device_name()} if torch.cuda.is_available() else found
+
+
+def place() -> str:
+    """Returns what computes on this machine, in words."""
+    facts = machine()
+    return str(facts.get("accelerator") or f"{facts['cores']} cores of {facts['cpu']}")

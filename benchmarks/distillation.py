@@ -68,7 +68,7 @@ def measure(corpus: str, seed: int, rows: int | None = None) -> Measured:
     found: dict[str, float] = {}
     judged = JUDGED[corpus]
     with tempfile.TemporaryDirectory() as scratch:
-        precision = "bf16-mixed" if _corpora.bf16_is_native() else "32-true"
+        precision = _corpora.precision()
         source = {stage: str(_few(corpus, split, rows, Path(scratch))) for split, stage in _corpora.STAGES.items()}
         common: Options = {
             "data.init_args.source": json.dumps(source),

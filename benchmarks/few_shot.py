@@ -91,7 +91,7 @@ def package(corpus: str, shots: int, seed: int) -> Measured:
             report_to="none",
             save_strategy="no",
         )
-        model = SetFitModel.from_pretrained(str(_corpora.encoder()), device="cpu")
+        model = SetFitModel.from_pretrained(str(_corpora.encoder()))
         Trainer(model=model, args=arguments, train_dataset=train).train()
         seconds = time.perf_counter() - started
     answers = model.predict([row["text"] for row in test], batch_size=64, as_numpy=True)

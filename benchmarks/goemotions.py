@@ -35,7 +35,7 @@ def measure(config: str, seed: int) -> Measured:
     corpus = _corpora.load("goemotions")
     options: dict[str, object] = {
         "data.init_args.source": str(_corpora.folder("goemotions")),
-        "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+        "trainer.precision": _corpora.precision(),
     }
     with tempfile.TemporaryDirectory() as scratch:
         run = Path(scratch, "run")

@@ -57,7 +57,7 @@ def measure(options: dict[str, object], seed: int) -> Measured:
         run = Path(scratch, "run")
         common = {
             "data.init_args.source": str(_corpora.folder("conll2003")),
-            "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+            "trainer.precision": _corpora.precision(),
         }
         metrics = _ours.fit_and_score("ner.yaml", seed, {**common, **options}, "best.ckpt", run)
         trained = load_classifier(run / "best")

@@ -48,7 +48,7 @@ def measure(length: int, seed: int, *, windows: bool) -> Measured:
         "model.init_args.learning_rate": RATE,
         "trainer.max_epochs": EPOCHS,
         "trainer.limit_val_batches": 0,
-        "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+        "trainer.precision": _corpora.precision(),
     }
     metrics = _ours.fit_and_score("long.yaml", seed, options, "last.ckpt")
     wanted = {key: metrics[key] for key in ("train_seconds", "test/accuracy", "test/f1_macro")}

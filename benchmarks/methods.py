@@ -97,7 +97,7 @@ def measure_ordered(options: Options, seed: int) -> Measured:
         "data.init_args.labels": json.dumps(["1", "2", "3", "4", "5"]),
         "model.init_args.learning_rate": RECIPE.learning_rate,
         "trainer.max_epochs": RECIPE.epochs,
-        "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+        "trainer.precision": _corpora.precision(),
     }
     with tempfile.TemporaryDirectory() as scratch:
         for stage, rows in splits.items():
@@ -130,7 +130,7 @@ def measure_tags(options: Options, seed: int) -> Measured:
             "data.init_args.source": json.dumps({**files, "train": str(Path(scratch, "train.jsonl"))}),
             "model.init_args.learning_rate": TAG_RATE,
             "trainer.max_epochs": RECIPE.epochs,
-            "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+            "trainer.precision": _corpora.precision(),
         }
         metrics = _ours.fit_and_score("ner.yaml", seed, {**common, **options}, "last.ckpt")
     wanted = {key: metrics[key] for key in ("train_seconds", "val/entity_f1", "test/entity_f1")}

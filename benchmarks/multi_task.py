@@ -64,7 +64,7 @@ def fit(config: Config, seed: int, run: Path) -> tuple[float, dict[str, float]]:
 
 def _config(model: Config, data: Config) -> Config:
     common = {"encoder": str(_corpora.encoder()), "learning_rate": RATE}
-    precision = "bf16-mixed" if _corpora.bf16_is_native() else "32-true"
+    precision = _corpora.precision()
     trainer = {"max_epochs": EPOCHS, "gradient_clip_val": 1.0, "precision": precision, "enable_progress_bar": False}
     model = {**model, "init_args": {**common, **model.get("init_args", {})}}
     return {"model": model, "data": data, "trainer": trainer}

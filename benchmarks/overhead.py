@@ -12,7 +12,7 @@ from statistics import median
 
 import _corpora
 from _blocks import Side, alternate, ratio
-from _cells import machine
+from _cells import place
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -33,15 +33,17 @@ def main(args: Sequence[str] | None = None) -> int:
         import _ours
 
         sides = {
-            "lightning-clf fit": Side(_ours.train, (options.corpus,), options.steps, warmup=10),
+            "lightning-clf fit": Side(
+                _ours.train, (options.corpus, _corpora.RECIPES[options.corpus], {}), options.steps, warmup=10
+            ),
             "bare loop": Side(_ours.bare, (options.corpus,), options.steps, warmup=10),
         }
         timed = alternate(sides, options.blocks)
     except (_corpora.MissingError, RuntimeError) as error:
         print(f"overhead.py: {error}", file=sys.stderr)
         return 2
-    facts, shape = machine(), f"{options.blocks} blocks of {options.steps} steps"
-    print(f"{facts['cores']} cores of {facts['cpu']}, {options.corpus}, {shape}\n")
+    shape = f"{options.blocks} blocks of {options.steps} steps"
+    print(f"{place()}, {options.corpus}, {shape}\n")
     print("| side | samples/s |")
     print("|---|---:|")
     for name, blocks in timed.items():

@@ -18,18 +18,19 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 
 import _corpora
 from _blocks import Gate, Side, alternate, ratio
-from _cells import machine
+from _cells import place
 from lightning_clf.cpu import keep_freed_memory
 from lightning_clf.inference import load_classifier, predict_file
 
 TEXTS = 600
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 REFERENCE = "pipeline(batch_size=32)"
 
 
 def ours(folder: str, texts: str, dtype: torch.dtype | None, gate: Gate) -> None:
     """`lightning-clf predict`, but for the time it takes to start and to load."""
     keep_freed_memory()
-    classifier = load_classifier(folder).to(dtype=dtype)
+    classifier = load_classifier(folder).to(DEVICE, dtype)
     with tempfile.TemporaryDirectory() as scratch:
         while True:
             gate.step(predict_file(classifier, texts, f"{scratch}/answers.jsonl"))
@@ -37,7 +38,7 @@ def ours(folder: str, texts: str, dtype: torch.dtype | None, gate: Gate) -> None
 
 def peer(folder: str, texts: str, batch_size: int | None, gate: Gate) -> None:
     """A stock pipeline over the lines of the file."""
-    classify = pipeline("text-classification", model=folder, batch_size=batch_size, top_k=None)
+    classify = pipeline("text-classification", model=folder, batch_size=batch_size, top_k=None, device=DEVICE)
 
     def lines() -> Iterator[str]:
         with Path(texts).open(encoding="utf-8") as file:
@@ -80,7 +81,6 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = _corpora.parser(__doc__)
     parser.add_argument("--blocks", type=int, default=9, help="turns of each side")
     options = parser.parse_args(args)
-    facts = machine()
     try:
         with tempfile.TemporaryDirectory() as scratch:
             rows = _corpora.load("sst2").splits["test"][:TEXTS]
@@ -99,7 +99,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except (_corpora.MissingError, RuntimeError) as error:
         print(f"prediction.py: {error}", file=sys.stderr)
         return 2
-    print(f"{facts['cores']} cores of {facts['cpu']}, {TEXTS} texts a block, {options.blocks} blocks a side\n")
+    print(f"{place()}, {TEXTS} texts a block, {options.blocks} blocks a side\n")
     print(f"| side | texts/s | to {REFERENCE} | 95 % interval |")
     print("|---|---:|---:|---:|")
     for name, blocks in timed.items():

@@ -45,7 +45,7 @@ def command(folder: Path, steps: int, more: Mapping[str, object]) -> list[str]:
         "trainer.enable_progress_bar": "false",
         "trainer.limit_val_batches": 0,
         "trainer.max_steps": steps + WARMUP + 1,
-        "trainer.precision": "bf16-mixed" if _corpora.bf16_is_native() else "32-true",
+        "trainer.precision": _corpora.precision(),
         **more,
     }
     words = [f"--{name}={value}" for name, value in options.items()]

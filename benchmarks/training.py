@@ -1,38 +1,78 @@
 """How fast training is beside the peer: samples a second of whole steps, with data, optimiser, metrics and logging.
 
-    python benchmarks/training.py --data DIR                    # every corpus
-    python benchmarks/training.py --data DIR --only sst2        # one
+    python benchmarks/training.py --data DIR                  # every corpus
+    python benchmarks/training.py --data DIR --only sst2      # one
+    python benchmarks/training.py --data DIR --shape large    # an encoder of BERT-large's shape, for a GPU
 
-Three sides train the same encoder on the same rows with the same recipe, a block of steps each in turn:
+The sides train the same encoder on the same rows with the same recipe, a block of steps each in turn:
 
 - ours: `lightning-clf fit` with the peer's learning rate and loss, and like the peer without validation;
 - tuned: the Hugging Face Trainer with all that makes it fast here: dynamic padding, batches grouped by length, fused
-  AdamW, and bf16 where the CPU computes in it;
-- textbook: the Trainer in float32 with every text padded to 128.
+  AdamW, and bf16 where the machine computes in it;
+- textbook: the Trainer in float32 with every text padded to 128;
+- with `--more`, ours with `model.compile`, and the peer and ours without dropout of attention weights, with which
+  `model.packed` has a kernel of the GPU's.
 """
 
+import json
+import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from statistics import median
+
+import torch
 
 import _corpora
 from _blocks import Side, alternate, ratio
-from _cells import machine
+from _cells import place
 
 CORPORA = ("sst2", "conll2003", "goemotions")
+SHAPES = {"minilm": (6, 384, 12), "base": (12, 768, 12), "large": (24, 1024, 16)}  # layers, width, heads
 REFERENCE = "tuned"
+NO_DROPOUT = {"model.init_args.encoder_options": json.dumps({"attention_probs_dropout_prob": 0.0})}
+MORE: dict[str, dict[str, object]] = {
+    "ours, compiled": {"model.init_args.compile": "true"},
+    "ours, attention whole": NO_DROPOUT,
+    "ours, attention whole, packed": {**NO_DROPOUT, "model.init_args.packed": "true"},
+}
 
 
-def sides(corpus: str, steps: int) -> dict[str, Side]:
-    """The three sides on a corpus."""
+@contextmanager
+def encoder_of(shape: str | None) -> Iterator[None]:
+    """An encoder of a shape, with random weights, in the place of all-MiniLM-L6-v2: speed depends on no weight."""
+    if shape is None:
+        yield
+        return
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    layers, width, heads = SHAPES[shape]
+    tokenizer = AutoTokenizer.from_pretrained(_corpora.encoder())
+    sizes = {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": heads}
+    with tempfile.TemporaryDirectory() as folder:
+        torch.manual_seed(0)
+        BertModel(BertConfig(vocab_size=len(tokenizer), intermediate_size=4 * width, **sizes)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        before = os.environ.get(_corpora.ENCODER_VARIABLE, "")
+        os.environ[_corpora.ENCODER_VARIABLE] = folder
+        yield
+        os.environ[_corpora.ENCODER_VARIABLE] = before
+
+
+def sides(corpus: str, steps: int, batch_size: int, *, more: bool) -> dict[str, Side]:
+    """The sides on a corpus."""
     import _ours
     import _peer
 
+    recipe = replace(_corpora.RECIPES[corpus], batch_size=batch_size)
+    options = {"ours": {}, **(MORE if more else {})}
     return {
-        "ours": Side(_ours.train, (corpus,), steps, warmup=10),
-        "tuned": Side(_peer.train, (corpus, True), steps, warmup=10),
+        **{name: Side(_ours.train, (corpus, recipe, keys), steps, warmup=60) for name, keys in options.items()},
+        REFERENCE: Side(_peer.train, (corpus, recipe, True), steps, warmup=60),
         # a step of it takes as long as ten of the others
-        "textbook": Side(_peer.train, (corpus, False), max(2, steps // 10), warmup=2),
+        "textbook": Side(_peer.train, (corpus, recipe, False), max(2, steps // 10), warmup=2),
     }
 
 
@@ -47,23 +87,28 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     parser = _corpora.parser(__doc__)
     parser.add_argument("--only", nargs="+", default=CORPORA, choices=CORPORA, help="these corpora only")
-    parser.add_argument("--blocks", type=int, default=9, help="turns of each side")
-    parser.add_argument("--steps", type=int, default=50, help="steps of a block; the peer sorts 50 batches at a time")
+    parser.add_argument("--blocks", type=int, default=7, help="turns of each side")
+    # lengths differ from batch to batch: short blocks would differ more than machines do
+    parser.add_argument("--steps", type=int, default=200, help="steps of a block; the peer sorts 50 batches at a time")
+    parser.add_argument("--batch_size", type=int, default=32, help="texts of a batch")
+    parser.add_argument("--shape", choices=SHAPES, help="random weights of this shape, in place of all-MiniLM-L6-v2")
+    parser.add_argument("--more", action="store_true", help="further sides")
     options = parser.parse_args(args)
-    precision = "bf16" if _corpora.bf16_is_native() else "float32"
-    facts = machine()
-    print(f"{facts['cores']} cores of {facts['cpu']}, {precision}, batches of 32, {options.blocks} blocks a side\n")
+    shape = "" if options.shape is None else f"an encoder of the shape {options.shape}, "
+    work = f"batches of {options.batch_size}, {options.blocks} blocks of {options.steps} steps a side"
+    print(f"{place()}, {_corpora.precision()}, {shape}{work}\n")
     print("| corpus | side | samples/s | to the tuned Trainer | 95 % interval | peak memory |")
     print("|---|---|---:|---:|---:|---:|")
     try:
-        for corpus in options.only:
-            timed = alternate(sides(corpus, options.steps), options.blocks)
-            for name, blocks in timed.items():
-                value, low, high = ratio(blocks, timed[REFERENCE])
-                rate = median(block.rate for block in blocks)
-                interval = "" if name == REFERENCE else f"{low:.2f} to {high:.2f}"
-                peak = f"{blocks[-1].peak_mb:.0f} MB"
-                print(f"| {corpus} | {name} | {rate:.1f} | {value:.2f} | {interval} | {peak} |", flush=True)
+        with encoder_of(options.shape):
+            for corpus in options.only:
+                timed = alternate(sides(corpus, options.steps, options.batch_size, more=options.more), options.blocks)
+                for name, blocks in timed.items():
+                    value, low, high = ratio(blocks, timed[REFERENCE])
+                    rate = median(block.rate for block in blocks)
+                    interval = "" if name == REFERENCE else f"{low:.2f} to {high:.2f}"
+                    peak = f"{blocks[-1].peak_mb:.0f} MB"
+                    print(f"| {corpus} | {name} | {rate:.1f} | {value:.2f} | {interval} | {peak} |", flush=True)
     except (_corpora.MissingError, RuntimeError) as error:
         print(f"training.py: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,213 @@
+"""A GPU computes what a CPU does: fits, scores, answers, and goes on with its own random numbers.
+
+Dropout is off wherever two devices are compared, since each draws masks of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lightning_clf import packing
+from lightning_clf.artefact import load_artefact
+from lightning_clf.cli import main
+from lightning_clf.packing import pack
+from tests.test_configs import OF_ITS_OWN, STUDENT, TASKS_BY_CONFIG, fit, source
+from tests.test_packing import CLASSES, LENGTHS, NARROWED, VERIFIED, computed, config_of, inputs_of, make
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
+
+__all__ = ["source"]
+STEADY = json.dumps({"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0})
+LONG = {"trainer.max_epochs": 4, "model.learning_rate": 3e-3, "model.encoder_options": STEADY}
+EXACT = {"float32": 2e-3, "bfloat16": 0.05}
+# what a task can be fitted with beside its defaults, with loops and kernels of its own
+OPTIONS = {
+    "crf": ("ner.yaml", {"model.head": "CRFHead"}),
+    "spans": ("ner.yaml", {"model.head": "SpanHead"}),
+    "mlp": ("text.yaml", {"model.head": "MLPHead"}),
+    "labels attended to": ("multilabel.yaml", {"model.head": "LabelAttentionHead"}),
+    "focal": ("text.yaml", {"model.loss": "FocalLoss"}),
+    "balanced": ("multilabel.yaml", {"model.loss": "DistributionBalancedLoss"}),
+    "frozen": ("text.yaml", {"model.finetuning": "FineTuning", "model.finetuning.freeze": "encoder"}),
+    "lora": ("text.yaml", {"model.finetuning": "LoRA", "model.finetuning.dropout": 0.0}),
+    "packed": ("text.yaml", {"model.packed": "true"}),
+    "compiled": ("text.yaml", {"model.compile": "true"}),
+    "eager": ("text.yaml", {"model.attn_implementation": "eager"}),
+    "accumulated": ("ner.yaml", {"trainer.accumulate_grad_batches": 2}),
+    "by tokens": ("text.yaml", {"data.batch_tokens": 64}),
+    "ddp": ("text.yaml", {"trainer.strategy": "ddp"}),
+}
+
+
+def fitted(folder: Path, encoder: Path, source: Path, name: str, accelerator: str, **options: Any) -> Path:
+    """The run folder of a fit of several epochs on a device."""
+    more = {"trainer.accelerator": accelerator, "trainer.devices": 1, **LONG, **OF_ITS_OWN.get(name, {}), **options}
+    return fit(folder, encoder, source, [name], **more)
+
+
+def scores(run: Path, accelerator: str) -> dict[str, float]:
+    """What a run's last weights score on test, computed on a device."""
+    words = [f"--ckpt_path={run / 'last.ckpt'}", f"--trainer.accelerator={accelerator}", "--trainer.precision=32-true"]
+    assert main(["test", *words]) == 0
+    return json.loads((run / "test_metrics.json").read_text())
+
+
+def answers(model: Path, rows: Path, device: str) -> list[dict[str, Any]]:
+    """What a model answers on a device."""
+    output = model.parent / f"{device}.jsonl"
+    words = {"model": model, "input": rows, "output": output, "device": device}
+    assert main(["predict", *(f"--{name}={value}" for name, value in words.items())]) == 0
+    return [json.loads(line) for line in output.read_text().splitlines()]
+
+
+def assert_close(one: Any, other: Any, within: float) -> None:
+    """Equal but for numbers, which are near each other."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            assert_close(value, other[name], within)
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for value, theirs in zip(one, other, strict=True):
+            assert_close(value, theirs, within)
+    elif isinstance(one, float):
+        assert other == pytest.approx(one, abs=within, nan_ok=True)
+    else:
+        assert one == other
+
+
+@pytest.mark.parametrize("precision", EXACT)
+@pytest.mark.parametrize(("source", "name"), [(name, name) for name in TASKS_BY_CONFIG], indirect=["source"])
+def test_a_configuration_learns_what_it_learns_on_a_cpu(encoders, source, name, precision, tmp_path):
+    told = {"trainer.precision": "bf16-mixed" if precision == "bfloat16" else "32-true"}
+    runs = [
+        fitted(tmp_path / "reference", encoders("bert"), source, name, "cpu"),
+        fitted(tmp_path / "found", encoders("bert"), source, name, "gpu", **told),
+    ]
+    wanted, found = (scores(run, "cpu") for run in runs)
+    assert found["test/loss"] == pytest.approx(wanted["test/loss"], rel=EXACT[precision])
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "options"), [(config, config, more) for config, more in OPTIONS.values()], ids=list(OPTIONS),
+    indirect=["source"],
+)  # fmt: skip
+def test_an_option_learns_what_it_learns_on_a_cpu(encoders, source, name, options, tmp_path):
+    runs = [
+        fitted(tmp_path / folder, encoders("bert"), source, name, device, **options)
+        for folder, device in (("reference", "cpu"), ("found", "gpu"))
+    ]
+    wanted, found = (scores(run, "cpu") for run in runs)
+    assert found["test/loss"] == pytest.approx(wanted["test/loss"], rel=EXACT["float32"])
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("source", ["text.yaml"], indirect=True)
+def test_a_student_learns_what_it_learns_on_a_cpu(encoders, source, tmp_path):
+    teacher = fitted(tmp_path / "teacher", encoders("bert"), source, "text.yaml", "gpu") / "best"
+    asked = {**LONG, "model.distillation.teacher": teacher, "model.encoder_layers": 1}
+    runs = [
+        fit(tmp_path / folder, teacher, source, ["text.yaml", STUDENT], **asked, **{"trainer.accelerator": device})
+        for folder, device in (("reference", "cpu"), ("found", "gpu"))
+    ]
+    wanted, found = (scores(run, "cpu") for run in runs)
+    assert found["test/loss"] == pytest.approx(wanted["test/loss"], rel=EXACT["float32"])
+
+
+@pytest.mark.parametrize(("source", "name"), [(name, name) for name in TASKS_BY_CONFIG], indirect=["source"])
+def test_a_model_scores_and_answers_as_on_a_cpu(encoders, source, name, tmp_path):
+    run = fitted(tmp_path, encoders("bert"), source, name, "gpu")
+    assert_close(scores(run, "cpu"), scores(run, "gpu"), 1e-5)
+    rows = tmp_path / "rows.jsonl"
+    assert_close(answers(run / "best", rows, "cpu"), answers(run / "best", rows, "cuda"), 1e-4)
+
+
+@pytest.mark.parametrize("source", ["text.yaml"], indirect=True)
+def test_what_goes_on_ends_where_it_would_have(encoders, source, tmp_path, monkeypatch):
+    """With dropout: the GPU's random numbers go on too."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+    options = {"trainer.accelerator": "gpu", "model.learning_rate": 3e-3, "trainer.precision": "bf16-mixed"}
+    keeping = {"trainer.callbacks": f"{__name__}.KeepFirst", "trainer.max_epochs": 3}
+    run = fit(tmp_path, encoders("bert"), source, ["text.yaml"], **options, **keeping)
+    first, wanted = (torch.load(run / name, weights_only=True)["state_dict"] for name in ("first.ckpt", "last.ckpt"))
+    (run / "last.ckpt").unlink()
+    assert main(["fit", f"--ckpt_path={run / 'first.ckpt'}"]) == 0
+    found = torch.load(run / "last.ckpt", weights_only=True)["state_dict"]
+    assert any(not torch.equal(weight, first[name]) for name, weight in wanted.items())
+    for name, weight in wanted.items():
+        torch.testing.assert_close(found[name], weight, atol=1e-6, rtol=1e-6)
+
+
+class KeepFirst(Callback):
+    """Keeps the first epoch's checkpoint under a name of its own."""
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Copy what the epoch before has left."""
+        kept = Path(trainer.default_root_dir) / "first.ckpt"
+        if trainer.current_epoch == 1 and not kept.exists():
+            shutil.copy(kept.with_name("last.ckpt"), kept)
+
+
+@pytest.mark.parametrize("model_class", CLASSES)
+@pytest.mark.parametrize("architecture", VERIFIED)
+def test_the_kernel_for_texts_of_varying_length_gives_what_padding_gives(architecture, model_class):
+    """In bfloat16, whose own distance from float64 with padding is what is allowed, times two."""
+    reference = make(architecture, model_class).float().cuda()
+    padded = copy.deepcopy(reference).bfloat16()
+    packed = copy.deepcopy(padded)
+    pack(packed, narrowed=False)
+    for lengths in LENGTHS.values():
+        inputs = {name: values.cuda() for name, values in inputs_of(reference, lengths).items()}
+        with mock.patch.object(packing, "varlen_attn", wraps=packing.varlen_attn) as kernel:
+            found = computed(packed, inputs)
+        assert kernel.call_count == config_of(architecture).num_hidden_layers
+        exact, wanted = computed(reference, inputs), computed(padded, inputs)
+        for name, value in exact.items():
+            if value is not None:
+                allowed = 2 * (wanted[name] - value).norm() + 0.01 * value.norm() + 1e-4
+                assert (found[name] - value).norm() <= allowed, name
+
+
+@pytest.mark.parametrize("architecture", sorted(NARROWED))
+def test_the_kernel_goes_with_a_last_layer_of_the_first_token(architecture):
+    from transformers import AutoModelForSequenceClassification
+
+    from lightning_clf.first_token import narrow_last_layer
+
+    reference = make(architecture, AutoModelForSequenceClassification).float().cuda()
+    packed = copy.deepcopy(reference).bfloat16()
+    narrow_last_layer(packed)
+    pack(packed, narrowed=True)
+    inputs = {name: values.cuda() for name, values in inputs_of(reference, LENGTHS["mixed"]).items()}
+    wanted, found = reference(**inputs).logits, packed(**inputs).logits
+    assert (found - wanted).norm() <= 0.05 * wanted.norm()
+
+
+@pytest.mark.parametrize("source", ["text.yaml"], indirect=True)
+def test_a_fit_without_dropout_takes_the_kernel(encoders, source, tmp_path):
+    options = {"model.packed": "true", "trainer.precision": "bf16-mixed"}
+    with mock.patch.object(packing, "varlen_attn", wraps=packing.varlen_attn) as kernel:
+        run = fitted(tmp_path, encoders("bert"), source, "text.yaml", "gpu", **options)
+    assert kernel.called
+    assert load_artefact(run / "best").network.device.type == "cpu"
+
+
+@pytest.mark.parametrize("source", ["text.yaml"], indirect=True)
+def test_doctor_measures_the_memory_of_the_gpu(encoders, source, capsys):
+    words = {"model.encoder": encoders("bert"), "data.source": source, "trainer.accelerator": "gpu"}
+    code = main(["doctor", "--config=text.yaml", *(f"--{name}={value}" for name, value in words.items()), "--json"])
+    free = torch.cuda.mem_get_info()[0] / 1e9
+    said = capsys.readouterr().out
+    assert code in (0, 2)  # eight rows, the same in train and test, are an error of the data
+    memory = next(one for one in json.loads(said)["findings"] if one["check"] == "memory")
+    assert f"{free:.0f}" in memory["found"] or f"{free:.1f}" in memory["found"], memory
