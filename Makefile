@@ -6,7 +6,7 @@ SENTENCES = "Jordan joined Apple as a designer and has never been to Jordan." \
 	"Mercedes drove a Mercedes from Florence to Austin." "Ford opened a factory near Jordan after the flood."
 PIP = $(BIN)/pip --disable-pip-version-check
 
-.PHONY: quickstart test test-process test-real lint types install clean
+.PHONY: quickstart test test-process test-real test-gpu lint types install clean
 
 # installed once; anew when what is to be installed has changed
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -28,13 +28,16 @@ quickstart: $(VENV)/.installed
 	$(BIN)/lightning-clf predict --model demo/run/best --input demo/sentences.txt --pretty
 
 test: $(VENV)/.installed
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not process and not real"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not process and not real and not gpu"
 
 test-process: $(VENV)/.installed
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m process
 
 test-real: $(VENV)/.installed
 	$(BIN)/pytest -m real
+
+test-gpu: $(VENV)/.installed
+	$(BIN)/pytest -m gpu
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -75,7 +75,7 @@ def computed(model, inputs) -> dict[str, torch.Tensor]:
     seen = output.logits if "logits" in output else output.last_hidden_state
     if seen.dim() == 3:
         seen = seen * inputs["attention_mask"][:, : seen.shape[1], None]
-    (seen * torch.linspace(-1, 1, seen.numel()).view_as(seen)).sum().backward()
+    (seen * torch.linspace(-1, 1, seen.numel()).view_as(seen).to(seen.device)).sum().backward()
     return {"seen": seen.detach(), **{name: weight.grad for name, weight in model.named_parameters()}}
 
 
