@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,28 @@ LIBRARIES = (
 )
 
 
+class Stopwatch:
+    """Counts from when it is made: what a clock shows, and what the process computed on all its cores.
+
+    The second does not grow while other processes have the cores, which the first does.
+    """
+
+    def __init__(self) -> None:
+        self._started, self._computed = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        """Returns ``train_seconds`` and ``cpu_seconds``."""
+        return {
+            "train_seconds": time.perf_counter() - self._started,
+            "cpu_seconds": time.process_time() - self._computed,
+        }
+
+
 class Measured(NamedTuple):
     """What a cell came to.
 
     Attributes:
-        metrics: Metrics named ``stage/metric``, and ``train_seconds``.
+        metrics: Metrics named ``stage/metric``, ``train_seconds``, and ``cpu_seconds`` where those were measured.
         sizes: How many things each stage's scores count.
         recipe: What the system was trained with, where that was not its own choice.
     """
