@@ -22,7 +22,7 @@ from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.windows import mean_of_windows
 from lightning_clf.labels import LabelSpace
-from lightning_clf.packing import ATTENTION, pack
+from lightning_clf.packing import pack
 from lightning_clf.scorer import PROBLEM_TYPES, Scorer, drop_thresholds, over_windows, restore_config
 
 _OURS = ("id2label", "label2id", "num_labels", "problem_type")
@@ -151,8 +151,7 @@ class Network(Scorer):
         Raises:
             InputError: If the architecture is not one that was verified.
         """
-        if self.config._attn_implementation != ATTENTION:
-            pack(self.encoder, narrowed=self._narrowing is not None)
+        pack(self.encoder, narrowed=self._narrowing is not None)
 
     def widen(self) -> None:
         """Compute the encoder's last layer whole from now on, for whoever reads it besides the head."""

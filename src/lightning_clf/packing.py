@@ -68,7 +68,7 @@ class Packing:
 
 
 def pack(encoder: PreTrainedModel, *, narrowed: bool) -> None:
-    """Have the layers of an encoder compute without padding, from now on.
+    """Have the layers of an encoder compute without padding, from now on. May be called again.
 
     What it gives is what it was, but for rounding, and for zeros where padding is.
 
@@ -81,6 +81,8 @@ def pack(encoder: PreTrainedModel, *, narrowed: bool) -> None:
         InputError: If the architecture is not one that was verified.
     """
     config = encoder.config
+    if config._attn_implementation == ATTENTION:
+        return
     if config.model_type not in _LAYERS or getattr(config, "is_decoder", False) or not config.num_hidden_layers:
         raise InputError(
             f"model.packed is not for {config.model_type} as this encoder has it: leave it out, or choose an encoder "

@@ -18,18 +18,20 @@ from lightning_clf.data import MultiTaskDataModule
 from lightning_clf.data.multi_task import told_of
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
+from lightning_clf.fewer_layers import Layers
 from lightning_clf.finetuning import FineTuning, LoRA, Schedule
 from lightning_clf.heads import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.losses import Loss, LossTerms
 from lightning_clf.modules.base import ClassifierModule
-from lightning_clf.modules.checks import check_labels, check_trainer, check_window
+from lightning_clf.modules.checks import check_labels, check_packed, check_trainer, check_window
 from lightning_clf.modules.gradients import mean_of_all
-from lightning_clf.modules.processes import IdleParameters
+from lightning_clf.modules.idle_parameters import IdleParameters
 from lightning_clf.modules.stage import StageScores
-from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, check_tasks, make_part
+from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, check_tasks, make_part, stored_tasks
 from lightning_clf.modules.trained import TrainedModule
 from lightning_clf.network import set_attention
+from lightning_clf.packing import pack
 from lightning_clf.together import TaskArtefacts
 from lightning_clf.trunk import Trunk
 
@@ -45,6 +47,7 @@ class MultiTaskClassifier(TrainedModule):
 
     Args:
         encoder: A hub id, or a folder that `save_pretrained` wrote, with weights and tokenizer.
+        encoder_layers: How many of the encoder's layers the model has, or a list of which; `None` is all of them.
         tasks: What tasks have of their own; one that is not named has its kind's defaults.
         loss_weights: A weight for each task's loss, 1 where none is given; `uncertainty` learns them (Kendall, Gal and
             Cipolla 2018): a task's loss L counts L·e^(−s) + s/2 with its own s, and half of the first for a score.
@@ -56,9 +59,11 @@ class MultiTaskClassifier(TrainedModule):
         monitor: The metric that decides which epoch is best.
         encoder_options: Keys of the encoder's configuration to set.
         attn_implementation: How `transformers` computes attention; `None` leaves the choice to it.
+        compile: Whether `torch.compile` compiles the encoder, as `SingleLabelClassifier` says.
+        packed: Whether the texts of a batch are computed in one row, without padding, as `SingleLabelClassifier` says.
 
     Raises:
-        InputError: If an argument is out of bounds, or none that a checkpoint can hold.
+        InputError: If an argument is out of bounds, none that a checkpoint can hold, or one that another excludes.
     """
 
     trunk: Trunk
@@ -67,6 +72,7 @@ class MultiTaskClassifier(TrainedModule):
         self,
         encoder: str,
         *,
+        encoder_layers: Layers | None = None,
         tasks: dict[str, TaskOptions] | None = None,
         loss_weights: LossWeights | None = None,
         learning_rate: float = 5e-5,
@@ -77,13 +83,19 @@ class MultiTaskClassifier(TrainedModule):
         monitor: str = "val/mean",
         encoder_options: dict[str, Any] | None = None,
         attn_implementation: str | None = None,
+        compile: bool = False,
+        packed: bool = False,
     ) -> None:
         super().__init__()
         self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
         if isinstance(finetuning, LoRA):
             raise InputError("model.finetuning LoRA adapts the encoder of one task: take FineTuning, or leave it out")
+        check_packed(packed, compile, attn_implementation)
         self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
+        self.compiles = compile
+        self.packs = packed
         self.encoder_name = encoder
+        self.encoder_layers = encoder_layers
         self.options = {name: dict(options) for name, options in (tasks or {}).items()}
         self.loss_weights = TaskWeights(loss_weights)
         self.monitor = monitor
@@ -92,8 +104,6 @@ class MultiTaskClassifier(TrainedModule):
         self.modules_by_task = nn.ModuleDict()
         self._tokenizer: Tokenizer | None = None
         self._idle = IdleParameters()
-
-    # ------------------------------------------------------------------ its parts
 
     @property
     def names(self) -> list[str]:
@@ -123,8 +133,8 @@ class MultiTaskClassifier(TrainedModule):
     def tokenizer(self) -> Tokenizer:
         """The encoder's tokenizer, or the checkpoint's. The datamodules read it here."""
         if self._tokenizer is None:
-            words = any(data.kind == "tags" for data in self.datamodule.tasks.values())
-            self._tokenizer = load_tokenizer(self.encoder_name, words=words)
+            kinds = [data.kind for data in self.datamodule.tasks.values()]
+            self._tokenizer = load_tokenizer(self.encoder_name, words="tags" in kinds)
         return self._tokenizer
 
     @property
@@ -141,8 +151,6 @@ class MultiTaskClassifier(TrainedModule):
     def losses(self) -> list[Loss]:
         """The loss of each task, but for what heads bring."""
         return [loss for part in self._parts().values() for loss in part.losses]
-
-    # ------------------------------------------------------------------ building
 
     def take_shape(self, stage: str) -> None:
         """Build what is not built yet for the tasks of the data, and hold those against the ones it was built for."""
@@ -163,13 +171,14 @@ class MultiTaskClassifier(TrainedModule):
         if stage == "fit":
             if self.attn_implementation is not None:  # which a checkpoint did not bring
                 set_attention(self.encoder, self.attn_implementation)
+            if self.packs:
+                pack(self.encoder, narrowed=False)
             self.adapt_encoder()
 
     def _build(self) -> None:
-        parts, networks = {}, {}
-        for name, own in self.datamodule.tasks.items():
-            parts[name] = self._make_part(name, own.labels)
-            networks[name] = parts[name].make_network(own.labels)
+        labels = {name: own.labels for name, own in self.datamodule.tasks.items()}
+        parts = {name: self._make_part(name, labels[name]) for name in labels}
+        networks = {name: part.make_network(labels[name]) for name, part in parts.items()}
         trunk = Trunk.under(networks)
         for name, part in parts.items():
             part.adopt(networks[name])
@@ -181,6 +190,7 @@ class MultiTaskClassifier(TrainedModule):
             labels.kind,
             self.options.get(name, {}),
             encoder=self.encoder_name,
+            encoder_layers=self.encoder_layers,
             encoder_options=self.encoder_options,
             attn_implementation=self.attn_implementation,
         )
@@ -193,11 +203,9 @@ class MultiTaskClassifier(TrainedModule):
         self.modules_by_task = nn.ModuleDict({f"{name}_task": part for name, part in parts.items()})
         self.loss_weights.build(list(parts))
 
-    # ------------------------------------------------------------------ the step
-
     def _step(self, batch: TaskBatches, stage: str) -> LossTerms:
         total, parts = torch.zeros((), device=self.device), self._parts()
-        if self.trainer.world_size > 1:
+        if self._gives_zeros:
             total = total + self._idle.held(self, self._used(chain.from_iterable(batch.groups)))
         for group in batch.groups:
             with self.trunk.shared(next(iter(group.values()))):
@@ -209,14 +217,23 @@ class MultiTaskClassifier(TrainedModule):
     def _used(self, names: Iterable[str]) -> Iterator[nn.Parameter]:
         for name in names:
             part = self._parts()[name]
-            yield from chain(part.parameters(), self.trunk.whole(part.network).parameters())
-            yield from self.loss_weights.learned(name)
+            own, learned = self.trunk.whole(part.network).parameters(), self.loss_weights.learned(name)
+            yield from chain(part.parameters(), own, learned)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """As of any module; weights of losses that are learned have a rate of their own."""
+        return self.loss_weights.apart(super().parameter_groups())
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """As any module; on several processes too, a task moves by its own steps alone."""
+        """As any module; a task moves by its own steps alone."""
         super().on_before_optimizer_step(optimizer)
-        if self.trainer.world_size > 1:
+        if self._gives_zeros:
             self._idle.release(self)
+
+    @property
+    def _gives_zeros(self) -> bool:
+        """Whether what a step does not use has gradients of zero, rather than none: from DDP, or a compiler."""
+        return self.trainer.world_size > 1 or self.compiles
 
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """One forward pass over a task's validation data."""
@@ -238,8 +255,6 @@ class MultiTaskClassifier(TrainedModule):
         values = super().epoch_values(stage)
         judged = [f"{name}/{part.monitor.removeprefix('val/')}" for name, part in self._parts().items()]
         return {**values, "mean": torch.stack([values[name].float() for name in judged]).mean()}
-
-    # ------------------------------------------------------------------ checkpoints
 
     def artefacts(self) -> TaskArtefacts:
         """The networks of all tasks, with what their input goes through.
@@ -266,15 +281,8 @@ class MultiTaskClassifier(TrainedModule):
         Raises:
             InputError: If it is not of several tasks, or of others, or has other labels.
         """
-        stored = checkpoint.get(SECTION, {}).get(TASKS)
-        if stored is None:
-            raise InputError("the checkpoint is not of a MultiTaskClassifier: use one of that class")
+        stored = stored_tasks(checkpoint, self.names)
         if self.modules_by_task:
-            if list(stored) != self.names:
-                raise InputError(
-                    f"the checkpoint is of the tasks {', '.join(stored)}, the data are of {', '.join(self.names)}: use "
-                    "another, or name the same tasks in that order"
-                )
             for name, part in self._parts().items():
                 check_labels(part.network.labels, LabelSpace.from_dict(stored[name]["labels"]))
         else:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, get_args
 import torch
 from torch import Tensor, nn
 
+from lightning_clf.checkpoint import SECTION, TASKS
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind
@@ -67,6 +68,27 @@ def check_tasks(data: Sequence[str], trained: Sequence[str], keys: Mapping[str, 
                 raise InputError(f"model.{key} has {name!r}, which is none of data.tasks: {', '.join(data)}")
 
 
+def stored_tasks(checkpoint: Mapping[str, Any], trained: Sequence[str]) -> dict[str, Any]:
+    """What a checkpoint holds of each task.
+
+    Args:
+        checkpoint: The checkpoint.
+        trained: The tasks a module is built for; none where it is not built.
+
+    Raises:
+        InputError: If it is not of several tasks, or of others.
+    """
+    stored: dict[str, Any] | None = checkpoint.get(SECTION, {}).get(TASKS)
+    if stored is None:
+        raise InputError("the checkpoint is not of a MultiTaskClassifier: use one of that class")
+    if trained and list(stored) != list(trained):
+        raise InputError(
+            f"the checkpoint is of the tasks {', '.join(stored)}, the data are of {', '.join(trained)}: use another, "
+            "or name the same tasks in that order"
+        )
+    return stored
+
+
 def make_part(name: str, kind: Kind, options: Mapping[str, Any], **common: Any) -> ClassifierModule:
     """The module of a task, not built.
 
@@ -87,6 +109,11 @@ def make_part(name: str, kind: Kind, options: Mapping[str, Any], **common: Any) 
         return _MODULES[kind](**common, **options)
     except InputError as error:
         raise InputError(str(error).replace("model.", f"model.tasks.{name}.")) from error
+
+
+# A logarithm of a variance has to come from 0 to that of a loss, 4 or so away, within some hundred steps; AdamW moves a
+# number by about its rate, and at an encoder's it would stay where it began.
+_RATE = 0.05
 
 
 class TaskWeights(nn.Module):
@@ -118,6 +145,15 @@ class TaskWeights(nn.Module):
     def learned(self, name: str) -> list[nn.Parameter]:
         """What is learned for a task."""
         return [self.log_variances[f"{name}_task"]] if self.are_learned else []
+
+    def apart(self, groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Groups of parameters in which what is learned here is one of its own, which moves faster."""
+        own = {id(parameter) for parameter in self.parameters()}
+        others = [
+            {**group, "params": [parameter for parameter in group["params"] if id(parameter) not in own]}
+            for group in groups
+        ]
+        return [*others, {"params": list(self.parameters()), "weight_decay": 0.0, "lr": _RATE}] if own else others
 
     def forward(self, mean: Tensor, name: str, kind: Kind) -> Tensor:
         """What the mean loss of a task counts: λL, or L·e^(−s) + s/2, for a score L·e^(−s)/2 + s/2."""

@@ -22,7 +22,7 @@ from lightning_clf.checkpoint import SECTION
 from lightning_clf.component import Component
 from lightning_clf.cpu import CheapStep, RowGradients, SharedEmbeddings, keep_freed_memory
 from lightning_clf.errors import check_number
-from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw
+from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw, parameter_groups
 from lightning_clf.heads import Head
 from lightning_clf.losses import Loss, LossTerms
 from lightning_clf.modules.checks import check_finetuning, check_same_finetuning, check_steps
@@ -240,11 +240,15 @@ class TrainedModule(Component, ScoredModule, ABC):
 
     # ------------------------------------------------------------------ optimisation
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What moves, in groups for AdamW; a group without `lr` moves at `learning_rate`."""
+        if self.finetuning is None:
+            return parameter_groups(self, self.weight_decay)
+        return self.finetuning.groups(self, self.encoder, self.learning_rate, self.weight_decay)
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with decay on matrices only, and the schedule over all steps of the run."""
-        peak, decay, policy = self.learning_rate, self.weight_decay, self.finetuning
-        groups = None if policy is None else policy.groups(self, self.encoder, peak, decay)
-        optimizer = adamw(self, peak, decay, groups)
+        optimizer = adamw(self, self.learning_rate, self.weight_decay, self.parameter_groups())
         self._total_steps = total = check_steps(self.trainer.estimated_stepping_batches)
         warmup = round(self.warmup_ratio * total)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, warmup, total))

@@ -1,4 +1,4 @@
-"""What a step that is of some tasks alone needs where several processes take it together."""
+"""What a step that is of some tasks alone needs where others get gradients of zero in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 
 class IdleParameters:
-    """Has DDP, which waits for the gradients of all parameters, wait for none in vain, and AdamW not move by zeros."""
+    """Has DDP, which waits for the gradients of all parameters, wait for none in vain, and AdamW not move by zeros.
+
+    A compiled encoder gives zeros too: to a pooler that no task of a step reads.
+    """
 
     def __init__(self) -> None:
         self._used: set[int] = set()
