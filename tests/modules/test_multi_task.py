@@ -92,6 +92,19 @@ def test_uncertainty_weighs_by_the_formula(encoders, tmp_path):
     assert again.loss_weights.log_variances["single_task"].item() == learned["single_task"].item()
 
 
+@pytest.mark.parametrize("finetuning", [None, FineTuning(layer_decay=0.5)])
+def test_what_is_learned_of_uncertainty_has_a_rate_of_its_own(finetuning, encoders, tmp_path):
+    model = {"loss_weights": "uncertainty", "finetuning": finetuning}
+    trainer, module, _ = fit(encoders("bert"), tmp_path, make_tasks("single", "score"), model=model)
+    groups = trainer.optimizers[0].param_groups
+    *others, own = groups
+    assert own["params"] == list(module.loss_weights.log_variances.values())
+    assert (own["initial_lr"], own["weight_decay"]) == (0.05, 0.0)
+    assert max(group["initial_lr"] for group in others) == 1e-3
+    moving = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(moving) == sorted(id(parameter) for parameter in module.parameters())
+
+
 def test_class_weights_follow_from_the_counts_of_the_task(encoders, tmp_path):
     model = {"tasks": {"single": {"class_weights": "inverse"}, "tags": {"head": CRFHead()}}}
     _, module, _ = fit(encoders("bert"), tmp_path, make_tasks("single", "tags"), model=model)
