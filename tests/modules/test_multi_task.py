@@ -48,7 +48,7 @@ def test_every_kind_is_scored_and_exported_as_by_its_own_module(encoders, tmp_pa
     assert module.names == list(KINDS)
 
 
-def test_the_loss_of_a_step_is_the_weighted_sum_of_the_means_of_its_tasks(encoders, tmp_path):
+def test_the_loss_of_a_step_is_the_weighted_sum_of_what_a_row_of_each_task_loses(encoders, tmp_path):
     class Gradients(Callback):
         def on_before_optimizer_step(self, trainer, pl_module, optimizer):
             self.module = pl_module
@@ -71,7 +71,8 @@ def test_the_loss_of_a_step_is_the_weighted_sum_of_the_means_of_its_tasks(encode
     for name, batch in (one | other).items():
         scores = module.trunk.whole(module.of_task(name).network)(batch)
         targets = batch.targets.flatten()
-        loss = loss + weights[name] * torch.nn.functional.cross_entropy(scores.flatten(0, -2), targets)
+        lost = torch.nn.functional.cross_entropy(scores.flatten(0, -2), targets, reduction="sum")
+        loss = loss + weights[name] * lost / len(batch)
     loss.backward()
     assert seen.loss == pytest.approx(loss.item(), rel=1e-5)
     for name, parameter in module.encoder.named_parameters():

@@ -40,10 +40,11 @@ class MultiTaskClassifier(TrainedModule):
     """One encoder with a head for each of several tasks: any mix of one label, many, tags and scores.
 
     Tasks and labels are those of the `MultiTaskDataModule` it is trained with. Texts that several tasks label are
-    encoded once (`data.joint`). A step's loss is the sum of its tasks' means, each over all processes, times their
-    weights; accumulated steps count the same. Metrics are named by task, `val/intent/f1_macro`; `val/mean` is the mean
-    of what each task is judged by, and decides which epoch is best. The export answers all tasks at once, and holds a
-    folder of each task's name that is a model like any other.
+    encoded once (`data.joint`). A step's loss is the sum over its tasks of the mean loss of a row, over all processes,
+    times their weights. A row's loss is the sum over its words or labels, the negative logarithm of its likelihood, by
+    which tasks compare; accumulated steps count the same. Metrics are named by task, `val/intent/f1_macro`; `val/mean`
+    is the mean of what each task is judged by, and decides which epoch is best. The export answers all tasks at once,
+    and holds a folder of each task's name that is a model like any other.
 
     Args:
         encoder: A hub id, or a folder that `save_pretrained` wrote, with weights and tokenizer.
@@ -63,7 +64,7 @@ class MultiTaskClassifier(TrainedModule):
         packed: Whether the texts of a batch are computed in one row, without padding, as `SingleLabelClassifier` says.
 
     Raises:
-        InputError: If an argument is out of bounds, none that a checkpoint can hold, or one that another excludes.
+        InputError: If an argument is out of bounds, none that a checkpoint can hold, or excluded by another.
     """
 
     trunk: Trunk
@@ -120,11 +121,7 @@ class MultiTaskClassifier(TrainedModule):
 
     @property
     def datamodule(self) -> MultiTaskDataModule:
-        """The datamodule the Trainer runs with.
-
-        Raises:
-            InputError: If it is not one of several tasks.
-        """
+        """The datamodule the Trainer runs with; an `InputError` if it is not one of several tasks."""
         if isinstance(datamodule := getattr(self.trainer, "datamodule", None), MultiTaskDataModule):
             return datamodule
         raise InputError("MultiTaskClassifier learns from a MultiTaskDataModule: take it for data")
@@ -210,7 +207,8 @@ class MultiTaskClassifier(TrainedModule):
         for group in batch.groups:
             with self.trunk.shared(next(iter(group.values()))):
                 for name, one in group.items():
-                    mean = mean_of_all(parts[name]._step(one, stage), self.trainer)
+                    lost = parts[name]._step(one, stage).total
+                    mean = mean_of_all(LossTerms(lost, lost.new_tensor(len(one))), self.trainer)
                     total = total + self.loss_weights(mean, name, parts[name].kind)
         return LossTerms(total, torch.ones_like(total))
 
