@@ -33,9 +33,10 @@ LIBRARIES = (
 
 
 class Stopwatch:
-    """Counts from when it is made: what a clock shows, and what the process computed on all its cores.
+    """Counts from when it is made: what a clock shows, and for how long cores worked for this process.
 
-    The second does not grow while other processes have the cores, which the first does.
+    The second hardly grows while other processes have the cores, which the first does. It knows nothing of a GPU, nor
+    of processes that this one starts.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
 """The command line of a benchmark whose cells are kept: which are run, and what is said where something is missing."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -32,10 +33,13 @@ def run_study(
     parser = _corpora.parser(doc)
     parser.add_argument("--only", default="", metavar="PREFIX", help="run only the cells whose names begin so")
     parser.add_argument("--print", action="store_true", help="run nothing")
-    parser.add_argument("--results", type=Path, metavar="DIR", help=f"where cells are kept (default: {_cells.FOLDER})")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="where cells are kept (default: results)")
     add_options(parser)
     options = parser.parse_args(args)
-    _cells.FOLDER = options.results or _cells.FOLDER
+    if options.results is not None:
+        _cells.FOLDER = options.results
+    elif _corpora.ENCODER_VARIABLE in os.environ and not options.print:
+        parser.error(f"{_corpora.ENCODER_VARIABLE} names another encoder: say with --results where its cells are kept")
     try:
         run_missing(one for one in plan(options) if not options.print and str(one[0]).startswith(options.only))
     except _corpora.MissingError as error:

@@ -132,7 +132,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run what is missing and print the tables."""
     if code := run_study(__doc__, args, lambda options: plan()):
         return code
-    columns = {"accuracy": "test/accuracy", "macro F1": "test/f1_macro", "seconds of computing": "cpu_seconds"}
+    columns = {"accuracy": "test/accuracy", "macro F1": "test/f1_macro", "core-seconds of training": "cpu_seconds"}
     for corpus, seeds in SEEDS.items():
         shown = [(system, shots) for system in ("package", "ours", "plain") for shots in SHOTS]
         rows = {

@@ -163,7 +163,7 @@ def main(args: Sequence[str] | None = None) -> int:
         "in one fit": "intent/joint",
         "slot F1 alone": "slots/alone",
         "in one fit of both": "slots/joint",
-        "computing of one fit to that of two": "time",
+        "core-seconds of one fit to those of two": "time",
     }
     print(table("SNIPS", {"intent and slots": [Cell("snips", "joint", seed, STUDY) for seed in SEEDS]}, columns) + "\n")
     print(_four_tasks())

@@ -12,7 +12,7 @@ from statistics import median
 
 import _corpora
 from _blocks import Side, alternate, ratio
-from _cells import place
+from _cells import machine
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -32,18 +32,17 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         import _ours
 
+        recipe, on_cpu = _corpora.RECIPES[options.corpus], {"trainer.accelerator": "cpu"}
         sides = {
-            "lightning-clf fit": Side(
-                _ours.train, (options.corpus, _corpora.RECIPES[options.corpus], {}), options.steps, warmup=10
-            ),
+            "lightning-clf fit": Side(_ours.train, (options.corpus, recipe, on_cpu), options.steps, warmup=10),
             "bare loop": Side(_ours.bare, (options.corpus,), options.steps, warmup=10),
         }
         timed = alternate(sides, options.blocks)
     except (_corpora.MissingError, RuntimeError) as error:
         print(f"overhead.py: {error}", file=sys.stderr)
         return 2
-    shape = f"{options.blocks} blocks of {options.steps} steps"
-    print(f"{place()}, {options.corpus}, {shape}\n")
+    facts, shape = machine(), f"{options.blocks} blocks of {options.steps} steps"
+    print(f"{facts['cores']} cores of {facts['cpu']}, {options.corpus}, {shape}\n")
     print("| side | samples/s |")
     print("|---|---:|")
     for name, blocks in timed.items():

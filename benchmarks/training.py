@@ -10,8 +10,8 @@ The sides train the same encoder on the same rows with the same recipe, a block 
 - tuned: the Hugging Face Trainer with all that makes it fast here: dynamic padding, batches grouped by length, fused
   AdamW, and bf16 where the machine computes in it;
 - textbook: the Trainer in float32 with every text padded to 128;
-- with `--more`, ours with `model.compile`, and the peer and ours without dropout of attention weights, with which
-  `model.packed` has a kernel of the GPU's.
+- with `--more`, ours with `model.compile`; and without dropout of attention weights, with padding and with
+  `model.packed`, which then has a kernel of the GPU's: these two compare with each other.
 """
 
 import json
@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from statistics import median
+from unittest import mock
 
 import torch
 
@@ -55,10 +56,8 @@ def encoder_of(shape: str | None) -> Iterator[None]:
         torch.manual_seed(0)
         BertModel(BertConfig(vocab_size=len(tokenizer), intermediate_size=4 * width, **sizes)).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        before = os.environ.get(_corpora.ENCODER_VARIABLE, "")
-        os.environ[_corpora.ENCODER_VARIABLE] = folder
-        yield
-        os.environ[_corpora.ENCODER_VARIABLE] = before
+        with mock.patch.dict(os.environ, {_corpora.ENCODER_VARIABLE: folder}):
+            yield
 
 
 def sides(corpus: str, steps: int, batch_size: int, *, more: bool) -> dict[str, Side]:

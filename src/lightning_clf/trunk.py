@@ -73,6 +73,8 @@ class Trunk(nn.Module):
         if not stand_in.has_pooler and getattr(body, _POOLER, None) is not None:
             body.pooler = None
         body.config = network.config
+        # packed layers ask for a mask of their own
+        body.config._attn_implementation = self.encoder.config._attn_implementation
         encoder: Any = body
         if network.encoder is not stand_in:
             encoder = copy.copy(network.encoder)

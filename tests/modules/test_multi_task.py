@@ -10,6 +10,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch.nn import functional
 
 from lightning_clf import MultiTaskClassifier, load_classifier
 from lightning_clf.artefact import load_artefact
@@ -48,7 +49,7 @@ def test_every_kind_is_scored_and_exported_as_by_its_own_module(encoders, tmp_pa
     assert module.names == list(KINDS)
 
 
-def test_the_loss_of_a_step_is_the_weighted_sum_of_what_a_row_of_each_task_loses(encoders, tmp_path):
+def test_the_loss_of_a_step_is_the_weighted_sum_of_the_means_of_its_tasks(encoders, tmp_path):
     class Gradients(Callback):
         def on_before_optimizer_step(self, trainer, pl_module, optimizer):
             self.module = pl_module
@@ -59,20 +60,28 @@ def test_the_loss_of_a_step_is_the_weighted_sum_of_what_a_row_of_each_task_loses
             self.weights = {name: value.clone() for name, value in pl_module.state_dict().items()}
             self.batch = batch
 
-    weights = {"single": 0.25, "tags": 3.0}
+    classes = [10.0, 1.0, 4.0]
+    formulas = {
+        "single": lambda scores, wanted: functional.cross_entropy(scores, wanted, torch.tensor(classes)),
+        "tags": lambda scores, wanted: functional.cross_entropy(scores.flatten(0, 1), wanted.flatten()),
+        # the mean over rows of the sum over labels
+        "multi": lambda scores, wanted: functional.binary_cross_entropy_with_logits(scores, wanted.float()) * 2,
+        "score": functional.mse_loss,
+    }
+    weights = {"single": 0.25, "tags": 3.0, "multi": 2.0}
+    model = {"loss_weights": weights, "encoder_options": NO_DROPOUT, "tasks": {"single": {"class_weights": classes}}}
     seen = Gradients()
     trainer = make_trainer(tmp_path, callbacks=[seen], max_steps=1)
-    module = MultiTaskClassifier(str(encoders("bert")), loss_weights=weights, encoder_options=NO_DROPOUT)
-    trainer.fit(module, make_tasks("single", "tags", options={"mixing": "together"}))
+    module = MultiTaskClassifier(str(encoders("bert")), **model)
+    trainer.fit(module, make_tasks(*KINDS, options={"mixing": "together"}))
+    assert len(module.of_task("multi").labels) == 2
     module.load_state_dict(seen.weights)
     module.zero_grad()
-    (one, other) = seen.batch.groups
     loss = 0.0
-    for name, batch in (one | other).items():
-        scores = module.trunk.whole(module.of_task(name).network)(batch)
-        targets = batch.targets.flatten()
-        lost = torch.nn.functional.cross_entropy(scores.flatten(0, -2), targets, reduction="sum")
-        loss = loss + weights[name] * lost / len(batch)
+    for group in seen.batch.groups:
+        for name, batch in group.items():
+            scores = module.trunk.whole(module.of_task(name).network)(batch)
+            loss = loss + weights.get(name, 1.0) * formulas[name](scores, batch.targets)
     loss.backward()
     assert seen.loss == pytest.approx(loss.item(), rel=1e-5)
     for name, parameter in module.encoder.named_parameters():
@@ -87,8 +96,8 @@ def test_uncertainty_weighs_by_the_formula(encoders, tmp_path):
     assert all(value.item() != 0 for value in learned.values())
     mean = torch.tensor(2.0)
     for kind, scale in (("single", 1.0), ("score", 0.5)):
-        s = learned[f"{kind}_task"].item()
-        assert module.loss_weights(mean, kind, kind).item() == pytest.approx(scale * 2 * math.exp(-s) + s / 2)
+        s, labels = learned[f"{kind}_task"].item(), module.of_task(kind).labels
+        assert module.loss_weights(mean, kind, labels).item() == pytest.approx(scale * 2 * math.exp(-s) + s / 2)
     again = TrainedModule.load_from_checkpoint(tmp_path / "best.ckpt")
     assert again.loss_weights.log_variances["single_task"].item() == learned["single_task"].item()
 

@@ -1,4 +1,4 @@
-"""Two processes and several tasks: every step has the gradients of the sum of the tasks' means over the rows of both.
+"""Two processes and several tasks: every step has the gradients of the sum of the tasks' means over both.
 
 The test runs this file as a script, which starts the second process itself.
 """
@@ -74,8 +74,8 @@ def test_gradients_and_metrics_of_two_processes_are_those_of_one(encoders, tmp_p
                 part, rows = module.of_task(name), [row for one in both for row in one[name]]
                 batch = next(iter(data.tasks[name].loading.evaluate(*whole(data.tasks[name], rows))))
                 scores = module.trunk.whole(part.network).train()(batch)
-                loss = functional.cross_entropy(scores.flatten(0, -2), batch.targets.flatten(), reduction="sum")
-                (WEIGHTS[name] * loss / len(rows)).backward()
+                loss = functional.cross_entropy(scores.flatten(0, -2), batch.targets.flatten())
+                (WEIGHTS[name] * loss).backward()
             for name, parameter in module.named_parameters():
                 wanted = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
                 torch.testing.assert_close(gradients[name], wanted, atol=1e-6, rtol=1e-5, msg=name)

@@ -1,4 +1,4 @@
-"""What a step that is of some tasks alone needs where others get gradients of zero in it."""
+"""Gradients of zero that a step gives to what it did not use, which are not to move it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from torch import Tensor, nn
 
 
 class IdleParameters:
-    """Has DDP, which waits for the gradients of all parameters, wait for none in vain, and AdamW not move by zeros.
+    """Has AdamW not move by zeros what no step has used.
 
-    A compiled encoder gives zeros too: to a pooler that no task of a step reads.
+    DDP gives them, since it waits for the gradients of all parameters; and so does a compiled encoder, to a pooler that
+    no task of a step reads.
     """
 
     def __init__(self) -> None:
+        self._now: set[int] = set()
         self._used: set[int] = set()
 
-    def held(self, module: nn.Module, used: Iterable[nn.Parameter]) -> Tensor | float:
-        """Nothing, of which every parameter that a step does not use is a part, to be added to its loss.
+    def use(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Note what a step uses, on all processes."""
+        self._now = {id(parameter) for parameter in parameters}
+        self._used |= self._now
 
-        Args:
-            module: What is trained.
-            used: What the step uses of it, on all processes.
-        """
-        now = {id(parameter) for parameter in used}
-        self._used |= now
-        idle = [one for one in module.parameters() if one.requires_grad and id(one) not in now]
+    def held(self, module: nn.Module) -> Tensor | float:
+        """Nothing, of which all that the step does not use is a part: added to its loss, so that DDP waits for none."""
+        idle = [one for one in module.parameters() if one.requires_grad and id(one) not in self._now]
         return torch.stack([one.flatten()[0].float() for one in idle]).sum() * 0.0 if idle else 0.0
 
     def release(self, module: nn.Module) -> None:
-        """Take the gradients, which are zeros, of what no step since the last release has used."""
+        """Take the gradients, which are zeros or none, of what no step since the last release has used."""
         for parameter in module.parameters():
             if id(parameter) not in self._used:
                 parameter.grad = None

@@ -28,7 +28,7 @@ from lightning_clf.modules.checks import check_labels, check_packed, check_train
 from lightning_clf.modules.gradients import mean_of_all
 from lightning_clf.modules.idle_parameters import IdleParameters
 from lightning_clf.modules.stage import StageScores
-from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, check_tasks, make_part, stored_tasks
+from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, check_tasks, make_part, tasks_of
 from lightning_clf.modules.trained import TrainedModule
 from lightning_clf.network import set_attention
 from lightning_clf.packing import pack
@@ -40,18 +40,18 @@ class MultiTaskClassifier(TrainedModule):
     """One encoder with a head for each of several tasks: any mix of one label, many, tags and scores.
 
     Tasks and labels are those of the `MultiTaskDataModule` it is trained with. Texts that several tasks label are
-    encoded once (`data.joint`). A step's loss is the sum over its tasks of the mean loss of a row, over all processes,
-    times their weights. A row's loss is the sum over its words or labels, the negative logarithm of its likelihood, by
-    which tasks compare; accumulated steps count the same. Metrics are named by task, `val/intent/f1_macro`; `val/mean`
-    is the mean of what each task is judged by, and decides which epoch is best. The export answers all tasks at once,
-    and holds a folder of each task's name that is a model like any other.
+    encoded once (`data.joint`). A step's loss is the sum of its tasks' means, each over all processes, times their
+    weights; accumulated steps count the same. With many labels a mean is taken over rows, of the sum over labels: over
+    labels too, the many that are absent and easy would leave a task next to no share in the encoder. Metrics are named
+    by task, `val/intent/f1_macro`; `val/mean` is the mean of what each task is judged by, and decides which epoch is
+    best. The export answers all tasks at once, and holds a folder of each task's name that is a model like any other.
 
     Args:
         encoder: A hub id, or a folder that `save_pretrained` wrote, with weights and tokenizer.
         encoder_layers: How many of the encoder's layers the model has, or a list of which; `None` is all of them.
         tasks: What tasks have of their own; one that is not named has its kind's defaults.
         loss_weights: A weight for each task's loss, 1 where none is given; `uncertainty` learns them (Kendall, Gal and
-            Cipolla 2018): a task's loss L counts L·e^(−s) + s/2 with its own s, and half of the first for a score.
+            Cipolla 2018), at a rate of 0.05: a loss L counts L·e^(−s) + s/2, and half of the first for a score.
         learning_rate: Peak of the schedule.
         weight_decay: AdamW's decay on matrices; biases and norms never decay.
         warmup_ratio: Share of all steps over which the learning rate rises from 0.
@@ -106,6 +106,8 @@ class MultiTaskClassifier(TrainedModule):
         self._tokenizer: Tokenizer | None = None
         self._idle = IdleParameters()
 
+    # ------------------------------------------------------------------ its parts
+
     @property
     def names(self) -> list[str]:
         """The tasks, once they are known, in the order of the data."""
@@ -121,7 +123,11 @@ class MultiTaskClassifier(TrainedModule):
 
     @property
     def datamodule(self) -> MultiTaskDataModule:
-        """The datamodule the Trainer runs with; an `InputError` if it is not one of several tasks."""
+        """The datamodule the Trainer runs with.
+
+        Raises:
+            InputError: If it is not one of several tasks.
+        """
         if isinstance(datamodule := getattr(self.trainer, "datamodule", None), MultiTaskDataModule):
             return datamodule
         raise InputError("MultiTaskClassifier learns from a MultiTaskDataModule: take it for data")
@@ -148,6 +154,8 @@ class MultiTaskClassifier(TrainedModule):
     def losses(self) -> list[Loss]:
         """The loss of each task, but for what heads bring."""
         return [loss for part in self._parts().values() for loss in part.losses]
+
+    # ------------------------------------------------------------------ building
 
     def take_shape(self, stage: str) -> None:
         """Build what is not built yet for the tasks of the data, and hold those against the ones it was built for."""
@@ -176,10 +184,9 @@ class MultiTaskClassifier(TrainedModule):
         labels = {name: own.labels for name, own in self.datamodule.tasks.items()}
         parts = {name: self._make_part(name, labels[name]) for name in labels}
         networks = {name: part.make_network(labels[name]) for name, part in parts.items()}
-        trunk = Trunk.under(networks)
+        self._adopt(parts, Trunk.under(networks))
         for name, part in parts.items():
             part.adopt(networks[name])
-        self._adopt(parts, trunk)
 
     def _make_part(self, name: str, labels: LabelSpace) -> ClassifierModule:
         part = make_part(
@@ -200,16 +207,18 @@ class MultiTaskClassifier(TrainedModule):
         self.modules_by_task = nn.ModuleDict({f"{name}_task": part for name, part in parts.items()})
         self.loss_weights.build(list(parts))
 
+    # ------------------------------------------------------------------ the step
+
     def _step(self, batch: TaskBatches, stage: str) -> LossTerms:
         total, parts = torch.zeros((), device=self.device), self._parts()
-        if self._gives_zeros:
-            total = total + self._idle.held(self, self._used(chain.from_iterable(batch.groups)))
+        self._idle.use(self._used(chain.from_iterable(batch.groups)))
+        if self.trainer.world_size > 1:
+            total = total + self._idle.held(self)
         for group in batch.groups:
             with self.trunk.shared(next(iter(group.values()))):
                 for name, one in group.items():
-                    lost = parts[name]._step(one, stage).total
-                    mean = mean_of_all(LossTerms(lost, lost.new_tensor(len(one))), self.trainer)
-                    total = total + self.loss_weights(mean, name, parts[name].kind)
+                    mean = mean_of_all(parts[name]._step(one, stage), self.trainer)
+                    total = total + self.loss_weights(mean, name, cast(LabelSpace, parts[name].labels))
         return LossTerms(total, torch.ones_like(total))
 
     def _used(self, names: Iterable[str]) -> Iterator[nn.Parameter]:
@@ -218,31 +227,23 @@ class MultiTaskClassifier(TrainedModule):
             own, learned = self.trunk.whole(part.network).parameters(), self.loss_weights.learned(name)
             yield from chain(part.parameters(), own, learned)
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
+    def optimizer_groups(self) -> list[dict[str, Any]]:
         """As of any module; weights of losses that are learned have a rate of their own."""
-        return self.loss_weights.apart(super().parameter_groups())
+        return self.loss_weights.apart(super().optimizer_groups())
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """As any module; a task moves by its own steps alone."""
         super().on_before_optimizer_step(optimizer)
-        if self._gives_zeros:
+        if self.trainer.world_size > 1 or self.compiles:
             self._idle.release(self)
-
-    @property
-    def _gives_zeros(self) -> bool:
-        """Whether what a step does not use has gradients of zero, rather than none: from DDP, or a compiler."""
-        return self.trainer.world_size > 1 or self.compiles
 
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """One forward pass over a task's validation data."""
-        self._evaluate(batch, "val", dataloader_idx)
+        list(self._parts().values())[dataloader_idx]._evaluate(batch, "val")
 
     def test_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """One forward pass over a task's test data."""
-        self._evaluate(batch, "test", dataloader_idx)
-
-    def _evaluate(self, batch: Batch, stage: str, number: int) -> None:
-        list(self._parts().values())[number]._evaluate(batch, stage)
+        list(self._parts().values())[dataloader_idx]._evaluate(batch, "test")
 
     def scores(self, stage: str) -> dict[str, StageScores]:
         """The scores of each task, by its name and a slash."""
@@ -253,6 +254,8 @@ class MultiTaskClassifier(TrainedModule):
         values = super().epoch_values(stage)
         judged = [f"{name}/{part.monitor.removeprefix('val/')}" for name, part in self._parts().items()]
         return {**values, "mean": torch.stack([values[name].float() for name in judged]).mean()}
+
+    # ------------------------------------------------------------------ checkpoints
 
     def artefacts(self) -> TaskArtefacts:
         """The networks of all tasks, with what their input goes through.
@@ -279,7 +282,7 @@ class MultiTaskClassifier(TrainedModule):
         Raises:
             InputError: If it is not of several tasks, or of others, or has other labels.
         """
-        stored = stored_tasks(checkpoint, self.names)
+        stored = tasks_of(checkpoint, self.names)
         if self.modules_by_task:
             for name, part in self._parts().items():
                 check_labels(part.network.labels, LabelSpace.from_dict(stored[name]["labels"]))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lightning_clf.checkpoint import SECTION, TASKS
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.heads import Head
-from lightning_clf.labels import Kind
+from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, Loss
 from lightning_clf.modules.base import ClassifierModule
 from lightning_clf.modules.multi_label import MultiLabelClassifier
@@ -68,7 +68,7 @@ def check_tasks(data: Sequence[str], trained: Sequence[str], keys: Mapping[str, 
                 raise InputError(f"model.{key} has {name!r}, which is none of data.tasks: {', '.join(data)}")
 
 
-def stored_tasks(checkpoint: Mapping[str, Any], trained: Sequence[str]) -> dict[str, Any]:
+def tasks_of(checkpoint: Mapping[str, Any], trained: Sequence[str]) -> dict[str, Any]:
     """What a checkpoint holds of each task.
 
     Args:
@@ -111,8 +111,8 @@ def make_part(name: str, kind: Kind, options: Mapping[str, Any], **common: Any) 
         raise InputError(str(error).replace("model.", f"model.tasks.{name}.")) from error
 
 
-# A logarithm of a variance has to come from 0 to that of a loss, 4 or so away, within some hundred steps; AdamW moves a
-# number by about its rate, and at an encoder's it would stay where it began.
+# The logarithm of a variance has to come from 0 to that of a loss, 4 or so away, within some hundred steps. AdamW moves
+# a number by about its rate, and at an encoder's it would stay where it began.
 _RATE = 0.05
 
 
@@ -155,10 +155,17 @@ class TaskWeights(nn.Module):
         ]
         return [*others, {"params": list(self.parameters()), "weight_decay": 0.0, "lr": _RATE}] if own else others
 
-    def forward(self, mean: Tensor, name: str, kind: Kind) -> Tensor:
-        """What the mean loss of a task counts: λL, or L·e^(−s) + s/2, for a score L·e^(−s)/2 + s/2."""
+    def forward(self, mean: Tensor, name: str, labels: LabelSpace) -> Tensor:
+        """What the mean loss of a task counts: λL, or L·e^(−s) + s/2, for a score L·e^(−s)/2 + s/2.
+
+        Args:
+            mean: Its mean over places: examples or words; with many labels, over each label of each example.
+            name: The task.
+            labels: Its label space. With C labels of kind `multi`, L is C times the mean, the sum over labels.
+        """
+        loss = mean * len(labels) if labels.kind == "multi" else mean
         if not self.are_learned:
-            return mean * self.fixed.get(name, 1.0)
+            return loss * self.fixed.get(name, 1.0)
         log_variance: Tensor = self.log_variances[f"{name}_task"]
-        scale = 0.5 if kind == "score" else 1.0
-        return scale * mean * (-log_variance).exp() + log_variance / 2
+        scale = 0.5 if labels.kind == "score" else 1.0
+        return scale * loss * (-log_variance).exp() + log_variance / 2

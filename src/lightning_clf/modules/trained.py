@@ -240,7 +240,7 @@ class TrainedModule(Component, ScoredModule, ABC):
 
     # ------------------------------------------------------------------ optimisation
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
+    def optimizer_groups(self) -> list[dict[str, Any]]:
         """What moves, in groups for AdamW; a group without `lr` moves at `learning_rate`."""
         if self.finetuning is None:
             return parameter_groups(self, self.weight_decay)
@@ -248,7 +248,7 @@ class TrainedModule(Component, ScoredModule, ABC):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with decay on matrices only, and the schedule over all steps of the run."""
-        optimizer = adamw(self, self.learning_rate, self.weight_decay, self.parameter_groups())
+        optimizer = adamw(self, self.learning_rate, self.weight_decay, self.optimizer_groups())
         self._total_steps = total = check_steps(self.trainer.estimated_stepping_batches)
         warmup = round(self.warmup_ratio * total)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, warmup, total))
