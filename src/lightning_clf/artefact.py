@@ -30,7 +30,7 @@ from lightning_clf.encoding.tokenizer import (
 from lightning_clf.errors import InputError
 from lightning_clf.exported import full_disk, load_weights, read_encoder, write_json, write_tokenizer
 from lightning_clf.files import check_model, write_folder
-from lightning_clf.finetuning.adapters import adapter_scaling, merged
+from lightning_clf.finetuning.adapters import adapter_scaling, plain_state
 from lightning_clf.heads.base import Head
 from lightning_clf.network import Network, model_options, quiet_transformers
 from lightning_clf.scorer import Runnable
@@ -130,11 +130,9 @@ class Artefact(Runnable):
             OSError: If the disk is full.
         """
         encoder = self.network.encoder
-        scaling = adapter_scaling(encoder)
-        state = None if scaling is None else merged(encoder.state_dict(), scaling)
         whole = folder if self.network.head.is_stock else folder / ENCODER
         with full_disk(SafetensorError), quiet_transformers():
-            encoder.save_pretrained(whole, state_dict=state)
+            encoder.save_pretrained(whole, state_dict=plain_state(encoder))
         if whole != folder:
             write_tokenizer(self.tokenizer, whole)
             write_json(folder / "config.json", self._auto_config())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def merge_stored(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+def merge_stored(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights a checkpoint holds, with the adapters it was trained with added in, if there are any.
 
     Raises:
@@ -67,4 +68,6 @@ def merge_stored(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     """
     weights: dict[str, Tensor] = checkpoint["state_dict"]
     with damage_named("the checkpoint", OTHER):
-        return merged(weights, checkpoint[SECTION]["artefact"].get("adapter_scaling"))
+        section = checkpoint[SECTION]
+        described = next(iter(section[TASKS].values())) if TASKS in section else section["artefact"]
+        return merged(weights, described.get("adapter_scaling"))

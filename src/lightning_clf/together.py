@@ -22,10 +22,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lightning_clf.artefact import SIDECAR, Artefact, artefact_from, stored_tasks
-from lightning_clf.checkpoint import OTHER, SECTION, TASKS, read_checkpoint
+from lightning_clf.checkpoint import OTHER, SECTION, TASKS, merge_stored, read_checkpoint
 from lightning_clf.encoding.tokenizer import ENCODER, Tokenizer, read_tokenizer
 from lightning_clf.exported import full_disk, load_weights, read_encoder, write_json, write_tokenizer
 from lightning_clf.files import check_model, write_folder
+from lightning_clf.finetuning.adapters import adapter_scaling, plain_state
 from lightning_clf.graph import load_runnable
 from lightning_clf.network import quiet_transformers
 from lightning_clf.scorer import Runnable
@@ -75,7 +76,8 @@ class TaskArtefacts:
 
     def describe(self) -> dict[str, Any]:
         """All tasks without their weights, in primitives and tensors, as a checkpoint holds them."""
-        return {name: part.describe() for name, part in self.parts.items()}
+        scaling = adapter_scaling(self.trunk)
+        return {name: {**part.describe(), "adapter_scaling": scaling} for name, part in self.parts.items()}
 
     @classmethod
     def from_descriptions(cls, stored: Mapping[str, Any], source: str = "the checkpoint") -> Self:
@@ -106,7 +108,8 @@ class TaskArtefacts:
 
     def _write_together(self, folder: Path) -> None:
         with full_disk(SafetensorError), quiet_transformers():
-            _without_labels(self.trunk.encoder).save_pretrained(folder / ENCODER)
+            encoder = _without_labels(self.trunk.encoder)
+            encoder.save_pretrained(folder / ENCODER, state_dict=plain_state(encoder))
             heads = {
                 f"{name}.{key}": tensor.contiguous()
                 for name, part in self.parts.items()
@@ -135,7 +138,7 @@ class TaskArtefacts:
     def _from_checkpoint(cls, checkpoint: Mapping[str, Any], path: Path) -> Self:
         found = cls.from_descriptions(checkpoint[SECTION][TASKS], f"checkpoint {path}")
         with damage_named(f"checkpoint {path}", OTHER):
-            state = checkpoint["state_dict"]
+            state = merge_stored(checkpoint)
             heads = {name: _below(state, f"modules_by_task.{name}_task.network.") for name in found.parts}
         found._load(_below(state, _TRUNK), heads, path)
         return found

@@ -8,7 +8,6 @@ import pytest
 
 from lightning_clf import MultiTaskClassifier, MultiTaskDataModule, SingleLabelClassifier, load_classifier
 from lightning_clf.data import OverSampling
-from lightning_clf.finetuning import LoRA
 from lightning_clf.heads import CRFHead
 from lightning_clf.losses import CrossEntropyLoss
 from tests.several_tasks import fit, intent_and_slots, make_tasks
@@ -43,7 +42,6 @@ def test_what_does_not_fit_the_tasks_is_refused(encoders, tmp_path):
     [
         ({"loss_weights": "uncertain"}, "model.loss_weights is 'uncertain': use uncertainty, or a mapping"),
         ({"loss_weights": {"a": -1}}, "model.loss_weights.a is -1"),
-        ({"finetuning": LoRA()}, "model.finetuning LoRA adapts the encoder of one task"),
     ],
 )
 def test_what_no_tasks_could_fit_is_refused_at_once(model, said):

@@ -19,6 +19,12 @@ def adapter_scaling(module: nn.Module) -> float | None:
     return None
 
 
+def plain_state(module: nn.Module) -> dict[str, Tensor] | None:
+    """The state of a module with adapters, as `merged` makes it; `None` where it has none."""
+    scaling = adapter_scaling(module)
+    return None if scaling is None else merged(module.state_dict(), scaling)
+
+
 def merged(weights: dict[str, Tensor], scaling: float | None) -> dict[str, Tensor]:
     """Weights with their adapters added in: `W + scaling · B A`, under the names of the plain module.
 

@@ -13,13 +13,13 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from lightning_clf.batch import Batch, TaskBatches
-from lightning_clf.checkpoint import FORMAT, SECTION, TASKS
+from lightning_clf.checkpoint import FORMAT, SECTION, TASKS, merge_stored
 from lightning_clf.data import MultiTaskDataModule
 from lightning_clf.data.multi_task import told_of
 from lightning_clf.encoding import Tokenizer, load_tokenizer
 from lightning_clf.errors import InputError
 from lightning_clf.fewer_layers import Layers
-from lightning_clf.finetuning import FineTuning, LoRA, Schedule
+from lightning_clf.finetuning import FineTuning, Schedule, adapter_scaling
 from lightning_clf.heads import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.losses import Loss, LossTerms
@@ -56,7 +56,7 @@ class MultiTaskClassifier(TrainedModule):
         weight_decay: AdamW's decay on matrices; biases and norms never decay.
         warmup_ratio: Share of all steps over which the learning rate rises from 0.
         schedule: The way from the peak; `None` goes down in a straight line to 0.
-        finetuning: What of the encoder moves and how fast; `None` moves all of it at `learning_rate`.
+        finetuning: What of the encoder moves and how fast, or `LoRA`; `None` moves all of it at `learning_rate`.
         monitor: The metric that decides which epoch is best.
         encoder_options: Keys of the encoder's configuration to set.
         attn_implementation: How `transformers` computes attention; `None` leaves the choice to it.
@@ -89,8 +89,6 @@ class MultiTaskClassifier(TrainedModule):
     ) -> None:
         super().__init__()
         self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
-        if isinstance(finetuning, LoRA):
-            raise InputError("model.finetuning LoRA adapts the encoder of one task: take FineTuning, or leave it out")
         check_packed(packed, compile, attn_implementation)
         self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
         self.compiles = compile
@@ -288,6 +286,8 @@ class MultiTaskClassifier(TrainedModule):
                 check_labels(part.network.labels, LabelSpace.from_dict(stored[name]["labels"]))
         else:
             self._restore(stored)
+        if adapter_scaling(self.trunk) is None:  # which only a fit puts in
+            checkpoint["state_dict"] = merge_stored(checkpoint)
         super().on_load_checkpoint(checkpoint)
 
     def _restore(self, stored: dict[str, Any]) -> None:
