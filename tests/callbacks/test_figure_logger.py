@@ -13,10 +13,11 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, f1_score, multilabel_confusion_matrix
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lightning_clf import figures
+from lightning_clf import MultiTaskClassifier, figures
 from lightning_clf.callbacks import FigureLogger
 from lightning_clf.heads import SpanHead
 from lightning_clf.inference import Classifier
+from tests.several_tasks import make_tasks
 from tests.training import ROWS, complaint, make_data, make_module, make_trainer
 
 CLASSES = ("confusion", "class_scores", "precision_recall", "reliability")
@@ -57,6 +58,42 @@ def test_figures_of_a_fit_stand_beside_its_numbers(kind, encoders, tmp_path, boa
             assert (image.format, image.width, image.height) == ("PNG", event.width, event.height)
             assert image.width >= 450
             assert len(image.convert("RGB").getcolors(2**24)) > 10  # something is drawn
+
+
+@pytest.mark.parametrize("asked", [None, ["confusion", "agreement"]])
+def test_figures_of_several_tasks_have_their_names(asked, encoders, tmp_path, board):
+    callbacks = [FigureLogger(asked)]
+    trainer = make_trainer(tmp_path, logger=board, callbacks=callbacks, max_epochs=2)
+    module, data = MultiTaskClassifier(str(encoders("bert"))), make_tasks(*DRAWN)
+    trainer.fit(module, data)
+    trainer.test(module, data, verbose=False)
+    found = events(board)
+    wanted = {f"{kind}/{name}" for kind, names in DRAWN.items() for name in names if asked is None or name in asked}
+    assert set(steps(found)) == {f"{stage}/{name}" for stage in ("val", "test") for name in wanted}
+    for name, drawn in steps(found).items():
+        stage, kind, _ = name.split("/")
+        assert drawn == [event.step for event in found.Scalars(f"{stage}/{kind}/loss")]
+
+
+def test_figures_of_several_tasks_are_of_their_own_counts(encoders, tmp_path, board, told):
+    module = MultiTaskClassifier(str(encoders("bert")))
+    trainer = make_trainer(tmp_path, logger=board, callbacks=[FigureLogger(["confusion"])])
+    trainer.test(module, make_tasks("multi", "single"), verbose=False)
+    gold = [row["label"] for row in ROWS["single"]]
+    answers = Classifier(module.artefacts().whole("single")).predict(ROWS["single"])
+    counts, names = told["draw_confusion"]
+    found = [answer["label"] for answer in answers]
+    assert counts.tolist() == confusion_matrix(gold, found, labels=names).tolist()
+    assert told["draw_label_confusions"][0].sum() == 2 * len(ROWS["multi"])
+
+
+def test_a_figure_that_none_of_the_tasks_has(encoders, tmp_path, board):
+    trainer = make_trainer(tmp_path, logger=board, callbacks=[FigureLogger(["agreement"])])
+    module = MultiTaskClassifier(str(encoders("bert")))
+    assert complaint(lambda: trainer.fit(module, make_tasks("single", "tags"))) == (
+        "FigureLogger's figures have 'agreement', which labels of kind single and tags have not: use confusion, "
+        "class_scores, precision_recall, reliability"
+    )
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -16,6 +16,7 @@ from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics import CurveCounts, MetricSet, ScoreCounts
 from lightning_clf.modules.base import ClassifierModule
+from lightning_clf.modules.multi_task import MultiTaskClassifier
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,10 +32,11 @@ class FigureLogger(Callback):
     For classes and tags: `confusion`, `class_scores` (F1, precision and recall), `precision_recall` and `reliability`;
     for scores: `agreement`, predicted beside true ones with the residuals. They are drawn by the first process, of
     counts that are exact over all of them and whose size does not grow with the data. A figure that has nothing to show
-    is left out, such as the curves of a head that gives no probabilities.
+    is left out, such as the curves of a head that gives no probabilities. Of several tasks each has its own, named as
+    `val/TASK/confusion`.
 
     Args:
-        figures: Which to draw; `None` draws all that the task has.
+        figures: Which to draw; `None` draws all that the task has. Of several tasks each draws those that it has.
         stages: Of which stages.
         every_n_epochs: After how many epochs of a fit.
 
@@ -56,7 +58,7 @@ class FigureLogger(Callback):
         self.figures = figures
         self.stages = tuple(stages)
         self.every_n_epochs = check_number("FigureLogger's every_n_epochs", every_n_epochs, least=1)
-        self._wanted: list[FigureName] = []
+        self._wanted: dict[str, list[FigureName]] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Have the module count what is to be drawn.
@@ -64,22 +66,25 @@ class FigureLogger(Callback):
         Raises:
             InputError: If the module is not of this library, or a figure is not one of its task.
         """
-        if not isinstance(pl_module, ClassifierModule) or pl_module.labels is None:
+        tasks = _tasks(pl_module)
+        if not tasks:
             raise InputError(f"{type(pl_module).__name__} is not a ClassifierModule, whose counts FigureLogger draws")
-        wanted = _of_task(self.figures, pl_module.labels)
+        wanted = _of_tasks(self.figures, {task: labels for task, (labels, _) in tasks.items()})
         has_taker = any(isinstance(logger, _TAKERS) for logger in trainer.loggers)
         if trainer.loggers and not has_taker:
             rank_zero_warn(
                 "FigureLogger draws nothing, since no logger takes figures: use TensorBoardLogger, WandbLogger or "
                 "MLFlowLogger"
             )
-        self._wanted = wanted if has_taker else []
-        for counted in self.stages if self._wanted else ():
-            metrics = pl_module.stage_scores(counted).metrics
-            if "agreement" in self._wanted:
-                metrics.include(ScoreCounts(pl_module.labels))
-            elif {"precision_recall", "reliability"} & {*self._wanted}:
-                metrics.include(CurveCounts(pl_module.labels))
+        self._wanted = wanted if has_taker else {}
+        for task, figures in self._wanted.items():
+            labels, module = tasks[task]
+            for counted in self.stages:
+                metrics = module.stage_scores(counted).metrics
+                if "agreement" in figures:
+                    metrics.include(ScoreCounts(labels))
+                elif {"precision_recall", "reliability"} & {*figures}:
+                    metrics.include(CurveCounts(labels))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the figures of train."""
@@ -98,34 +103,44 @@ class FigureLogger(Callback):
         is_due = trainer.state.fn != TrainerFn.FITTING or (trainer.current_epoch + 1) % self.every_n_epochs == 0
         if stage not in self.stages or not self._wanted or not is_due:
             return
-        assert isinstance(pl_module, ClassifierModule)
-        assert pl_module.labels is not None
-        metrics = pl_module.stage_scores(stage).metrics
-        metrics.compute()  # a sum over processes, which all take part in; what the module has computed is kept
-        if not trainer.is_global_zero:
-            return
-        drawings = _drawings(metrics, pl_module.labels)
         # the step under which Lightning logs the numbers of the same epoch; those of train it logs one step later on
         step = trainer.fit_loop.epoch_loop._batches_that_stepped - (stage == "train")
-        for name in self._wanted:
-            if name in drawings:
-                _hand_over(trainer.loggers, f"{stage}/{name}", drawings[name](), step)
+        for task, (labels, module) in _tasks(pl_module).items():
+            metrics = module.stage_scores(stage).metrics
+            metrics.compute()  # a sum over processes, which all take part in; what the module has computed is kept
+            drawings = _drawings(metrics, labels) if trainer.is_global_zero else {}
+            for name in self._wanted[task]:
+                if name in drawings:
+                    _hand_over(trainer.loggers, f"{stage}/{task}{name}", drawings[name](), step)
 
 
-def _of_task(figures: Sequence[FigureName] | None, labels: LabelSpace) -> list[FigureName]:
-    """The figures to draw.
+def _tasks(module: LightningModule) -> dict[str, tuple[LabelSpace, ClassifierModule]]:
+    """The module of each task and its labels, by what stands before the names of its metrics."""
+    if isinstance(module, MultiTaskClassifier):
+        parts = {f"{name}/": module.of_task(name) for name in module.names}
+    else:
+        parts = {"": module if isinstance(module, ClassifierModule) else None}
+    return {task: (part.labels, part) for task, part in parts.items() if part is not None and part.labels is not None}
+
+
+def _of_tasks(figures: Sequence[FigureName] | None, labels: Mapping[str, LabelSpace]) -> dict[str, list[FigureName]]:
+    """The figures to draw of each task.
 
     Raises:
-        InputError: If one of them is not of the task.
+        InputError: If one of them is of none of the tasks.
     """
-    known = [name for name in get_args(FigureName) if (name == "agreement") == (labels.kind == "score")]
+    known = {
+        task: [name for name in get_args(FigureName) if (name == "agreement") == (space.kind == "score")]
+        for task, space in labels.items()
+    }
+    of_any = [name for name in get_args(FigureName) if any(name in some for some in known.values())]
     for name in figures or ():
-        if name not in known:
+        if name not in of_any:
+            kinds = " and ".join(dict.fromkeys(space.kind for space in labels.values()))
             raise InputError(
-                f"FigureLogger's figures have {name!r}, which labels of kind {labels.kind} have not: use "
-                f"{', '.join(known)}"
+                f"FigureLogger's figures have {name!r}, which labels of kind {kinds} have not: use {', '.join(of_any)}"
             )
-    return known if figures is None else list(figures)
+    return {task: [name for name in some if figures is None or name in figures] for task, some in known.items()}
 
 
 def _drawings(metrics: MetricSet, labels: LabelSpace) -> dict[str, Callable[[], Figure]]:
