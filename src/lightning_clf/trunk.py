@@ -72,7 +72,7 @@ class Trunk(nn.Module):
         body._modules = dict(body._modules)
         if not stand_in.has_pooler and getattr(body, _POOLER, None) is not None:
             body.pooler = None
-        body.config = network.config
+        body.config = copy.copy(network.config)
         # packed layers ask for a mask of their own
         body.config._attn_implementation = self.encoder.config._attn_implementation
         encoder: Any = body

@@ -37,6 +37,13 @@ def test_what_does_not_fit_the_tasks_is_refused(encoders, tmp_path):
     assert said == "MultiTaskClassifier learns from a MultiTaskDataModule: take it for data"
 
 
+def test_what_was_refused_once_is_refused_again(encoders, tmp_path):
+    module = MultiTaskClassifier(str(encoders("bert")), tasks={"single": {"class_weights": {"nope": 2.0}}})
+    said = {complaint(lambda: make_trainer(tmp_path).fit(module, make_tasks("tags", "single"))) for _ in range(2)}
+    assert len(said) == 1
+    assert "'nope'" in said.pop()
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [

@@ -64,11 +64,12 @@ class FigureLogger(Callback):
         """Have the module count what is to be drawn.
 
         Raises:
-            InputError: If the module is not of this library, or a figure is not one of its task.
+            InputError: If the module is not of this library, or a figure is of none of its tasks.
         """
         tasks = _tasks(pl_module)
         if not tasks:
-            raise InputError(f"{type(pl_module).__name__} is not a ClassifierModule, whose counts FigureLogger draws")
+            name = type(pl_module).__name__
+            raise InputError(f"{name} is no ClassifierModule or MultiTaskClassifier, whose counts FigureLogger draws")
         wanted = _of_tasks(self.figures, {task: labels for task, (labels, _) in tasks.items()})
         has_taker = any(isinstance(logger, _TAKERS) for logger in trainer.loggers)
         if trainer.loggers and not has_taker:

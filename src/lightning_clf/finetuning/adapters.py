@@ -33,6 +33,9 @@ def merged(weights: dict[str, Tensor], scaling: float | None) -> dict[str, Tenso
     Args:
         weights: A state with adapters, as training holds it.
         scaling: What `adapter_scaling` gave; `None` returns the weights as they are.
+
+    Raises:
+        KeyError: If half of an adapter is missing, or all of every adapter.
     """
     if scaling is None:
         return weights
@@ -41,7 +44,7 @@ def merged(weights: dict[str, Tensor], scaling: float | None) -> dict[str, Tenso
         if name.endswith((_DOWN, _UP)):
             continue
         owner, base, rest = name.rpartition(_BASE)
-        if base and rest == "weight" and owner + _DOWN in weights:
+        if base and rest == "weight":  # what was adapted, and nothing else, is so called
             down, up = weights[owner + _DOWN].double(), weights[owner + _UP].double()
             tensor = torch.add(tensor.double(), up @ down, alpha=scaling).to(tensor.dtype)
         plain[f"{owner}.{rest}" if base else name] = tensor

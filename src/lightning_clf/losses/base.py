@@ -55,6 +55,10 @@ class Loss(Component, nn.Module, ABC):
         Args:
             scores: Logits `[…,C]`, or numbers `[B]` for the kind `score`.
             targets: Class indices `[…]` with `IGNORE` where there is none, 0/1 `[B,C]`, or numbers `[B]`.
+
+        Returns:
+            The sum, and its weight; of targets `[B,C]` that counts B·C of them, since `MultiTaskClassifier` makes a sum
+            over labels of the mean.
         """
 
 

@@ -182,9 +182,10 @@ class MultiTaskClassifier(TrainedModule):
         labels = {name: own.labels for name, own in self.datamodule.tasks.items()}
         parts = {name: self._make_part(name, labels[name]) for name in labels}
         networks = {name: part.make_network(labels[name]) for name, part in parts.items()}
-        self._adopt(parts, Trunk.under(networks))
+        trunk = Trunk.under(networks)
         for name, part in parts.items():
             part.adopt(networks[name])
+        self._adopt(parts, trunk)
 
     def _make_part(self, name: str, labels: LabelSpace) -> ClassifierModule:
         part = make_part(
