@@ -91,8 +91,7 @@ class MultiTaskClassifier(TrainedModule):
         self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
         check_packed(packed, compile, attn_implementation)
         self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
-        self.compiles = compile
-        self.packs = packed
+        self.compiles, self.packs = compile, packed
         self.encoder_name = encoder
         self.encoder_layers = encoder_layers
         self.options = {name: dict(options) for name, options in (tasks or {}).items()}
