@@ -24,6 +24,7 @@ from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.packing import pack
 from tests.test_configs import OF_ITS_OWN, STUDENT, TASKS_BY_CONFIG, fit, source
 from tests.test_packing import CLASSES, LENGTHS, NARROWED, VERIFIED, computed, config_of, inputs_of, make
+from tests.training import assert_near
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
 
@@ -78,22 +79,6 @@ def answers(model: Path, rows: Path, device: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.read_text().splitlines()]
 
 
-def assert_close(one: Any, other: Any, within: float) -> None:
-    """Equal but for numbers, which are near each other."""
-    if isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for name, value in one.items():
-            assert_close(value, other[name], within)
-    elif isinstance(one, list):
-        assert len(one) == len(other)
-        for value, theirs in zip(one, other, strict=True):
-            assert_close(value, theirs, within)
-    elif isinstance(one, float):
-        assert other == pytest.approx(one, abs=within, nan_ok=True)
-    else:
-        assert one == other
-
-
 @pytest.mark.parametrize("precision", EXACT)
 @pytest.mark.parametrize(("source", "name"), [(name, name) for name in TASKS_BY_CONFIG], indirect=["source"])
 def test_a_configuration_learns_what_it_learns_on_a_cpu(encoders, source, name, precision, tmp_path):
@@ -136,9 +121,9 @@ def test_a_student_learns_what_it_learns_on_a_cpu(encoders, source, tmp_path):
 @pytest.mark.parametrize(("source", "name"), [(name, name) for name in TASKS_BY_CONFIG], indirect=["source"])
 def test_a_model_scores_and_answers_as_on_a_cpu(encoders, source, name, tmp_path):
     run = fitted(tmp_path, encoders("bert"), source, name, "gpu")
-    assert_close(scores(run, "cpu"), scores(run, "gpu"), 1e-5)
+    assert_near(scores(run, "gpu"), scores(run, "cpu"), 1e-5)
     rows = tmp_path / "rows.jsonl"
-    assert_close(answers(run / "best", rows, "cpu"), answers(run / "best", rows, "cuda"), 1e-4)
+    assert_near(answers(run / "best", rows, "cuda"), answers(run / "best", rows, "cpu"), 1e-4)
 
 
 @pytest.mark.parametrize("source", ["text.yaml"], indirect=True)

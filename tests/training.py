@@ -108,3 +108,16 @@ def assert_same_answers(answers: list[dict[str, Any]], wanted: list[dict[str, An
         for key, value in expected.items():
             numbers = key in ("probability", "probabilities", "score")
             assert answer[key] == (pytest.approx(value, abs=1.5e-6) if numbers else value), key
+
+
+def assert_near(found: Any, wanted: Any, within: float) -> None:
+    """The same lists and mappings, but for numbers, which are near each other."""
+    if isinstance(wanted, dict):
+        assert found.keys() == wanted.keys()
+        found, wanted = list(found.values()), list(wanted.values())
+    if isinstance(wanted, list):
+        assert len(found) == len(wanted)
+        for one, other in zip(found, wanted, strict=True):
+            assert_near(one, other, within)
+    else:
+        assert found == (pytest.approx(wanted, abs=within, nan_ok=True) if isinstance(wanted, float) else wanted)

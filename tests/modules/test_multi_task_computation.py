@@ -11,7 +11,7 @@ from lightning_clf.modules import TrainedModule
 from lightning_clf.packing import ATTENTION
 from tests.several_tasks import fit, intent_and_slots, make_tasks
 from tests.tiny import CORPUS
-from tests.training import NO_DROPOUT, complaint
+from tests.training import NO_DROPOUT, assert_near, complaint
 
 KINDS = ("single", "tags", "score")
 
@@ -39,20 +39,7 @@ def test_the_same_is_learned(how, joint, encoders, tmp_path):
     rows = [{"text": text, "text_pair": CORPUS[0], "tokens": text.split()} for text in CORPUS]
     answers = [load_predictor(tmp_path / folder / "best").predict(rows) for folder in ("plain", "other")]
     assert answers[0][0].keys() == {*plain.names}
-    assert_close(answers[1], answers[0])
-
-
-def assert_close(found, wanted):
-    """Equal but for numbers, which differ by rounding."""
-    if isinstance(wanted, dict):
-        assert found.keys() == wanted.keys()
-        found, wanted = list(found.values()), list(wanted.values())
-    if isinstance(wanted, list):
-        assert len(found) == len(wanted)
-        for one, other in zip(found, wanted, strict=True):
-            assert_close(one, other)
-    else:
-        assert found == (pytest.approx(wanted, abs=1e-5) if isinstance(wanted, float) else wanted)
+    assert_near(answers[1], answers[0], 1e-5)
 
 
 def test_each_task_of_a_packed_encoder_computes_alone(encoders, tmp_path):

@@ -15,8 +15,7 @@ from lightning_clf.callbacks.report import confusion_names
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import LabelSpace
 from lightning_clf.metrics import CurveCounts, MetricSet, ScoreCounts
-from lightning_clf.modules.base import ClassifierModule
-from lightning_clf.modules.multi_task import MultiTaskClassifier
+from lightning_clf.modules.stage import ScoredModule
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,11 +65,9 @@ class FigureLogger(Callback):
         Raises:
             InputError: If the module is not of this library, or a figure is of none of its tasks.
         """
-        tasks = _tasks(pl_module)
-        if not tasks:
-            name = type(pl_module).__name__
-            raise InputError(f"{name} is no ClassifierModule or MultiTaskClassifier, whose counts FigureLogger draws")
-        wanted = _of_tasks(self.figures, {task: labels for task, (labels, _) in tasks.items()})
+        if not isinstance(pl_module, ScoredModule):
+            raise InputError(f"{type(pl_module).__name__} is not a module of ours, whose counts FigureLogger draws")
+        wanted = _of_tasks(self.figures, {task: scores.labels for task, scores in pl_module.scores("val").items()})
         has_taker = any(isinstance(logger, _TAKERS) for logger in trainer.loggers)
         if trainer.loggers and not has_taker:
             rank_zero_warn(
@@ -78,14 +75,13 @@ class FigureLogger(Callback):
                 "MLFlowLogger"
             )
         self._wanted = wanted if has_taker else {}
-        for task, figures in self._wanted.items():
-            labels, module = tasks[task]
-            for counted in self.stages:
-                metrics = module.stage_scores(counted).metrics
+        for counted in self.stages:
+            for task, figures in self._wanted.items():
+                scores = pl_module.scores(counted)[task]
                 if "agreement" in figures:
-                    metrics.include(ScoreCounts(labels))
+                    scores.metrics.include(ScoreCounts(scores.labels))
                 elif {"precision_recall", "reliability"} & {*figures}:
-                    metrics.include(CurveCounts(labels))
+                    scores.metrics.include(CurveCounts(scores.labels))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the figures of train."""
@@ -106,22 +102,13 @@ class FigureLogger(Callback):
             return
         # the step under which Lightning logs the numbers of the same epoch; those of train it logs one step later on
         step = trainer.fit_loop.epoch_loop._batches_that_stepped - (stage == "train")
-        for task, (labels, module) in _tasks(pl_module).items():
-            metrics = module.stage_scores(stage).metrics
-            metrics.compute()  # a sum over processes, which all take part in; what the module has computed is kept
-            drawings = _drawings(metrics, labels) if trainer.is_global_zero else {}
+        assert isinstance(pl_module, ScoredModule)
+        for task, scores in pl_module.scores(stage).items():
+            scores.metrics.compute()  # over processes, which all take part; what the module has computed is kept
+            drawings = _drawings(scores.metrics, scores.labels) if trainer.is_global_zero else {}
             for name in self._wanted[task]:
                 if name in drawings:
                     _hand_over(trainer.loggers, f"{stage}/{task}{name}", drawings[name](), step)
-
-
-def _tasks(module: LightningModule) -> dict[str, tuple[LabelSpace, ClassifierModule]]:
-    """The module of each task and its labels, by what stands before the names of its metrics."""
-    if isinstance(module, MultiTaskClassifier):
-        parts = {f"{name}/": module.of_task(name) for name in module.names}
-    else:
-        parts = {"": module if isinstance(module, ClassifierModule) else None}
-    return {task: (part.labels, part) for task, part in parts.items() if part is not None and part.labels is not None}
 
 
 def _of_tasks(figures: Sequence[FigureName] | None, labels: Mapping[str, LabelSpace]) -> dict[str, list[FigureName]]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+
+
+def gives_zeros(module: LightningModule, *, compiled: bool) -> bool:
+    """Whether what a step does not use has gradients of zero, rather than none: from DDP, or a compiler."""
+    return compiled or module.trainer.world_size > 1
 
 
 class IdleParameters:
@@ -30,7 +36,7 @@ class IdleParameters:
         return torch.stack([one.flatten()[0].float() for one in idle]).sum() * 0.0 if idle else 0.0
 
     def release(self, module: nn.Module) -> None:
-        """Take the gradients, which are zeros or none, of what no step since the last release has used."""
+        """Take the gradients, which are zeros, of what no step since the last release has used."""
         for parameter in module.parameters():
             if id(parameter) not in self._used:
                 parameter.grad = None

@@ -26,7 +26,7 @@ from lightning_clf.losses import Loss, LossTerms
 from lightning_clf.modules.base import ClassifierModule
 from lightning_clf.modules.checks import check_labels, check_packed, check_trainer, check_window
 from lightning_clf.modules.gradients import mean_of_all
-from lightning_clf.modules.idle_parameters import IdleParameters
+from lightning_clf.modules.idle_parameters import IdleParameters, gives_zeros
 from lightning_clf.modules.stage import StageScores
 from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, check_tasks, make_part, tasks_of
 from lightning_clf.modules.trained import TrainedModule
@@ -133,8 +133,8 @@ class MultiTaskClassifier(TrainedModule):
     def tokenizer(self) -> Tokenizer:
         """The encoder's tokenizer, or the checkpoint's. The datamodules read it here."""
         if self._tokenizer is None:
-            kinds = [data.kind for data in self.datamodule.tasks.values()]
-            self._tokenizer = load_tokenizer(self.encoder_name, words="tags" in kinds)
+            words = any(data.kind == "tags" for data in self.datamodule.tasks.values())
+            self._tokenizer = load_tokenizer(self.encoder_name, words=words)
         return self._tokenizer
 
     @property
@@ -178,9 +178,9 @@ class MultiTaskClassifier(TrainedModule):
             self.adapt_encoder()
 
     def _build(self) -> None:
-        labels = {name: own.labels for name, own in self.datamodule.tasks.items()}
-        parts = {name: self._make_part(name, labels[name]) for name in labels}
-        networks = {name: part.make_network(labels[name]) for name, part in parts.items()}
+        tasks = self.datamodule.tasks
+        parts = {name: self._make_part(name, data.labels) for name, data in tasks.items()}
+        networks = {name: part.make_network(tasks[name].labels) for name, part in parts.items()}
         trunk = Trunk.under(networks)
         for name, part in parts.items():
             part.adopt(networks[name])
@@ -209,7 +209,8 @@ class MultiTaskClassifier(TrainedModule):
 
     def _step(self, batch: TaskBatches, stage: str) -> LossTerms:
         total, parts = torch.zeros((), device=self.device), self._parts()
-        self._idle.use(self._used(chain.from_iterable(batch.groups)))
+        if gives_zeros(self, compiled=self.compiles):
+            self._idle.use(self._used(chain.from_iterable(batch.groups)))
         if self.trainer.world_size > 1:
             total = total + self._idle.held(self)
         for group in batch.groups:
@@ -220,10 +221,9 @@ class MultiTaskClassifier(TrainedModule):
         return LossTerms(total, torch.ones_like(total))
 
     def _used(self, names: Iterable[str]) -> Iterator[nn.Parameter]:
-        for name in names:
-            part = self._parts()[name]
-            own, learned = self.trunk.whole(part.network).parameters(), self.loss_weights.learned(name)
-            yield from chain(part.parameters(), own, learned)
+        for name, part in ((name, self._parts()[name]) for name in names):
+            whole = self.trunk.whole(part.network)
+            yield from chain(part.parameters(), whole.parameters(), self.loss_weights.learned(name))
 
     def optimizer_groups(self) -> list[dict[str, Any]]:
         """As of any module; weights of losses that are learned have a rate of their own."""
@@ -232,7 +232,7 @@ class MultiTaskClassifier(TrainedModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """As any module; a task moves by its own steps alone."""
         super().on_before_optimizer_step(optimizer)
-        if self.trainer.world_size > 1 or self.compiles:
+        if gives_zeros(self, compiled=self.compiles):
             self._idle.release(self)
 
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:

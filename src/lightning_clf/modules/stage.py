@@ -47,6 +47,7 @@ class StageScores(nn.Module):
 
     def __init__(self, labels: LabelSpace) -> None:
         super().__init__()
+        self.labels = labels
         self.metrics = build_metrics(labels)
         self.loss = LossMean()
 
