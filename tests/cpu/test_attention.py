@@ -79,6 +79,42 @@ def test_the_gradient_of_softmax_is_rounded_once(length, dtype):
     torch.testing.assert_close(found.double(), true, rtol=0.51 * torch.finfo(dtype).eps, atol=1e-7)
 
 
+@pytest.mark.parametrize("mask", MASKS)
+def test_without_dropout_bfloat16_is_near_to_the_truth(mask):
+    chosen = MASKS[mask]
+    wide = chosen.double() if chosen is not None and chosen.is_floating_point() else chosen
+    exact = outcome(
+        functional.scaled_dot_product_attention,
+        [one.double().detach().requires_grad_() for one in given(torch.bfloat16)],
+        attn_mask=wide,
+    )
+    for mine, true in zip(outcome(attention, given(torch.bfloat16), attn_mask=chosen), exact, strict=True):
+        assert mine.dtype == torch.bfloat16
+        assert (mine - true).norm() < 2**-7 * true.norm()  # what is kept is rounded, and so is what comes of it
+
+
+@pytest.mark.parametrize(
+    ("dtype", "length", "is_learnt", "expected"),
+    [
+        (torch.bfloat16, 256, True, True),
+        (torch.bfloat16, 257, True, False),  # PyTorch's own is faster from about here on
+        (torch.bfloat16, 8, False, False),
+        (torch.float32, 8, True, False),
+    ],
+)
+def test_without_dropout_the_gradient_is_ours_where_pytorchs_is_slow(dtype, length, is_learnt, expected):
+    tensors = [torch.randn(1, 1, length, 4, dtype=dtype, requires_grad=is_learnt) for _ in range(3)]
+    output = attention(*tensors)
+    assert (output.grad_fn is not None and output.grad_fn.name() == "_AttentionBackward") == expected
+    with torch.no_grad():
+        assert attention(*tensors).grad_fn is None
+    with torch.autocast("cpu", torch.bfloat16):  # which narrows what comes in
+        narrowed = attention(*tensors)
+    assert (narrowed.grad_fn is not None and narrowed.grad_fn.name() == "_AttentionBackward") == (
+        is_learnt and length <= 256
+    )
+
+
 def test_gradients_with_weights_dropped(monkeypatch):
     # masks that depend on the shape alone, so that finite differences see the same at each call
     def draw(shape, p):

@@ -1,7 +1,7 @@
-"""Attention with dropout, whose gradient is computed by hand in few passes over `[…,T,T]`.
+"""Attention whose gradient is computed by hand in few passes over `[…,T,T]`.
 
 PyTorch has no fast attention with dropout on a CPU: it takes a path of one operation after another, and so does its
-gradient.
+gradient. Without dropout it has one, whose gradient in 16 bits is slower than that path unless texts are long.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from lightning_clf.cpu import masks
 _LONG = 32
 """Numbers a row below which PyTorch's pass over 16-bit numbers was slower than over numbers widened before."""
 
+_VERY_LONG = 256
+"""Subwords up to which PyTorch's gradient in 16 bits, of attention without dropout, was slower than this one."""
+
 
 def attention(
     query: Tensor,
@@ -32,7 +35,8 @@ def attention(
     """Takes the place of `torch.nn.functional.scaled_dot_product_attention`: `[B,heads,T,H/heads]` each."""
     learns_mask = attn_mask is not None and attn_mask.requires_grad
     is_plain = query.dim() == 4 and query.shape[:2] == key.shape[:2] == value.shape[:2]
-    if is_causal or enable_gqa or learns_mask or not is_plain or not masks.is_between(dropout_p):
+    is_cheaper = masks.is_between(dropout_p) or (dropout_p == 0 and _is_slow_without_dropout(query, key))
+    if is_causal or enable_gqa or learns_mask or not is_plain or not is_cheaper:
         return functional.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
@@ -43,6 +47,11 @@ def attention(
     to_add = _to_add(attn_mask)
     attended: Tensor = _Attention.apply(query, key, value, to_add, dropout_p, scale)  # type: ignore[no-untyped-call]
     return attended
+
+
+def _is_slow_without_dropout(query: Tensor, key: Tensor) -> bool:
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
+    return dtype.itemsize == 2 and torch.is_grad_enabled() and query.requires_grad and key.shape[2] <= _VERY_LONG
 
 
 def _to_add(mask: Tensor | None) -> Tensor | None:
@@ -68,11 +77,11 @@ class _Attention(torch.autograd.Function):
         if to_add is not None:
             scores.view(*query.shape[:2], *scores.shape[1:]).add_(to_add)
         weights = scores.softmax(-1).to(value.dtype)
-        mask = masks.draw(weights.shape, p)
+        mask = masks.draw(weights.shape, p) if p else None
         kept_scale = masks.scale_of(p)
         ctx.save_for_backward(queries, keys, values, weights, mask)
         ctx.scales, ctx.shape = (scale, kept_scale), query.shape[:2]
-        attended = _product(masks.keep(weights, mask), values, kept_scale)
+        attended = _product(_keep(weights, mask), values, kept_scale)
         return attended.view(*ctx.shape, *attended.shape[1:])
 
     @staticmethod
@@ -81,8 +90,8 @@ class _Attention(torch.autograd.Function):
         queries, keys, values, weights, mask = ctx.saved_tensors
         scale, kept_scale = ctx.scales
         gradient = _flat(gradients[0])
-        to_values = _product(masks.keep(weights, mask).transpose(1, 2), gradient, kept_scale)
-        to_weights = masks.keep(_product(gradient, values.transpose(1, 2), kept_scale), mask)
+        to_values = _product(_keep(weights, mask).transpose(1, 2), gradient, kept_scale)
+        to_weights = _keep(_product(gradient, values.transpose(1, 2), kept_scale), mask)
         to_scores = through_softmax(to_weights, weights)
         to_queries = _product(to_scores, keys, scale)
         to_keys = _product(to_scores.transpose(1, 2), queries, scale)
@@ -96,6 +105,10 @@ def through_softmax(gradient: Tensor, weights: Tensor) -> Tensor:
     if weights.shape[-1] < _LONG:
         gradient, weights = _wide(gradient), _wide(weights)
     return torch._softmax_backward_data(gradient, weights, -1, weights.dtype).to(dtype)
+
+
+def _keep(values: Tensor, mask: Tensor | None) -> Tensor:
+    return values if mask is None else masks.keep(values, mask)
 
 
 def _wide(values: Tensor) -> Tensor:
