@@ -29,7 +29,9 @@ LEVEL, RISK, SPLITS, ROWS = 0.9, 0.1, 20, 300
 
 def files(corpus: str, scratch: Path) -> Path:
     """The folder of a corpus's splits, cut or split first where it has to be."""
-    return setting(corpus).write(scratch) if corpus in ("trec", "goemotions") else _corpora.folder(corpus)
+    return (
+        setting(corpus).write(scratch) if corpus in ("trec", "trec-thirds", "goemotions") else _corpora.folder(corpus)
+    )
 
 
 def split(source: Path, *names: str) -> str:

@@ -33,6 +33,7 @@ from lightning_clf.modules import ClassifierModule
 CONFIGS = {
     "sst2": "sst2.yaml",
     "trec": "text.yaml",
+    "trec-thirds": "text.yaml",
     "sick": "nli.yaml",
     "conll2003": "ner.yaml",
     "goemotions": "multilabel.yaml",
