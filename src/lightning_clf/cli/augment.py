@@ -33,17 +33,10 @@ def run(words: list[str]) -> None:
     _check(options)
 
     with importing():
-        from lightning_clf.language_models.augment import write_rows
         from lightning_clf.language_models.corpus import read_corpus
-        from lightning_clf.language_models.review import read_review
 
     corpus = read_corpus(options.data, named_columns(options))
-    if options.reviewed is None:
-        _ask(options, corpus)
-        return
-    rows = read_review(options.reviewed, corpus)
-    write_rows(Path(options.output), rows)
-    say_written(options.output, len(rows))
+    (_ask if options.reviewed is None else _take_reviewed)(options, corpus)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -78,6 +71,22 @@ def _check_files(options: argparse.Namespace) -> None:
         if path.absolute() in taken:
             raise InputError(f"{option} would write {path}, which is read or written too: name another file")
         taken.add(path.absolute())
+
+
+def _take_reviewed(options: argparse.Namespace, corpus: Corpus) -> None:
+    """Make rows of a table; what a person wrote in it may be like a row that is there, too."""
+    from lightning_clf.language_models.augment import Files, write_rows
+    from lightning_clf.language_models.review import read_review
+
+    sieve = _sieve(options, corpus)
+    for number, row in enumerate(read_review(options.reviewed, corpus), start=1):
+        text = row[corpus.text_column]
+        if sieve.admit(text, f"kept row {number}", {"text": text, "label": row[corpus.label_column]}):
+            sieve.rows.append(row)
+    files = Files(Path(options.output))
+    write_rows(files.dropped, sieve.dropped)
+    write_rows(files.output, sieve.rows)
+    _say_taken(files.output, sieve)
 
 
 def _ask(options: argparse.Namespace, corpus: Corpus) -> None:
@@ -124,7 +133,6 @@ def _maker(options: argparse.Namespace, corpus: Corpus) -> tuple[Maker, Sieve]:
     from lightning_clf.language_models.augment import wanted_rows
     from lightning_clf.language_models.corpus import read_texts
     from lightning_clf.language_models.making import Labels, NewRows, Wording
-    from lightning_clf.language_models.sifting import Sieve
     from lightning_clf.language_models.template import Template
 
     is_labelling = options.unlabelled is not None
@@ -139,11 +147,18 @@ def _maker(options: argparse.Namespace, corpus: Corpus) -> tuple[Maker, Sieve]:
         options.seed,
     )
     wanted = {} if is_labelling else wanted_rows(corpus.counts, options.labels, options.rows, options.ratio)
-    held_out = [(text, where) for file in options.held_out for text, where, _ in read_texts(file, corpus.text_column)]
-    sieve = Sieve(options.similarity, corpus.texts, held_out)
+    sieve = _sieve(options, corpus)
     if is_labelling:
         return Labels(corpus, read_texts(options.unlabelled, corpus.text_column), wording, sieve), sieve
     return NewRows(corpus, wanted, wording, options.at_once, sieve), sieve
+
+
+def _sieve(options: argparse.Namespace, corpus: Corpus) -> Sieve:
+    from lightning_clf.language_models.corpus import read_texts
+    from lightning_clf.language_models.sifting import Sieve
+
+    held_out = [(text, where) for file in options.held_out for text, where, _ in read_texts(file, corpus.text_column)]
+    return Sieve(options.similarity, corpus.texts, held_out)
 
 
 def _print_estimate(found: Estimate, prices: Prices) -> None:
@@ -166,9 +181,13 @@ def _cost(usage: Usage, prices: Prices) -> str:
     return f"{replies}, {usage.tokens_in} tokens in, {usage.tokens_out} out{price}"
 
 
-def _print_end(output: Path, sieve: Sieve, spent: str, new: str) -> None:
+def _say_taken(output: Path, sieve: Sieve) -> None:
     reasons = ", ".join(f"{count} {reason}" for reason, count in sieve.reasons().items())
     say_written(output, len(sieve.rows), f"; dropped {len(sieve.dropped)}{f' ({reasons})' if reasons else ''}")
+
+
+def _print_end(output: Path, sieve: Sieve, spent: str, new: str) -> None:
+    _say_taken(output, sieve)
     print(f"in all {spent}; in this run {new}")
     if not sieve.rows:
         print("warning: no row is left: see what was dropped, and the replies", file=sys.stderr)
