@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -28,6 +29,7 @@ class Fault:
         body: Reply with this body, which is charged.
         cut: Cut the connection: `before` anything is charged, or `within` the reply that is.
         delay: Wait so long before the reply.
+        drip: Wait so long before each byte of the reply, which is charged.
     """
 
     status: int | None = None
@@ -36,6 +38,7 @@ class Fault:
     body: bytes | None = None
     cut: str | None = None
     delay: float = 0.0
+    drip: float = 0.0
 
 
 class Server:
@@ -115,7 +118,19 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(content[: len(content) // 2])
                 self.wfile.flush()
                 return self.cut()
+            if fault.drip:
+                return self.drip(content, fault.drip)
             return self.answer(200, content)
+
+        def drip(self, content: bytes, pause: float) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            with contextlib.suppress(OSError):  # who asked has gone
+                for byte in content:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    time.sleep(pause)
 
         def answer(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)

@@ -59,6 +59,7 @@ def test_what_goes_out_and_what_comes_back():
         Fault(cut="before"),
         Fault(cut="within"),
         Fault(delay=0.6),
+        Fault(drip=0.02),
     ],
     ids=str,
 )

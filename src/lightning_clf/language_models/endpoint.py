@@ -6,7 +6,8 @@ import json
 import math
 import os
 import random
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lightning_clf.errors import InputError, check_number, need, reason
 from lightning_clf.language_models.cost import BYTES_A_TOKEN
@@ -26,6 +27,14 @@ class NoReplyError(InputError):
     """An endpoint gives no reply for now: what to do then is for those to say who know what can be gone on with."""
 
 
+class _Answer(NamedTuple):
+    """What a server sent: the status, the header `Retry-After`, and the body, decoded."""
+
+    status: int
+    wait: str | None
+    body: bytes
+
+
 class Endpoint(LanguageModel):
     """`POST {url}/chat/completions` with a JSON schema as `response_format`.
 
@@ -36,7 +45,7 @@ class Endpoint(LanguageModel):
         url: What stands before `/chat/completions`, such as `https://host/v1`.
         model: The name of the model there.
         key_variable: The environment variable that holds the key; `None` sends none. The key is kept in memory only.
-        timeout: Seconds to wait for a connection, and for each part of a reply.
+        timeout: Seconds to wait for a connection, and then for the whole of a reply.
         tries: How often a request goes out before it is given up.
         requests_per_minute: How many may go out; `None` is no limit.
         concurrency: How many wait for a reply at a time.
@@ -69,8 +78,9 @@ class Endpoint(LanguageModel):
         self._pace = Pace(requests_per_minute)
         self._url, self._key_variable = _checked(url, httpx), key_variable
         self._key = None if key_variable is None else _key(key_variable)
+        self._timeout = check_number("timeout", timeout, above=0.0)
         self._client: httpx2.Client = httpx.Client(
-            timeout=check_number("timeout", timeout, above=0.0),
+            timeout=self._timeout,
             headers={} if self._key is None else {"Authorization": f"Bearer {self._key}"},
             limits=httpx.Limits(max_connections=concurrency),
         )
@@ -97,16 +107,16 @@ class Endpoint(LanguageModel):
                 self._pace.sleep(self._first_wait * 2 ** (number - 1) * random.uniform(0.5, 1.0))
             self._pace.wait()
             try:
-                response = self._client.post(self._url, json=body, headers={"Idempotency-Key": key})
+                answer = self._post(body, key)
             except httpx2.RequestError as error:
                 said = f"gave no reply ({self._redacted(reason(error))})"
                 continue
-            if response.status_code == httpx2.codes.OK:
-                return self._reply(response, prompt)
-            said = f"answered {response.status_code}{self._redacted(_message(response))}"
-            if response.status_code not in _LATER and response.status_code < 500:
-                raise InputError(f"endpoint {self._url} {said}: correct {self._suspect(response.status_code)}")
-            wait = retry_after(response.headers.get("Retry-After"))
+            if answer.status == httpx2.codes.OK:
+                return self._reply(answer.body, prompt)
+            said = f"answered {answer.status}{self._redacted(_message(answer.body))}"
+            if answer.status not in _LATER and answer.status < 500:
+                raise InputError(f"endpoint {self._url} {said}: correct {self._suspect(answer.status)}")
+            wait = retry_after(answer.wait)
             if wait > _LONGEST_WAIT:
                 raise NoReplyError(f"endpoint {self._url} {said} and wants {wait:.0f} s of rest")
             self._pace.hold(wait)
@@ -123,17 +133,29 @@ class Endpoint(LanguageModel):
         """End all waits; a request that is out is waited for, since it is paid."""
         self._pace.give_up()
 
-    def _reply(self, response: httpx2.Response, prompt: Prompt) -> Reply:
-        """What the body says; one that is no completion is a reply that cannot be used, and counted by its length."""
+    def _post(self, body: dict[str, Any], key: str) -> _Answer:
+        """Send a request and read what comes, part by part: the client's own timeout begins anew with each of them."""
+        import httpx2
+
+        parts, started = [], time.monotonic()
+        with self._client.stream("POST", self._url, json=body, headers={"Idempotency-Key": key}) as response:
+            for part in response.iter_bytes():
+                parts.append(part)
+                if time.monotonic() - started > self._timeout:
+                    raise httpx2.ReadTimeout("the reply drips in and was not whole in time", request=response.request)
+            return _Answer(response.status_code, response.headers.get("Retry-After"), b"".join(parts))
+
+    def _reply(self, content: bytes, prompt: Prompt) -> Reply:
+        """What a body says; one that is no completion is a reply that cannot be used, and counted by its length."""
         try:
-            body = response.json()
+            body = json.loads(content)
             choice = body["choices"][0]
             text, end = choice["message"]["content"], choice.get("finish_reason")
             fault = "it was cut off at max_tokens" if end == "length" else ""
             if not isinstance(text, str):
                 text, fault = "", "the model refused, or gave no text"
         except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-            body, text, fault = {}, response.text, "the body is no chat completion"
+            body, text, fault = {}, content.decode(errors="replace"), "the body is no chat completion"
         used = body.get("usage") or {}
         return Reply(
             text,
@@ -156,10 +178,10 @@ def _count(used: Any, name: str, otherwise: int) -> int:
     return value if type(value) is int and value >= 0 else otherwise
 
 
-def _message(response: httpx2.Response) -> str:
+def _message(content: bytes) -> str:
     """What a server says of an error, in brackets, where it says it as the protocol has it."""
     try:
-        message = response.json()["error"]["message"]
+        message = json.loads(content)["error"]["message"]
     except (ValueError, RecursionError, LookupError, TypeError):
         return ""
     return f" ({reason(ValueError(message))})"
