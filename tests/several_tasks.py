@@ -60,4 +60,4 @@ def untrained(classifier, *names):
     """The tasks of classifiers that were made on one encoder, on it together, with the tokenizer that taggers need."""
     tokenizer = classifier("tags").artefact.tokenizer
     parts = {name: replace(copy.deepcopy(classifier(name).artefact), tokenizer=tokenizer) for name in names}
-    return TaskArtefacts.under(parts)
+    return TaskArtefacts.under(parts.items())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
@@ -41,7 +43,7 @@ def test_scores_and_weights_are_those_of_each_alone(architecture, encoders):
         network.widen()  # of one token a layer rounds otherwise
     before = {kind: network(batch) for kind, network in networks.items()}
     states = {kind: copy.deepcopy(network.state_dict()) for kind, network in networks.items()}
-    trunk = Trunk.under(networks).eval()
+    trunk = Trunk.under(networks.values()).eval()
     assert not {name for network in networks.values() for name in network.state_dict() if "embed" in name}
     for kind, network in networks.items():
         assert torch.equal(network(batch), before[kind])
@@ -60,15 +62,36 @@ def test_heads_of_ours_stand_beside_the_architectures_own(encoders):
     for network in networks.values():
         network.widen()
     before = {kind: network(batch) for kind, network in networks.items()}
-    trunk = Trunk.under(networks)
+    trunk = Trunk.under(networks.values())
     for kind, network in networks.items():
         assert torch.equal(network(batch), before[kind])
         assert torch.equal(trunk.whole(network).eval()(batch), before[kind])
 
 
+def test_no_more_than_two_encoders_are_there_at_a_time(encoders):
+    seen = []
+
+    def made():
+        for kind in ("single", "tags", "multi", "score"):
+            gc.collect()
+            assert sum(body() is not None for body in seen) <= 1
+            networks, _ = make_networks(encoders("bert"), (kind,))
+            seen.append(weakref.ref(networks[kind].encoder.base_model))
+            yield networks.pop(kind)
+
+    trunk = Trunk.under(made())
+    gc.collect()
+    assert [body() for body in seen if body() is not None] == [trunk.encoder]
+
+
+def test_nothing_cannot_be_put_on_one_encoder():
+    with pytest.raises(ValueError, match="no network"):
+        Trunk.under([])
+
+
 def test_what_several_read_is_computed_once(encoders):
     networks, batch = make_networks(encoders("bert"), ("single", "tags"))
-    trunk = Trunk.under(networks)
+    trunk = Trunk.under(networks.values())
     calls = []
     trunk.encoder.register_forward_hook(lambda *_: calls.append(1))
     apart = [network(batch) for network in networks.values()]
@@ -87,7 +110,7 @@ def test_what_several_read_is_computed_once(encoders):
 
 def test_another_batch_is_not_taken_for_the_shared_one(encoders):
     networks, batch = make_networks(encoders("distilbert"), ("single", "tags"))
-    trunk = Trunk.under(networks)
+    trunk = Trunk.under(networks.values())
     other = batch.to("cpu")
     other.inputs = {name: values.flip(0) for name, values in batch.inputs.items()}
     alone = networks["single"](other)
@@ -98,7 +121,7 @@ def test_another_batch_is_not_taken_for_the_shared_one(encoders):
 
 def test_the_encoder_is_no_part_of_what_stands_on_it(encoders):
     networks, _ = make_networks(encoders("bert"), ("single", "tags"))
-    Trunk.under(networks)
+    Trunk.under(networks.values())
     sizes = {kind: sum(parameter.numel() for parameter in network.parameters()) for kind, network in networks.items()}
     assert sizes == {"single": 16 * 3 + 3, "tags": 16 * 5 + 5}
     assert LabelSpace.tags(["LOC", "PER"], "IOB2") == networks["tags"].labels
@@ -106,7 +129,7 @@ def test_the_encoder_is_no_part_of_what_stands_on_it(encoders):
 
 def test_a_deep_copy_stands_on_a_copy_of_the_encoder(encoders):
     networks, batch = make_networks(encoders("bert"), ("single", "tags"))
-    both = torch.nn.ModuleDict({"trunk": Trunk.under(networks), **networks})
+    both = torch.nn.ModuleDict({"trunk": Trunk.under(networks.values()), **networks})
     before = {kind: network(batch) for kind, network in networks.items()}
     copied = copy.deepcopy(both)
     for parameter in both["trunk"].parameters():
@@ -118,7 +141,7 @@ def test_a_deep_copy_stands_on_a_copy_of_the_encoder(encoders):
 
 def test_putting_together_leaves_what_is_frozen_in_its_mode(encoders):
     networks, _ = make_networks(encoders("bert"), ("single", "tags"))
-    trunk = Trunk.under(networks).train()
+    trunk = Trunk.under(networks.values()).train()
     trunk.encoder.embeddings.eval()
     modes = {name: module.training for name, module in trunk.named_modules()}
     for network in networks.values():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -28,7 +28,7 @@ from lightning_clf.exported import full_disk, load_weights, read_encoder, write_
 from lightning_clf.files import check_model, write_folder
 from lightning_clf.finetuning.adapters import adapter_scaling, plain_state
 from lightning_clf.graph import load_runnable
-from lightning_clf.network import quiet_transformers
+from lightning_clf.network import Network, quiet_transformers
 from lightning_clf.scorer import Runnable
 from lightning_clf.stored import CONFIG, OWN_PART, check, check_task_names, damage_named
 from lightning_clf.trunk import Trunk
@@ -52,9 +52,20 @@ class TaskArtefacts:
     parts: dict[str, Artefact]
 
     @classmethod
-    def under(cls, parts: Mapping[str, Artefact]) -> Self:
-        """Take the encoders out of artefacts that were made on the same one, and put one of them under all."""
-        return cls(Trunk.under({name: part.network for name, part in parts.items()}), dict(parts))
+    def under(cls, parts: Iterable[tuple[str, Artefact]]) -> Self:
+        """Take the encoders out of artefacts that were made on the same one, and put one of them under all.
+
+        Args:
+            parts: The tasks' names and artefacts, which may be made as they are asked for.
+        """
+        kept: dict[str, Artefact] = {}
+
+        def networks() -> Iterator[Network]:
+            for name, part in parts:
+                kept[name] = part
+                yield part.network
+
+        return cls(Trunk.under(networks()), kept)
 
     def whole(self, name: str) -> Artefact:
         """The artefact of one task, with the encoder in it."""
@@ -90,7 +101,7 @@ class TaskArtefacts:
         Raises:
             InputError: If no network or tokenizer can be made of it, or it names a class that is not to be had.
         """
-        return cls.under({name: Artefact.from_description(one, source) for name, one in stored.items()})
+        return cls.under((name, Artefact.from_description(one, source)) for name, one in stored.items())
 
     # ------------------------------------------------------------------ in a folder
 
@@ -127,11 +138,10 @@ class TaskArtefacts:
             check_task_names(stored)
             check(stored, {name: {**OWN_PART, "config": CONFIG} for name in stored}, SIDECAR)
             tokenizer = read_tokenizer(folder / ENCODER)
-            parts = {name: Artefact.make(one, one["config"], tokenizer) for name, one in stored.items()}
-            found = cls.under(parts)
+            found = cls.under((name, Artefact.make(one, one["config"], tokenizer)) for name, one in stored.items())
             encoder = read_encoder(folder / ENCODER, found.trunk.encoder, _pooling(found.trunk.encoder))
             heads = load_file(folder / HEADS)
-        found._load(encoder, {name: _below(heads, f"{name}.") for name in parts}, folder)
+        found._load(encoder, {name: _below(heads, f"{name}.") for name in found.parts}, folder)
         return found
 
     @classmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -34,17 +34,29 @@ class Trunk(nn.Module):
         self._output: Any = None
 
     @classmethod
-    def under(cls, networks: Mapping[str, Network]) -> Self:
-        """Take the encoders out of networks that were made on the same one, and put one of them under all."""
-        bodies: list[Any] = [network.encoder.base_model for network in networks.values()]
-        trunk = cls(max(bodies, key=lambda body: sum(parameter.numel() for parameter in body.parameters())))
-        for network, body in zip(networks.values(), bodies, strict=True):
+    def under(cls, networks: Iterable[Network]) -> Self:
+        """Take the encoders out of networks that were made on the same one, and put one of them under all.
+
+        Args:
+            networks: At least one. Where they are made as they are asked for, no more than two encoders are there at a
+                time.
+        """
+        trunk: Self | None = None
+        for network in networks:
+            body: Any = network.encoder.base_model
             network.widen()
+            if trunk is None:
+                trunk = cls(body)
+            elif _size(body) > _size(trunk.encoder):  # it has a pooler
+                trunk.encoder = body
             stand_in = _StandIn(trunk, network.config, has_pooler=getattr(body, _POOLER, None) is not None)
             if body is network.encoder:
                 network.encoder = stand_in  # type: ignore[assignment]  # which has all that a network asks of it
             else:
                 setattr(network.encoder, network.encoder.base_model_prefix, stand_in)
+            del body
+        if trunk is None:
+            raise ValueError("no network was given")
         return trunk
 
     @contextlib.contextmanager
@@ -102,3 +114,7 @@ class _StandIn(nn.Module):
     def forward(self, *args: Any, **inputs: Any) -> Any:
         """The encoder's output."""
         return self._trunk[0](*args, **inputs)
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

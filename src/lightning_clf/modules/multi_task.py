@@ -30,7 +30,7 @@ from lightning_clf.modules.idle_parameters import IdleParameters, gives_zeros
 from lightning_clf.modules.stage import StageScores
 from lightning_clf.modules.tasks import LossWeights, TaskOptions, TaskWeights, check_tasks, make_part, tasks_of
 from lightning_clf.modules.trained import TrainedModule
-from lightning_clf.network import set_attention
+from lightning_clf.network import Network, set_attention
 from lightning_clf.packing import pack
 from lightning_clf.together import TaskArtefacts
 from lightning_clf.trunk import Trunk
@@ -115,8 +115,7 @@ class MultiTaskClassifier(TrainedModule):
         return self._parts().get(name)
 
     def _parts(self) -> dict[str, ClassifierModule]:
-        known = self.modules_by_task.items()
-        return {key.removesuffix("_task"): cast(ClassifierModule, part) for key, part in known}
+        return {key.removesuffix("_task"): cast(ClassifierModule, part) for key, part in self.modules_by_task.items()}
 
     @property
     def datamodule(self) -> MultiTaskDataModule:
@@ -167,9 +166,8 @@ class MultiTaskClassifier(TrainedModule):
                 check_trainer(self.trainer, part.kind)
                 check_labels(own.labels, cast(LabelSpace, part.labels))
                 check_window(part.max_length, self.trunk.whole(part.network).max_positions, self.encoder_name)
-            if stage == "fit":
-                for loss in part.losses:
-                    loss.fit_counts(own.class_counts)
+            for loss in part.losses if stage == "fit" else ():
+                loss.fit_counts(own.class_counts)
         if stage == "fit":
             if self.attn_implementation is not None:  # which a checkpoint did not bring
                 set_attention(self.encoder, self.attn_implementation)
@@ -180,11 +178,13 @@ class MultiTaskClassifier(TrainedModule):
     def _build(self) -> None:
         tasks = self.datamodule.tasks
         parts = {name: self._make_part(name, data.labels) for name, data in tasks.items()}
-        networks = {name: part.make_network(tasks[name].labels) for name, part in parts.items()}
-        trunk = Trunk.under(networks)
-        for name, part in parts.items():
-            part.adopt(networks[name])
-        self._adopt(parts, trunk)
+
+        def networks() -> Iterator[Network]:  # one after the other, since each comes with an encoder
+            for name, part in parts.items():
+                part.adopt(part.make_network(tasks[name].labels))
+                yield part.network
+
+        self._adopt(parts, Trunk.under(networks()))
 
     def _make_part(self, name: str, labels: LabelSpace) -> ClassifierModule:
         part = make_part(
@@ -222,8 +222,8 @@ class MultiTaskClassifier(TrainedModule):
 
     def _used(self, names: Iterable[str]) -> Iterator[nn.Parameter]:
         for name, part in ((name, self._parts()[name]) for name in names):
-            whole = self.trunk.whole(part.network)
-            yield from chain(part.parameters(), whole.parameters(), self.loss_weights.learned(name))
+            whole = self.trunk.whole(part.network).parameters()
+            yield from chain(part.parameters(), whole, self.loss_weights.learned(name))
 
     def optimizer_groups(self) -> list[dict[str, Any]]:
         """As of any module; weights of losses that are learned have a rate of their own."""
