@@ -54,6 +54,7 @@ METHODS: dict[str, Options] = {
         **_part("finetuning", "LoRA", rank=8, alpha=16.0),
         "model.init_args.learning_rate": 1e-3,
     },
+    "attention whole": {"model.init_args.encoder_options": json.dumps({"attention_probs_dropout_prob": 0.0})},
     "EMA 0.99": {"trainer.callbacks": json.dumps([_AVERAGE])},
 }
 ORDERED: dict[str, Options] = {"cross-entropy": {}, "OrdinalHead": _part("head", "OrdinalHead")}

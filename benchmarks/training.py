@@ -10,8 +10,8 @@ The sides train the same encoder on the same rows with the same recipe, a block 
 - tuned: the Hugging Face Trainer with all that makes it fast here: dynamic padding, batches grouped by length, fused
   AdamW, and bf16 where the machine computes in it;
 - textbook: the Trainer in float32 with every text padded to 128;
-- with `--more`, ours with `model.compile`; and without dropout of attention weights, with padding and with
-  `model.packed`, which then has a kernel of the GPU's: these two compare with each other.
+- with `--more`, ours with `model.compile`; with the embeddings frozen; and without dropout of attention weights, with
+  padding and with `model.packed`, which then has a kernel of the GPU's: these two compare with each other.
 """
 
 import json
@@ -36,6 +36,9 @@ REFERENCE = "tuned"
 NO_DROPOUT = {"model.init_args.encoder_options": json.dumps({"attention_probs_dropout_prob": 0.0})}
 MORE: dict[str, dict[str, object]] = {
     "ours, compiled": {"model.init_args.compile": "true"},
+    "ours, embeddings frozen": {
+        "model.init_args.finetuning": json.dumps({"class_path": "FineTuning", "init_args": {"freeze": "embeddings"}})
+    },
     "ours, attention whole": NO_DROPOUT,
     "ours, attention whole, packed": {**NO_DROPOUT, "model.init_args.packed": "true"},
 }
