@@ -196,5 +196,5 @@ def check_checkpoint_file(path: str | Path) -> None:
         InputError: If there is no file of this name.
     """
     if not Path(path).is_file():
-        what = "is a folder, which only predict reads" if Path(path).is_dir() else "does not exist"
-        raise InputError(f"checkpoint {path} {what}: give a .ckpt file that `fit` wrote")
+        what = "is a folder" if Path(path).is_dir() else "does not exist"
+        raise InputError(f"checkpoint {path} {what}: give a .ckpt file that `fit` wrote, such as RUN/best.ckpt")

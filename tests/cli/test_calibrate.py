@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cli.conftest import SINGLE, TAGS, says
+from tests.cli.conftest import SINGLE, TAGS, says, write_rows
 
 
 @pytest.fixture
@@ -73,6 +73,19 @@ def test_columns_by_other_names(command, complaint, calibrated):
     assert command(*renamed, "--text-column", "t", "--label-column", "l").out == expected
     says(complaint(*renamed), "rows.jsonl line 1 has no column 'label'", "give --label-column")
     says(complaint(*renamed, "--text-column", "u"), "line 1 has no column 'u'", "give --text-column")
+
+
+def test_columns_of_training_are_known(command, complaint, fit_words, tmp_path):
+    renamed = [{"t": row["text"], "l": row["label"]} for row in SINGLE]
+    source = write_rows(tmp_path / "data", renamed)
+    assert command(*fit_words("single", source, data__text_column="t", data__label_column="l")).code == 0
+    words = ["calibrate", "--model", tmp_path / "run" / "best", "--input"]
+    assert command(*words, source / "dev.jsonl", "--output", tmp_path / "first").code == 0
+    usual = tmp_path / "usual.jsonl"  # a column called as columns of labels are will do as well
+    usual.write_text(lines({"t": row["text"], "label": row["label"]} for row in SINGLE), encoding="utf-8")
+    assert command(*words, usual, "--output", tmp_path / "second").code == 0
+    usual.write_text(lines({"t": row["text"]} for row in SINGLE), encoding="utf-8")
+    says(complaint(*words, usual, "--output", tmp_path / "third"), "usual.jsonl line 1 has no column 'l'")
 
 
 @pytest.mark.parametrize(("rows", "name", "said"), [

@@ -46,7 +46,10 @@ def test_missing_config_is_answered_with_those_that_are_shipped(complaint, tmp_p
         (["test"], "test needs a trained model: give --ckpt_path FILE, such as RUN/best.ckpt"),
         (["validate", "--config", "sst2.yaml"], "validate needs a trained model: give --ckpt_path FILE"),
         (["test", "--ckpt_path", "nowhere.ckpt"], "checkpoint nowhere.ckpt does not exist: give a .ckpt file"),
-        (["test", "--ckpt_path", "."], "checkpoint . is a folder, which only predict reads"),
+        (
+            ["test", "--ckpt_path", "."],
+            "checkpoint . is a folder: give a .ckpt file that `fit` wrote, such as RUN/",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -191,3 +191,9 @@ def test_wrong_value_is_shown_with_what_it_must_be(refused, old, new, said):
 )
 def test_fault_on_the_command_line_is_not_blamed_on_a_file(refused, words, said):
     assert refused("", "", *words).startswith(said)
+
+
+def test_a_section_that_nobody_knows_is_named(complaint, tmp_path):
+    (tmp_path / "more.yaml").write_text("modell:\n  class_path: SingleLabelClassifier\n")
+    said = complaint("fit", "--config", "text.yaml", "--config", tmp_path / "more.yaml")
+    assert said == f"{tmp_path / 'more.yaml'} line 1: modell {NO_KEY} did you mean model?"

@@ -204,7 +204,7 @@ def test_what_is_doubtful_is_said_and_written(command, tmp_path, rows, doubt):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("mine.txt", "a\n", ("mine.txt has no suffix that tells its format", "rename it")),
+        ("mine.txt", "a\n", ("mine.txt has no suffix of a format that is read", "rename it")),
         ("mine.csv", "", ("mine.csv is empty",)),
         ("mine.csv", "a,b\n1,2\n3,4\n", ("mine.csv: no column looks like a label", "a (text, 2 different in 2 rows)")),
         ("mine.csv", "id,label\n1,a\n2,b\n3,a\n", ("mine.csv: no column holds text", "give text and label")),

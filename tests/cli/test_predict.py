@@ -230,8 +230,14 @@ def test_a_prediction_that_is_stopped_leaves_nothing_half_written(command, train
 
     monkeypatch.setattr("lightning_clf.inference.classifier.answer", stop)
     out, texts = tmp_path / "answers.jsonl", rows("a\nb\n", "texts.txt")
-    code, _, err = command("predict", "--model", trained("single") / "best", "--input", texts, "--output", out)
+    words = ["predict", "--model", trained("single") / "best", "--input", texts]
+    code, _, err = command(*words, "--output", out)
     assert code == 130
-    assert err.splitlines()[-1] == "stopped by Ctrl-C"
+    assert err.splitlines()[-1] == "stopped by Ctrl-C; the same command with --resume goes on"
     assert "Traceback" not in err
     assert [path.name for path in tmp_path.iterdir()] == ["texts.txt"]
+    code, _, err = command(*words)
+    assert (code, err.splitlines()[-1]) == (130, "stopped by Ctrl-C")  # nothing was kept
+    monkeypatch.undo()
+    assert command(*words, "--output", out, "--resume").code == 0
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 2

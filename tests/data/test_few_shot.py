@@ -55,6 +55,23 @@ def test_of_few_rows_the_dev_split_is_one_of_the_few(encoders):
         assert "has no test split" in complaint(lambda data=data: drawn(data, "test"))
 
 
+def test_what_becomes_of_few_rows_is_said(encoders, caplog):
+    rows = [{"text": f"text {number}", "label": "aab"[number % 3]} for number in range(24)]
+    with caplog.at_level("INFO"):
+        made(encoders, {"train": rows, "test": rows}, shots=10)
+    assert [message for message in caplog.messages if message.startswith("train: ")] == [
+        "train: 18 of 24 rows are drawn, all there are of what has fewer than 10 (b 8) (data.seed=0)",
+        "train: 1 of the others are the dev split",
+    ]
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        made(encoders, {"train": rows, "test": rows}, shots=None)
+    assert caplog.messages[0] == (
+        "train: 2 of 24 rows are held out as dev split (data.seed=0), too few to tell which epoch is best: give a dev "
+        "split"
+    )
+
+
 def test_rows_with_several_labels_and_with_none():
     targets = [[0], [0, 1], [1], [], [0], [], [1, 2], [], [2], [0, 1, 2]] * 5
     kept, others = draw_shots(targets, 3, 3, seed=4)

@@ -50,6 +50,13 @@ def test_the_rarest_of_many_and_the_absent() -> None:
     ]
 
 
+def test_what_cannot_be_tried_is_not_advised() -> None:
+    counts = ClassCounts(LabelSpace.of(["joy", "fear"], "multi"), (80, 8), 88)
+    advised, plain = report(counts, 88), report(counts, 88, is_advised=False)
+    assert advised[:-1] == plain
+    assert advised[-1].startswith("to be tried at 10:1")
+
+
 def test_several_labels() -> None:
     assert said("multi", 100, joy=80, fear=8, rage=40) == [
         "train has 100 examples and 3 labels: most frequent joy 80, least frequent fear 8, which is 10:1",

@@ -61,7 +61,7 @@ class TestSingle:
             text_pair_column="p",
             label_column="y",
         )
-        assert datamodule.input_columns == {"text": "t", "text_pair": "p"}
+        assert datamodule.input_columns == {"text": "t", "text_pair": "p", "label": "y"}
         batch = next(iter(ready(datamodule).train_dataloader()))
         assert batch.inputs["token_type_ids"][0].tolist() == [0, 0, 0, 1, 1]
 

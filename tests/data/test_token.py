@@ -100,7 +100,7 @@ def test_conll_columns(tmp_path: Path) -> None:
     write(tmp_path, train__conll=content, dev__conll=content)
     assert tags(ready(TokenDataModule(tmp_path))) == [["B-PER", "O"]]
     assert tags(ready(TokenDataModule(tmp_path, tags_column=2, scheme="none"))) == [["NNP", "VBZ"]]
-    assert TokenDataModule(tmp_path, tokens_column=2, tags_column="4").input_columns == {"tokens": "2"}
+    assert TokenDataModule(tmp_path, tokens_column=2, tags_column="4").input_columns == {"tokens": "2", "label": "4"}
     message = complaint(lambda: TokenDataModule(tmp_path, tags_column=5).labels)
     assert "train.conll has no column '5' (columns: tokens, 1, 2, 3, 4): set data.tags_column" in message
 

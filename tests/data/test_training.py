@@ -142,7 +142,7 @@ def test_padding_to_a_multiple_ends_at_the_window() -> None:
 
 def test_a_missing_test_split() -> None:
     message = complaint(lambda: trainer().test(Recorder(), datamodule=SequenceDataModule(texts(20))))
-    assert message == "data.source has no test split (train only): add one"
+    assert message == "data.source has no test split (train only): add data.source.test"
 
 
 def test_without_train_the_labels_are_the_models() -> None:

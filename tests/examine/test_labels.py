@@ -37,6 +37,17 @@ def test_labels_that_look_like_several_are_told():
     assert taken_for(LabelSpace.tags(["PER"], "IOB2")).found == "tags, 1 entity types: PER"
 
 
+@pytest.mark.parametrize(
+    "space", [LabelSpace.of(["ham", "Spam", "spam"], "single"), LabelSpace.tags(["Per", "PER"], "IOB2")]
+)
+def test_labels_that_differ_by_case_alone_are_told(space):
+    finding = taken_for(space)
+    assert finding.level == "warning"
+    assert finding.found.endswith("differ by case alone")
+    one, other = (space.entity_types or space.names)[-2:]
+    assert f"{one!r} and {other!r}" in finding.found
+
+
 def test_labels_that_a_split_lacks_are_named():
     counts = {
         "train": ClassCounts(SPACE, (3, 0, 1), 4),

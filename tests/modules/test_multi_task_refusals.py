@@ -126,7 +126,7 @@ def test_a_message_says_of_which_task_it_is(encoders, tmp_path):
     untested = MultiTaskDataModule({"a": make_data("tags"), "b": make_data("single", source=rows)})
     _, module, _ = fit(encoders("bert"), tmp_path, untested)
     said = complaint(lambda: make_trainer(tmp_path).test(module, untested))
-    assert said == "task b: data.source has no test split (train, val only): add one"
+    assert said == "task b: data.source has no test split (train, val only): add data.source.test"
 
 
 def test_a_joint_task_of_which_no_row_has_a_label(encoders, tmp_path):

@@ -150,7 +150,12 @@ def _scaling(
                 "the rows do not tell a temperature, as all are answered rightly, or worse than by chance: it stays 1"
             )
             return None, []
-        if not _LEAST_USUAL <= temperature <= _MOST_USUAL:
+        if temperature < _LEAST_USUAL:
+            remarks.append(
+                f"the temperature is {temperature:.4g}: the model is far less sure than it is right, as after a short "
+                "training; a longer one may make more of it"
+            )
+        if temperature > _MOST_USUAL:
             remarks.append(
                 f"the temperature is {temperature:.4g}: the model's scores say next to nothing of what is right; look "
                 "at the model, or at the labels of the rows"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -59,7 +60,9 @@ class BestCheckpoint(ModelCheckpoint):
             self.dirpath = str(run_files(trainer))
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = WholeFileIO()
-        super().setup(trainer, pl_module, stage)
+        with warnings.catch_warnings():  # the folder is the logger's too, or holds the configuration
+            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+            super().setup(trainer, pl_module, stage)
 
     @property
     def state_key(self) -> str:
@@ -182,7 +185,7 @@ class BestCheckpoint(ModelCheckpoint):
         if not self.best_model_path or not Path(self.best_model_path).is_file():
             rank_zero_warn(
                 "no epoch was validated, so that none is the best: there is no best.ckpt and no export. Give dev data, "
-                "and let trainer.limit_val_batches and trainer.check_val_every_n_epoch reach it"
+                "and let trainer.max_steps, limit_val_batches and check_val_every_n_epoch reach a validation"
             )
             return
         if ends_with_mean(trainer):

@@ -71,10 +71,10 @@ def main(args: Sequence[str] | None = None) -> int:
         if not isinstance(error, SharedError):
             print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:  # which holds what a command has to say of it
         if show_traceback:
             traceback.print_exc()
-        print(SAID, file=sys.stderr)
+        print(f"{SAID}{stop}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # the reader of our output went away, as `head` does: not an error, and nothing more can be said

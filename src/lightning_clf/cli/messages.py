@@ -191,6 +191,9 @@ def _unknown_key(key: str, owner: str, known: list[str]) -> Complaint:
     close = next(iter(elsewhere), None) or guess(key, known)
     depth = key.count(".") + 1
     siblings = dict.fromkeys(".".join(item.split(".")[:depth]) for item in known if item.startswith(key[: -len(name)]))
+    if not (close or siblings):  # it is the section that nobody knows
+        return _unknown_key(parent, owner, known)
+    close = close or guess(key, siblings)
     hint = f"did you mean {close}?" if close else f"the keys here are {', '.join(siblings)}"
     return Complaint(key, f"{key} is not a key of the configuration: {hint}")
 

@@ -72,20 +72,25 @@ def _answer(options: argparse.Namespace, classifier: Predictor, engine: RayEngin
         from lightning_clf.inference import predict_file
         from lightning_clf.inference.sinks import is_stream
 
-    answered = predict_file(
-        classifier,
-        options.input,
-        options.output,
-        batch_size=options.batch_size,
-        show=readable if options.pretty else None,
-        carry=options.carry,
-        strict=options.strict,
-        rejected=options.rejected,
-        resume=options.resume,
-        shard=options.shard,
-        engine=engine,
-    )
-    if not is_stream(options.output):  # else standard output is for answers
+    to_file = not is_stream(options.output)
+    try:
+        answered = predict_file(
+            classifier,
+            options.input,
+            options.output,
+            batch_size=options.batch_size,
+            show=readable if options.pretty else None,
+            carry=options.carry,
+            strict=options.strict,
+            rejected=options.rejected,
+            resume=options.resume,
+            shard=options.shard,
+            engine=engine,
+        )
+    except KeyboardInterrupt as stop:
+        goes_on = to_file and not is_stream(options.input)
+        raise KeyboardInterrupt("; the same command with --resume goes on" if goes_on else "") from stop
+    if to_file:  # else standard output is for answers
         say_written(options.output, answered)
 
 

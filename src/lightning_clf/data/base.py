@@ -184,7 +184,7 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
 
     @property
     def input_columns(self) -> dict[str, str]:
-        """The columns that are read besides the label, by role: `text`, `text_pair`, `group`, `tokens`."""
+        """The columns read, by role: `text`, `text_pair`, `group` or `tokens`, and `label` if it is no usual name."""
         return self.row_format.inputs()
 
     @property
@@ -238,7 +238,8 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
         self._prepared = prepared
         prepared.report_lengths()
         if stage == "fit" and "train" in self.splits:
-            prepared.report_imbalance(self.class_counts, self.num_train)
+            by_rows = not getattr(self._module(), "learns_from_pairs", False)
+            prepared.report_imbalance(self.class_counts, self.num_train, is_advised=by_rows)
 
     def state_dict(self) -> dict[str, Any]:
         """Where training stands."""

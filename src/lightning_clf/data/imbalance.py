@@ -53,12 +53,13 @@ def recommend(kind: Kind, ratio: float) -> str:
     return next((rule.advice for rule in RULES if kind in rule.kinds and ratio >= rule.ratio), "")
 
 
-def report(counts: ClassCounts, rows: int) -> list[str]:
+def report(counts: ClassCounts, rows: int, *, is_advised: bool = True) -> list[str]:
     """The imbalance of train in plain words.
 
     Args:
         counts: How often train has each label.
         rows: How many rows it has.
+        is_advised: Whether to say what to try.
 
     Returns:
         A few lines; none for scores, and where labels are about as frequent as each other and none is absent.
@@ -70,10 +71,10 @@ def report(counts: ClassCounts, rows: int) -> list[str]:
     most, least = (classes.counts[classes.present[end]] if classes.present else 1 for end in (0, -1))
     if most < WORTH_SAYING * least and not classes.absent:
         return []
-    return list(_lines(classes, recommend(kind, most / least), rows))
+    return list(_lines(classes, recommend(kind, most / least) if is_advised else None, rows))
 
 
-def _lines(classes: Classes, advice: str, rows: int) -> Iterator[str]:
+def _lines(classes: Classes, advice: str | None, rows: int) -> Iterator[str]:
     present, size = classes.present, f"train has {rows} {classes.unit}"
     if not present:
         yield f"{size} and none of the {len(classes.names)} {classes.noun}"
@@ -90,7 +91,7 @@ def _lines(classes: Classes, advice: str, rows: int) -> Iterator[str]:
     if classes.absent:
         shown = ", ".join(classes.absent[:_MANY]) + (" …" if len(classes.absent) > _MANY else "")
         yield f"{classes.noun} without an example in train, which cannot be learned: {shown}"
-    if len(present) > 1:
+    if len(present) > 1 and advice is not None:
         yield f"to be tried at {ratio}: {advice}" if advice else f"at {ratio} the plain loss is a good start"
 
 

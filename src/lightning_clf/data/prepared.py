@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from datasets import Dataset, concatenate_datasets
 from lightning.pytorch.utilities import rank_zero_info
@@ -18,7 +20,11 @@ from lightning_clf.data.imbalance import report
 from lightning_clf.data.shots import draw_shots
 from lightning_clf.data.split import Split
 from lightning_clf.errors import InputError
+from lightning_clf.labels import LabelSpace
 
+_SHOWN = 5  # labels that are listed
+_FEW = 20
+"""Rows of dev below which its score is as much chance as not."""
 UNLABELLED = "unlabelled"
 """What the rows are called that are read without labels, among the splits of a source."""
 
@@ -59,7 +65,10 @@ class PreparedSplits:
         train, split = self._rows["train"], self.splits["train"]
         kept, held = self._held_out(train, fraction, seed)
         self._rows |= {"train": train.select(kept), "val": train.select(held)}
-        rank_zero_info(f"{split.name}: {len(held)} of {len(train)} rows are held out as dev split (data.seed={seed})")
+        few = ", too few to tell which epoch is best: give a dev split" if len(held) < _FEW else ""
+        rank_zero_info(
+            f"{split.name}: {len(held)} of {len(train)} rows are held out as dev split (data.seed={seed}){few}"
+        )
 
     def _held_out(self, train: Dataset, fraction: float, seed: int) -> tuple[list[int], list[int]]:
         if "group" in train.column_names:  # whole ones, since a question that is trained on says nothing of others
@@ -86,10 +95,11 @@ class PreparedSplits:
             seed: Which rows.
         """
         train, split, labels = self._rows["train"], self.splits["train"], self.encodings["train"].labels
+        by = f"(data.seed={seed})"
         targets = column(train, "target").to_pylist()
         kept, others = draw_shots(targets, len(labels), shots, seed)
         self._rows["train"] = train.select(kept)
-        rank_zero_info(f"{split.name}: {len(kept)} of {len(train)} rows are trained on (data.seed={seed})")
+        rank_zero_info(f"{split.name}: {len(kept)} of {len(train)} rows are drawn{_fewer(targets, labels, shots)} {by}")
         if "val" not in self and len(others) > 1:
             test, dev = hold_out(len(others), fraction, seed)
             self._rows["val"] = train.select([others[place] for place in dev])
@@ -106,7 +116,7 @@ class PreparedSplits:
             InputError: If there is no such split, or none of its rows has a label.
         """
         if name not in self._rows:
-            raise InputError(f"data.source has no {name} split ({', '.join(self.splits)} only): add one")
+            raise InputError(f"data.source has no {name} split ({', '.join(self.splits)} only): add data.source.{name}")
         rows = self._rows[name]
         if not len(rows):
             raise InputError(
@@ -133,15 +143,16 @@ class PreparedSplits:
         if cut:
             rank_zero_info(f"max_length={encoding.max_length} cuts {unit}: {cut}")
 
-    def report_imbalance(self, counts: ClassCounts, epoch_size: int) -> None:
+    def report_imbalance(self, counts: ClassCounts, epoch_size: int, *, is_advised: bool = True) -> None:
         """Say in a few lines how unevenly train has its labels, if it does, and how many rows an epoch has.
 
         Args:
             counts: How often train has each label.
             epoch_size: How many rows an epoch of training sees.
+            is_advised: Whether to say what to try, in keys that those have which learn from rows.
         """
         rows = len(self._rows["train"])
-        for line in report(counts, rows):
+        for line in report(counts, rows, is_advised=is_advised):
             rank_zero_info(line)
         if UNLABELLED in self:
             name, count = self.splits[UNLABELLED].name, len(self._rows[UNLABELLED])
@@ -153,3 +164,11 @@ class PreparedSplits:
     def truncated_counts(self) -> dict[str, int]:
         """How many texts (for tags: words) of each split the window cut."""
         return {name: sum_column(rows, "truncated") for name, rows in self._rows.items()}
+
+
+def _fewer(targets: list[Any], labels: LabelSpace, shots: int) -> str:
+    """Which labels have fewer rows than are to be drawn, for a message."""
+    counts = Counter(label for target in targets for label in (target if isinstance(target, list) else [target]))
+    few = [f"{name} {counts[place]}" for place, name in enumerate(labels.names) if counts[place] < shots]
+    shown = ", ".join(few[:_SHOWN]) + (" …" if len(few) > _SHOWN else "")
+    return f", all there are of what has fewer than {shots} ({shown})" if few else ""

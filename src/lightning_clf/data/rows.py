@@ -86,7 +86,7 @@ class RowFormat(ABC):
 
     @abstractmethod
     def inputs(self) -> dict[str, str]:
-        """The columns read besides that of labels, by role: `text`, `text_pair` and `group`, or `tokens`."""
+        """The columns read, by role: `text`, `text_pair` and `group`, or `tokens`; `label` if it is no usual name."""
 
     def to_dict(self) -> dict[str, Any]:
         """The options in primitives, which are part of the cache's key."""

@@ -15,7 +15,7 @@ from lightning_clf.data.readers import FORMATS, Format, suffix_format
 from lightning_clf.data.split import DatasetSplit, FileSplit, ListSplit, Split
 from lightning_clf.errors import InputError
 
-Source = str | Path | dict[str, Any]
+Source = dict[str, Any] | str | Path  # jsonargparse writes what it is by the first that fits
 Names = Mapping[str, tuple[str, ...]]
 
 SPLIT_NAMES: Names = {"train": ("train",), "val": ("dev", "validation", "valid", "val"), "test": ("test",)}

@@ -62,8 +62,14 @@ class TextRows(RowFormat):
     group_column: str | None = None
 
     def inputs(self) -> dict[str, str]:
-        """The columns of the texts, and of what rows share that are ranked together."""
-        named = {"text": self.text_column, "text_pair": self.text_pair_column, "group": self.group_column}
+        """The columns of texts, of what rows share that are ranked together, and of labels if it is no usual name."""
+        label = None if self.label_column in LABEL_COLUMNS[self.kind] else self.label_column
+        named = {
+            "text": self.text_column,
+            "text_pair": self.text_pair_column,
+            "group": self.group_column,
+            "label": label,
+        }
         return {role: column for role, column in named.items() if column is not None}
 
     def read(self, row: Row, where: str) -> Example:

@@ -85,8 +85,9 @@ class TokenRows(RowFormat):
         return encode_words(tokenizer, [list(example.text) for example in examples], max_length, stride)
 
     def inputs(self) -> dict[str, str]:
-        """The column of words."""
-        return {"tokens": self.tokens_column}
+        """The column of words, and that of tags where it has a name of its own."""
+        own = {} if self.tags_column in TAG_COLUMNS else {"label": self.tags_column}
+        return {"tokens": self.tokens_column, **own}
 
 
 def _read_list(value: Any, column: str, where: str) -> list[Any]:

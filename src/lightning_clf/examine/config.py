@@ -55,7 +55,8 @@ def _source(path: Path) -> str | dict[str, str]:
     if not path.expanduser().is_file():
         raise InputError(f"{path} does not exist: give a file of {', '.join(FORMATS)}, or a folder with such files")
     if suffix_format(path) is None:
-        raise InputError(f"file {path} has no suffix that tells its format: rename it to one of {', '.join(FORMATS)}")
+        formats = ", ".join(FORMATS)
+        raise InputError(f"file {path} has no suffix of a format that is read ({formats}): rename it, or convert it")
     return {"train": str(path)}
 
 

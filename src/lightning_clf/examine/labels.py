@@ -42,10 +42,20 @@ def taken_for(labels: LabelSpace) -> Finding:
     noun = "entity types" if labels.entity_types else "labels"
     found += f"{len(labels.entity_types or labels.names)} {noun}: {labels.shown}"
     separator = joined_by(labels.names) if labels.kind == "single" else None
+    if separator is None and (alike := _alike(labels.entity_types or labels.names)):
+        return Finding("warning", "labels", f"{found}; {alike} differ by case alone", "write them alike, or keep both")
     if separator is None:
         return Finding("ok", "labels", found)
     remedy = f"take MultiLabelClassifier and MultiLabelDataModule with data.label_separator {separator!r}"
     return Finding("warning", "labels", f"{found}, which look like several joined by {separator!r}", remedy)
+
+
+def _alike(names: Sequence[str]) -> str:
+    """The first names that are one but for the case of letters."""
+    by_lower: dict[str, list[str]] = {}
+    for name in names:
+        by_lower.setdefault(name.casefold(), []).append(name)
+    return next((" and ".join(map(repr, some)) for some in by_lower.values() if len(some) > 1), "")
 
 
 def missing_labels(counts: Mapping[str, ClassCounts]) -> Iterator[Finding]:

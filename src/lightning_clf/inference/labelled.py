@@ -91,9 +91,11 @@ def has_labels(classifier: Classifier, file: str, columns: Mapping[str, str]) ->
     if format is None:
         return False
     labels, row = classifier.labels, first_row(FileSplit(Path(file), format))
+    if "label" in columns or classifier.artefact.columns.get("label") in row:
+        return True
     if labels.kind == "tags":
-        return "label" in columns or format == "conll" or any(name in row for name in TAG_COLUMNS)
-    return "label" in columns or any(name in row for name in LABEL_COLUMNS[labels.kind]) or _has_table(labels, row)
+        return format == "conll" or any(name in row for name in TAG_COLUMNS)
+    return any(name in row for name in LABEL_COLUMNS[labels.kind]) or _has_table(labels, row)
 
 
 @contextlib.contextmanager
@@ -108,13 +110,14 @@ def _naming_options(labels: LabelSpace) -> Iterator[None]:
 
 def _row_format(classifier: Classifier, split: FileSplit, columns: Mapping[str, str]) -> RowFormat:
     labels, inputs, first = classifier.labels, classifier.inputs, first_row(split)
+    trained = classifier.artefact.columns.get("label")
     if labels.kind == "tags":
         tokens = columns.get("tokens", inputs.tokens if inputs.tokens in first else None)
-        words, tags = resolve_columns(split, tokens, columns.get("label"))
+        words, tags = resolve_columns(split, tokens, columns.get("label", trained if trained in first else None))
         scheme = "none" if labels.scheme == "none" else survey_tags(split, words, tags, None)[0]
         return TokenRows(words, tags, scheme)
     kind: TextKind = labels.kind
-    usual = LABEL_COLUMNS[kind]
+    usual = (*([trained] if trained else []), *LABEL_COLUMNS[kind])
     label = columns.get("label", next((name for name in usual if name in first), usual[0]))
     tables = "label" not in columns and label not in first and _has_table(labels, first)
     return TextRows(
