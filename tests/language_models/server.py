@@ -30,6 +30,7 @@ class Fault:
         cut: Cut the connection: `before` anything is charged, or `within` the reply that is.
         delay: Wait so long before the reply.
         drip: Wait so long before each byte of the reply, which is charged.
+        halves: Wait so long before each half of the reply, which is charged.
     """
 
     status: int | None = None
@@ -39,6 +40,7 @@ class Fault:
     cut: str | None = None
     delay: float = 0.0
     drip: float = 0.0
+    halves: float = 0.0
 
 
 class Server:
@@ -119,18 +121,20 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
                 return self.cut()
             if fault.drip:
-                return self.drip(content, fault.drip)
+                return self.drip([bytes([byte]) for byte in content], fault.drip)
+            if fault.halves:
+                return self.drip([content[:9], content[9:]], fault.halves)
             return self.answer(200, content)
 
-        def drip(self, content: bytes, pause: float) -> None:
+        def drip(self, parts: list[bytes], pause: float) -> None:
             self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", str(sum(map(len, parts))))
             self.end_headers()
             with contextlib.suppress(OSError):  # who asked has gone
-                for byte in content:
-                    self.wfile.write(bytes([byte]))
-                    self.wfile.flush()
+                for part in parts:
                     time.sleep(pause)
+                    self.wfile.write(part)
+                    self.wfile.flush()
 
         def answer(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
             self.send_response(status)

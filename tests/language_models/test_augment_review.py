@@ -42,5 +42,22 @@ def test_what_a_person_wrote_is_sifted_as_well(folder, capsys):
         ("duplicate of train", texts[1], "spam"),
         ("duplicate of added", texts[3], "spam"),
     ]
-    assert dropped[2]["of"] == "kept row 3"
+    assert dropped[2]["of"] == "kept row 1"
     assert "dropped 3 (1 duplicate of held-out, 1 duplicate of train, 1 duplicate of added)" in capsys.readouterr().out
+
+
+def test_the_rows_that_were_asked_for_are_not_written_over(folder, capsys):
+    with served(respond) as server:
+        assert main(words(server, *NEW, "--review", "review.csv")) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert main(["augment", "--data", "train.jsonl", "--reviewed", "review.csv", "--output", "added.jsonl"]) == 2
+    assert "--output would write over the rows that added.jsonl.replies.jsonl belongs to" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_where_no_row_is_left_it_is_said(folder, capsys):
+    known = lines(folder / "train.jsonl")[0]["text"]
+    (folder / "review.csv").write_text(f'keep,label,text,rest\n1,spam,"{known}",{{}}\n', encoding="utf-8")
+    assert main(["augment", "--data", "train.jsonl", "--reviewed", "review.csv", "--output", "kept.jsonl"]) == 0
+    assert "warning: no row is left: see what was dropped" in capsys.readouterr().err
+    assert lines(folder / "kept.jsonl") == []

@@ -70,6 +70,12 @@ def test_what_may_go_well_later_is_tried_again_and_charged_once(fault):
         assert server.charged == {PROMPT.digest("stub"): 1}
 
 
+def test_a_reply_that_is_late_but_whole_is_taken():
+    with served(good, [Fault(halves=0.4)]) as server:
+        assert endpoint(server, timeout=0.6).ask(PROMPT).text == '{"label": "good"}'
+    assert len(server.requests) == 1
+
+
 def test_a_server_that_stays_down_is_one_line():
     with served(good, [Fault(status=500)] * 9) as server, pytest.raises(InputError) as error:
         endpoint(server, tries=3).ask(PROMPT)

@@ -78,12 +78,13 @@ def _take_reviewed(options: argparse.Namespace, corpus: Corpus) -> None:
     from lightning_clf.language_models.augment import Files, write_rows
     from lightning_clf.language_models.review import read_review
 
-    sieve = _sieve(options, corpus)
-    for number, row in enumerate(read_review(options.reviewed, corpus), start=1):
-        text = row[corpus.text_column]
-        if sieve.admit(text, f"kept row {number}", {"text": text, "label": row[corpus.label_column]}):
-            sieve.rows.append(row)
     files = Files(Path(options.output))
+    if files.replies.exists():
+        raise InputError(f"--output would write over the rows that {files.replies} belongs to: name another file")
+    sieve = _sieve(options, corpus)
+    for row in read_review(options.reviewed, corpus):
+        if sieve.admit(row[corpus.text_column], f"kept row {len(sieve.rows) + 1}", row):
+            sieve.rows.append(row)
     write_rows(files.dropped, sieve.dropped)
     write_rows(files.output, sieve.rows)
     _say_taken(files.output, sieve)
@@ -184,13 +185,13 @@ def _cost(usage: Usage, prices: Prices) -> str:
 def _say_taken(output: Path, sieve: Sieve) -> None:
     reasons = ", ".join(f"{count} {reason}" for reason, count in sieve.reasons().items())
     say_written(output, len(sieve.rows), f"; dropped {len(sieve.dropped)}{f' ({reasons})' if reasons else ''}")
+    if not sieve.rows:
+        print("warning: no row is left: see what was dropped", file=sys.stderr)
 
 
 def _print_end(output: Path, sieve: Sieve, spent: str, new: str) -> None:
     _say_taken(output, sieve)
     print(f"in all {spent}; in this run {new}")
-    if not sieve.rows:
-        print("warning: no row is left: see what was dropped, and the replies", file=sys.stderr)
 
 
 def _parser() -> Parser:
@@ -227,6 +228,6 @@ def _parser() -> Parser:
     cost.add_argument("--resume", action="store_true", help="use the replies that were paid for, and go on")
     review = parser.add_argument_group("review")
     review.add_argument("--review", metavar="FILE", help="write the rows as a .csv table to edit too")
-    review.add_argument("--reviewed", metavar="FILE", help="ask nothing: make rows of a table that was edited")
+    review.add_argument("--reviewed", metavar="FILE", help="ask nothing: sift the rows of a table that was edited")
     parser.add_columns(labelled=True)
     return parser

@@ -18,8 +18,8 @@ from lightning_clf.cpu import masks
 _LONG = 32
 """Numbers a row below which PyTorch's pass over 16-bit numbers was slower than over numbers widened before."""
 
-_VERY_LONG = 256
-"""Subwords up to which PyTorch's gradient in 16 bits, of attention without dropout, was slower than this one."""
+_VERY_LONG = 192
+"""Subwords up to which PyTorch's gradient in 16 bits, of attention without dropout, was slower than this one (AMX)."""
 
 
 def attention(
@@ -45,13 +45,18 @@ def attention(
         query, key, value = query.to(narrow), key.to(narrow), value.to(narrow)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     to_add = _to_add(attn_mask)
-    attended: Tensor = _Attention.apply(query, key, value, to_add, dropout_p, scale)  # type: ignore[no-untyped-call]
+    attended: Tensor
+    if dropout_p:
+        attended = _Attention.apply(query, key, value, to_add, dropout_p, scale)  # type: ignore[no-untyped-call]
+    else:
+        attended = _WholeAttention.apply(query, key, value, to_add, scale)  # type: ignore[no-untyped-call]
     return attended
 
 
 def _is_slow_without_dropout(query: Tensor, key: Tensor) -> bool:
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
-    return dtype.itemsize == 2 and torch.is_grad_enabled() and query.requires_grad and key.shape[2] <= _VERY_LONG
+    is_narrow = dtype.itemsize == 2 and query.dtype != torch.float64  # which autocast leaves alone
+    return is_narrow and torch.is_grad_enabled() and query.requires_grad and key.shape[2] <= _VERY_LONG
 
 
 def _to_add(mask: Tensor | None) -> Tensor | None:
@@ -74,14 +79,13 @@ class _Attention(torch.autograd.Function):
     ) -> Tensor:
         queries, keys, values = _flat(query), _flat(key), _flat(value)
         scores = _wide(_product(queries, keys.transpose(1, 2), scale))
-        if to_add is not None:
-            scores.view(*query.shape[:2], *scores.shape[1:]).add_(to_add)
+        _add(to_add, scores, query.shape[:2])
         weights = scores.softmax(-1).to(value.dtype)
-        mask = masks.draw(weights.shape, p) if p else None
+        mask = masks.draw(weights.shape, p)
         kept_scale = masks.scale_of(p)
         ctx.save_for_backward(queries, keys, values, weights, mask)
         ctx.scales, ctx.shape = (scale, kept_scale), query.shape[:2]
-        attended = _product(_keep(weights, mask), values, kept_scale)
+        attended = _product(masks.keep(weights, mask), values, kept_scale)
         return attended.view(*ctx.shape, *attended.shape[1:])
 
     @staticmethod
@@ -90,13 +94,41 @@ class _Attention(torch.autograd.Function):
         queries, keys, values, weights, mask = ctx.saved_tensors
         scale, kept_scale = ctx.scales
         gradient = _flat(gradients[0])
-        to_values = _product(_keep(weights, mask).transpose(1, 2), gradient, kept_scale)
-        to_weights = _keep(_product(gradient, values.transpose(1, 2), kept_scale), mask)
+        to_values = _product(masks.keep(weights, mask).transpose(1, 2), gradient, kept_scale)
+        to_weights = masks.keep(_product(gradient, values.transpose(1, 2), kept_scale), mask)
         to_scores = through_softmax(to_weights, weights)
         to_queries = _product(to_scores, keys, scale)
         to_keys = _product(to_scores.transpose(1, 2), queries, scale)
         shaped = (part.view(*ctx.shape, *part.shape[1:]) for part in (to_queries, to_keys, to_values))
         return (*shaped, None, None, None)
+
+
+class _WholeAttention(torch.autograd.Function):
+    """Without dropout. Scores, weights and their gradients are in float32 or wider, as in PyTorch's own way."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, scale: float) -> Tensor:
+        queries, keys, values = _flat(query), _flat(key), _flat(value)
+        scores = _product(_wide(queries), _wide(keys).transpose(1, 2), scale)
+        _add(to_add, scores, query.shape[:2])
+        weights = scores.softmax(-1)
+        ctx.save_for_backward(queries, keys, values, weights)
+        ctx.scale, ctx.shape = scale, query.shape[:2]
+        attended = torch.bmm(weights.to(values.dtype), values)
+        return attended.view(*ctx.shape, *attended.shape[1:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        queries, keys, values, weights = ctx.saved_tensors
+        gradient = _flat(gradients[0])
+        to_values = torch.bmm(weights.to(values.dtype).transpose(1, 2), gradient)
+        to_weights = torch.bmm(_wide(gradient), _wide(values).transpose(1, 2))
+        to_scores = through_softmax(to_weights, weights).to(queries.dtype)
+        to_queries = _product(to_scores, keys, ctx.scale)
+        to_keys = _product(to_scores.transpose(1, 2), queries, ctx.scale)
+        shaped = (part.view(*ctx.shape, *part.shape[1:]) for part in (to_queries, to_keys, to_values))
+        return (*shaped, None, None)
 
 
 def through_softmax(gradient: Tensor, weights: Tensor) -> Tensor:
@@ -107,8 +139,10 @@ def through_softmax(gradient: Tensor, weights: Tensor) -> Tensor:
     return torch._softmax_backward_data(gradient, weights, -1, weights.dtype).to(dtype)
 
 
-def _keep(values: Tensor, mask: Tensor | None) -> Tensor:
-    return values if mask is None else masks.keep(values, mask)
+def _add(mask: Tensor | None, scores: Tensor, shape: torch.Size) -> None:
+    """Add a mask of `[B,heads]` to scores `[B·heads,T,T]`."""
+    if mask is not None:
+        scores.view(*shape, *scores.shape[1:]).add_(mask)
 
 
 def _wide(values: Tensor) -> Tensor:

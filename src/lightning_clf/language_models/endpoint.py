@@ -28,11 +28,19 @@ class NoReplyError(InputError):
 
 
 class _Answer(NamedTuple):
-    """What a server sent: the status, the header `Retry-After`, and the body, decoded."""
+    """What a server sent.
+
+    Attributes:
+        status: The status.
+        wait: The header `Retry-After`.
+        body: The body, not compressed any more.
+        encoding: How its text is encoded.
+    """
 
     status: int
     wait: str | None
     body: bytes
+    encoding: str
 
 
 class Endpoint(LanguageModel):
@@ -45,7 +53,7 @@ class Endpoint(LanguageModel):
         url: What stands before `/chat/completions`, such as `https://host/v1`.
         model: The name of the model there.
         key_variable: The environment variable that holds the key; `None` sends none. The key is kept in memory only.
-        timeout: Seconds to wait for a connection, and then for the whole of a reply.
+        timeout: Seconds to wait for a connection, for each part of a reply's head, and after it for the whole body.
         tries: How often a request goes out before it is given up.
         requests_per_minute: How many may go out; `None` is no limit.
         concurrency: How many wait for a reply at a time.
@@ -112,7 +120,7 @@ class Endpoint(LanguageModel):
                 said = f"gave no reply ({self._redacted(reason(error))})"
                 continue
             if answer.status == httpx2.codes.OK:
-                return self._reply(answer.body, prompt)
+                return self._reply(answer, prompt)
             said = f"answered {answer.status}{self._redacted(_message(answer.body))}"
             if answer.status not in _LATER and answer.status < 500:
                 raise InputError(f"endpoint {self._url} {said}: correct {self._suspect(answer.status)}")
@@ -137,25 +145,29 @@ class Endpoint(LanguageModel):
         """Send a request and read what comes, part by part: the client's own timeout begins anew with each of them."""
         import httpx2
 
-        parts, started = [], time.monotonic()
+        parts: list[bytes] = []
         with self._client.stream("POST", self._url, json=body, headers={"Idempotency-Key": key}) as response:
+            started, is_late = time.monotonic(), False
             for part in response.iter_bytes():
-                parts.append(part)
-                if time.monotonic() - started > self._timeout:
+                if is_late:  # there is more still; what was late and whole is paid for, and taken
                     raise httpx2.ReadTimeout("the reply drips in and was not whole in time", request=response.request)
-            return _Answer(response.status_code, response.headers.get("Retry-After"), b"".join(parts))
+                parts.append(part)
+                is_late = time.monotonic() - started > self._timeout
+            wait, encoding = response.headers.get("Retry-After"), response.encoding or "utf-8"
+            return _Answer(response.status_code, wait, b"".join(parts), encoding)
 
-    def _reply(self, content: bytes, prompt: Prompt) -> Reply:
+    def _reply(self, answer: _Answer, prompt: Prompt) -> Reply:
         """What a body says; one that is no completion is a reply that cannot be used, and counted by its length."""
         try:
-            body = json.loads(content)
+            body = json.loads(answer.body)
             choice = body["choices"][0]
             text, end = choice["message"]["content"], choice.get("finish_reason")
             fault = "it was cut off at max_tokens" if end == "length" else ""
             if not isinstance(text, str):
                 text, fault = "", "the model refused, or gave no text"
         except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-            body, text, fault = {}, content.decode(errors="replace"), "the body is no chat completion"
+            text = answer.body.decode(answer.encoding, errors="replace")
+            body, fault = {}, "the body is no chat completion"
         used = body.get("usage") or {}
         return Reply(
             text,
