@@ -10,8 +10,9 @@ The sides train the same encoder on the same rows with the same recipe, a block 
 - tuned: the Hugging Face Trainer with all that makes it fast here: dynamic padding, batches grouped by length, fused
   AdamW, and bf16 where the machine computes in it;
 - textbook: the Trainer in float32 with every text padded to 128;
-- with `--more`, ours with `model.compile`; with the embeddings frozen, which the Trainer's are not; and without dropout of attention weights, with
-  padding and with `model.packed`, which then has a kernel of the GPU's: these two compare with each other.
+- with `--more`, ours with `model.compile`; with the embeddings frozen, which the Trainer's are not; and without dropout
+  of attention weights, with padding and with `model.packed`, which then has a kernel of the GPU's: these two compare
+  with each other.
 """
 
 import json
