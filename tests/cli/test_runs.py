@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import json
 
@@ -173,11 +174,35 @@ def test_a_fit_stopped_before_its_first_step_leaves_no_folder(command, fit_words
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
 
 
-@pytest.mark.parametrize(("given", "is_there"), [("null", False), ("true", True)])
-def test_a_bar_is_for_terminals_unless_it_is_asked_for(given, is_there, command, fit_words, source):
-    code, out, err = command(*fit_words("single", source, trainer__enable_progress_bar=given))
+def test_files_of_splits_are_written_as_a_mapping(command, fit_words, source, tmp_path):
+    files = {"train": str(source / "train.jsonl"), "dev": str(source / "dev.jsonl")}
+    assert command(*fit_words("single", json.dumps(files), trainer__limit_train_batches=1)).code == 0
+    saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text(encoding="utf-8"))
+    assert saved["data"]["init_args"]["source"] == files
+    assert command(*fit_words("single", source, trainer__limit_train_batches=1)).code == 0
+    saved = yaml.safe_load((tmp_path / "run-2" / "config.yaml").read_text(encoding="utf-8"))
+    assert saved["data"]["init_args"]["source"] == str(source)
+
+
+@pytest.mark.parametrize(("given", "has_bar", "lines"), [("null", False, 2), ("true", True, 0), ("false", False, 0)])
+def test_a_bar_is_for_terminals_unless_it_is_asked_for(
+    given, has_bar, lines, command, fit_words, source, tmp_path, caplog
+):
+    words = fit_words("single", source, trainer__enable_progress_bar=given, trainer__max_epochs=2)
+    with caplog.at_level("INFO"):
+        code, out, err = command(*words)
     assert code == 0
-    assert ("Epoch " in out + err) is is_there
+    assert ("Epoch " in out + err) is has_bar
+    said = [message for message in caplog.messages if message.startswith("epoch ")]
+    with (tmp_path / "run" / "metrics.csv").open(encoding="utf-8") as file:
+        logged = [row for row in csv.DictReader(file) if row["val/loss"]]
+    shown = [
+        f"epoch {epoch}, step {int(row['step']) + 1}: "
+        f"val/loss {float(row['val/loss']):.4f}, val/f1_macro {float(row['val/f1_macro']):.4f}"
+        for epoch, row in enumerate(logged)
+    ]
+    assert said == shown[:lines]
+    assert len(shown) == 2
 
 
 def test_logger_that_cannot_be_used_is_named(complaint, fit_words, source, tmp_path):

@@ -21,6 +21,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 # imported whole, so that a short class name in a configuration finds them
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, TaskEarlyStopping
 from lightning_clf.cli.configs import LAST, default_to_run, resolve_configs, value_of, where
+from lightning_clf.cli.epoch_lines import EpochLines
 from lightning_clf.cli.interrupts import INTERRUPTED
 from lightning_clf.cli.messages import classless, explain, of_logger, one_line, unwrapped
 from lightning_clf.cli.resume import module_from_checkpoint, nothing_left
@@ -212,6 +213,7 @@ class TrainingCLI(LightningCLI):
         has_bar = any(isinstance(one, ProgressBar) for one in (given if isinstance(given, list) else [given]))
         if config.get("enable_progress_bar") is None and not has_bar and not _is_on_terminal():
             config["enable_progress_bar"] = False
+            callbacks = [*callbacks, EpochLines()]
         return super()._instantiate_trainer(config, callbacks)
 
     def _run_subcommand(self, subcommand: str) -> None:
