@@ -118,7 +118,7 @@ def test_a_copy_knows_what_the_original_was_made_with() -> None:
             r"tests.test_component.Part\(size=…\) is a Tensor, which a checkpoint cannot hold: pass",
         ),
         (Whole([1, {"f": len}], size=1), r"Whole\(parts=…\) is a builtin_function_or_method, which"),
-        (Whole(Part(object()), size=1), r"Part\(size=…\) is a object, which"),
+        (Whole(Part(object()), size=1), r"Part\(size=…\) is an object, which"),
         (Part({1: "a"}), r"Part\(size=…\) is a mapping whose keys are not all strings"),
         (Nameless(1, 2), r"Nameless takes 'widths' by position alone, which a checkpoint cannot hold: make it an arg"),
         (PositionOnly(1), r"PositionOnly takes 'width' by position alone"),

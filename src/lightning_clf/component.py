@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, a_type
 
 C = TypeVar("C", bound="Component")
 Spec = dict[str, Any]
@@ -136,7 +136,7 @@ def _primitive(value: Any, where: str) -> Any:
             raise InputError(f"{where} is a mapping whose keys are not all strings, which a checkpoint cannot hold")
         return {_PLAIN[str](key): _primitive(item, where) for key, item in value.items()}
     raise InputError(
-        f"{where} is a {type(value).__name__}, which a checkpoint cannot hold: pass numbers, strings, lists, mappings "
+        f"{where} is {a_type(value)}, which a checkpoint cannot hold: pass numbers, strings, lists, mappings "
         "or other components"
     )
 

@@ -37,6 +37,12 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def a_type(value: object) -> str:
+    """What a value is, with its article: `a list`, `an int`."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
 def reason(error: Exception) -> str:
     """What another library raised, in one line: with its class, where the message alone would say little.
 

@@ -92,7 +92,7 @@ def test_columns_of_training_are_known(command, complaint, fit_words, tmp_path):
     ([{"text": "a", "label": "good"}, {"text": "a", "label": "odd"}], "rows.jsonl",
      ("label 'odd' (", "rows.jsonl line 2) is not one of the model's (bad, good)", "leave the row out")),
     ([{"text": "a", "label": "good"}, {"text": "a", "label": ""}], "rows.jsonl", ("line 2 has no label",)),
-    ([{"text": 3, "label": "good"}], "rows.jsonl", ("column 'text' of", "line 1 is a int, not text")),
+    ([{"text": 3, "label": "good"}], "rows.jsonl", ("column 'text' of", "line 1 is an int, not text")),
     ([{"text": "a", "label": "-1"}], "rows.jsonl", ("holds no row with a label",)),
     ([], "rows.jsonl", ("is empty",)),
     ([{"text": "a", "label": "good"}], "rows.json", ("has a suffix that tells no format", "jsonl, csv")),

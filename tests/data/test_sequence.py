@@ -127,7 +127,7 @@ class TestSingle:
                 "dev[0] has the label 0.5, which names no class: to predict numbers use",
             ),
             ({"text": None, "label": "bad"}, "column 'text' of dev[0] is empty (null), not text"),
-            ({"text": 3, "label": "bad"}, "column 'text' of dev[0] is a int, not text"),
+            ({"text": 3, "label": "bad"}, "column 'text' of dev[0] is an int, not text"),
             ({"text": "a\ud800", "label": "bad"}, "column 'text' of dev[0] holds half a surrogate pair (character 2)"),
         ],
     )

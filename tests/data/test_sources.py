@@ -109,7 +109,7 @@ def test_faults(tmp_path: Path) -> None:
         ({"training": file}, {}, "data.source names a split 'training': use train, val"),
         ({"dev": file, "val": file}, {}, "data.source names one split twice, as 'dev' and as 'val': keep one"),
         ({"train": file}, {"splits": {"train": "x"}}, "which already says what the splits are: remove data.splits"),
-        ({"train": 3}, {}, "data.source gives a int for train"),
+        ({"train": 3}, {}, "data.source gives an int for train"),
         ({"train": []}, {}, "the list of rows for train is empty"),
         ({"train": [{"a": 1}, "b"]}, {}, "train[1] is a str: give rows as dictionaries"),
     ]

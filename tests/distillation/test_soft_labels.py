@@ -97,7 +97,7 @@ SURE = {"good": 1.0}
         ({"probabilities": {"good": math.nan}}, "is nan: give a number from 0 to 1"),
         ({"probabilities": {"good": 0.5, "bad": 0.4}}, "probabilities of FILE line 3 add up to 0.9: "),
         ({"probabilities": {}}, "add up to 0: "),
-        ({"text": 3}, "column 'text' of FILE line 3 is a int, not text"),
+        ({"text": 3}, "column 'text' of FILE line 3 is an int, not text"),
     ],
 )
 def test_a_line_that_is_wrong(change, said, data_of, tmp_path):

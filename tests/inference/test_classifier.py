@@ -143,14 +143,14 @@ def test_nothing_to_read_is_answered(name, classifier):
     ("single", {"txt": "a", "id": 1}, "row 2 has no column 'sentence', only 'txt', 'id': add it, or name another with"),
     ("single", {}, "row 2 has no column 'sentence', only none: add it"),
     ("single", {"sentence": None}, "column 'sentence' of row 2 is empty (null), not text"),
-    ("single", {"sentence": 3}, "column 'sentence' of row 2 is a int, not text"),
+    ("single", {"sentence": 3}, "column 'sentence' of row 2 is an int, not text"),
     ("single", {"sentence": "a\ud800"}, "column 'sentence' of row 2 holds half a surrogate pair (character 2)"),
     ("pair", {"premise": "a"}, "row 2 has no column 'hypothesis', only 'premise'"),
     ("pair", {"hypothesis": "a"}, "row 2 has no column 'premise', only 'hypothesis'"),
     ("pair", "a", "row 2 has no column 'hypothesis'"),
     ("tags", {"words": ["a"]}, "row 2 has no column 'text' or 'tokens', only 'words'"),
     ("tags", {"tokens": "a b"}, "row 2: column 'tokens' must hold a list of words"),
-    ("tags", {"tokens": ["a", 1]}, "word 2 of row 2 is a int, not text"),
+    ("tags", {"tokens": ["a", 1]}, "word 2 of row 2 is an int, not text"),
     ("tags", {"tokens": ["a", "\udc00"]}, "word 2 of row 2 holds half a surrogate pair"),
 ])  # fmt: skip
 def test_a_row_that_cannot_be_read(name, row, message, classifier):

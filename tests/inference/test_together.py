@@ -106,7 +106,7 @@ def test_a_pair_is_encoded_apart_from_its_first_text(every):
     ("row", "message"),
     [
         ({"words": ["a"]}, "row 1 has the columns of no task, as single reads 'text'; multi reads 'text'; tags reads"),
-        ({"text": 3}, "task single: column 'text' of row 1 is a int, not text"),
+        ({"text": 3}, "task single: column 'text' of row 1 is an int, not text"),
         ({"tokens": "a b"}, "task tags: row 1: column 'tokens' must hold a list of words"),
     ],
 )

@@ -62,8 +62,8 @@ def test_answers_are_those_of_predict(ask, model):
         ({"txt": "a"}, "input 1 has a column 'txt', which no task reads: send for single a string, or an object such"),
         ({"hypothesis": "a"}, "input 1 is nothing that a task reads: send for single"),
         (3, "input 1 is nothing that a task reads"),
-        ({"text": "a", "hypothesis": 3}, "task pair: column 'hypothesis' of input 1 is a int, not text"),
-        ({"tokens": [1]}, "task tags: word 1 of input 1 is a int, not text"),
+        ({"text": "a", "hypothesis": 3}, "task pair: column 'hypothesis' of input 1 is an int, not text"),
+        ({"tokens": [1]}, "task tags: word 1 of input 1 is an int, not text"),
     ],
 )
 def test_a_row_that_cannot_be_read(ask, row, message):

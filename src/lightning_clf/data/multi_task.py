@@ -22,7 +22,7 @@ from lightning_clf.data.loading import BatchLoader, EncodedRows, Place
 from lightning_clf.data.mixing import MixedBatches, Stream, StreamCollator, StreamRows, quotas
 from lightning_clf.data.position import Position
 from lightning_clf.encoding.tokenizer import ENCODER
-from lightning_clf.errors import InputError, SharedError, check_number
+from lightning_clf.errors import InputError, SharedError, a_type, check_number
 from lightning_clf.stored import TASK_NAME
 
 _LOG = logging.getLogger("lightning.pytorch.utilities.rank_zero")  # that of `rank_zero_info`
@@ -218,7 +218,7 @@ def _one_task(name: str, data: DataModule) -> BaseDataModule[Any]:
         raise InputError(f"data.tasks has {name!r}, which is the folder of the encoder in an export: name it otherwise")
     if not isinstance(data, BaseDataModule) or isinstance(data, FewShotDataModule):
         raise InputError(
-            f"data.tasks.{name} is a {type(data).__name__}, which is not the data of one task in full: take another, "
+            f"data.tasks.{name} is {a_type(data)}, which is not the data of one task in full: take another, "
             "such as SequenceDataModule"
         )
     return data

@@ -11,7 +11,7 @@ from typing import Any
 from lightning_clf.data.lines import Row
 from lightning_clf.data.split import Split
 from lightning_clf.encoding import Tokenizer
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, a_type
 from lightning_clf.labels import LabelSpace
 
 UNLABELLED = -1
@@ -176,7 +176,7 @@ def check_text(value: Any, what: str) -> str:
         InputError: If it is not a string, or a string that is not valid Unicode.
     """
     if not isinstance(value, str):
-        found = "empty (null)" if value is None else f"a {type(value).__name__}"
+        found = "empty (null)" if value is None else a_type(value)
         raise InputError(f"{what} is {found}, not text: correct the row")
     if not value.isascii():
         try:

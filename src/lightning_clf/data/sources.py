@@ -13,7 +13,7 @@ from datasets import Dataset
 from lightning_clf.data.hub import load_hub
 from lightning_clf.data.readers import FORMATS, Format, suffix_format
 from lightning_clf.data.split import DatasetSplit, FileSplit, ListSplit, Split
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, a_type
 
 Source = dict[str, Any] | str | Path  # jsonargparse writes what it is by the first that fits
 Names = Mapping[str, tuple[str, ...]]
@@ -163,7 +163,7 @@ def one_split(value: Any, name: str, options: SourceOptions, key: str = "data.so
         return FileSplit(Path(value), _format(Path(value), options))
     if isinstance(value, Sequence):
         return ListSplit(value, name)
-    raise InputError(f"{key} gives a {type(value).__name__} for {name}: give a file, a Dataset or a list")
+    raise InputError(f"{key} gives {a_type(value)} for {name}: give a file, a Dataset or a list")
 
 
 def _from_folder(folder: Path, options: SourceOptions) -> dict[str, Split]:

@@ -16,7 +16,7 @@ from datasets import Dataset, Features
 
 from lightning_clf.data.lines import Row
 from lightning_clf.data.readers import Format, read_rows, readable, rows_of, sound
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, a_type
 
 _BATCH = 1000  # rows of a data set decoded at a time
 
@@ -165,7 +165,7 @@ class ListSplit(Split):
             raise InputError(f"the list of rows for {name} is empty: give at least one row")
         for index, row in enumerate(data):
             if not isinstance(row, Mapping):
-                raise InputError(f"{self.where(index)} is a {type(row).__name__}: give rows as dictionaries")
+                raise InputError(f"{self.where(index)} is {a_type(row)}: give rows as dictionaries")
         self.data = data
 
     def rows(self) -> Iterator[tuple[int, Row]]:

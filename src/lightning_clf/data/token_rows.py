@@ -20,7 +20,7 @@ from lightning_clf.data.rows import (
 )
 from lightning_clf.data.split import Split
 from lightning_clf.encoding import Tokenizer, encode_words
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, a_type
 from lightning_clf.labels import LabelSpace
 from lightning_clf.schemes import Scheme, convert, detect, split_tag
 
@@ -92,7 +92,7 @@ class TokenRows(RowFormat):
 
 def _read_list(value: Any, column: str, where: str) -> list[Any]:
     if not isinstance(value, list):
-        raise InputError(f"column {column!r} of {where} is a {type(value).__name__}, not a list: give one entry a word")
+        raise InputError(f"column {column!r} of {where} is {a_type(value)}, not a list: give one entry a word")
     return value
 
 

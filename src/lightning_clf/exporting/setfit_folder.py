@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from transformers import PretrainedConfig
 
 from lightning_clf.artefact import Artefact
 from lightning_clf.batch import Batch
-from lightning_clf.errors import InputError, need
+from lightning_clf.errors import InputError, a_type, need
 from lightning_clf.heads import EmbeddingHead
 from lightning_clf.network import quiet_transformers
 from lightning_clf.scorer import Runnable, Scorer
@@ -47,7 +48,7 @@ def check_setfit(artefact: Artefact) -> None:
     if not isinstance(head, EmbeddingHead) or (head.pooling_name or "mean") not in _POOLINGS:
         pooling = f" with pooling {head.pooling_name}" if isinstance(head, EmbeddingHead) else ""
         raise InputError(
-            f"the package setfit reads embeddings with a linear layer, and this model has a {type(head).__name__}"
+            f"the package setfit reads embeddings with a linear layer, and this model has {a_type(head)}"
             f"{pooling}: {instead}"
         )
     if "text_pair" in artefact.columns:
@@ -74,7 +75,10 @@ def write_setfit(artefact: Artefact, folder: Path) -> None:
     """
     import joblib
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Normalize, Pooling, Transformer
+
+    with warnings.catch_warnings():  # where older versions have them, newer ones call deprecated
+        warnings.filterwarnings("ignore", "Importing from 'sentence_transformers.models' is deprecated")
+        from sentence_transformers.models import Normalize, Pooling, Transformer
 
     head = artefact.network.head
     assert isinstance(head, EmbeddingHead)

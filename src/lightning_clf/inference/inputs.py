@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning_clf.data.rows import check_text, text_of
 from lightning_clf.encoding import encode_texts, encode_words, split_words
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, a_type
 from lightning_clf.scorer import Runnable
 
 
@@ -123,7 +123,7 @@ class Inputs:
         if not isinstance(words, list):
             raise InputError(
                 f'{where}: column {self.tokens!r} must hold a list of words, such as ["Paris", "sleeps"], but '
-                f"{'is empty (null)' if words is None else f'holds a {type(words).__name__}'}: correct the row"
+                f"{'is empty (null)' if words is None else f'holds {a_type(words)}'}: correct the row"
             )
         return ReadRow(words=[check_text(word, f"word {number} of {where}") for number, word in enumerate(words, 1)])
 
