@@ -168,6 +168,13 @@ def test_no_name_and_no_label_writes_keys_of_its_own(command, tmp_path, monkeypa
     assert found == expected
 
 
+def test_labels_are_counted_as_a_fit_reads_them(command, tmp_path):
+    rows = [{"text": f"a film {n}", "label": ("ham", "ham ", "spam")[n % 3]} for n in range(12)]
+    code, out, _ = command("init", write(tmp_path / "mine.jsonl", rows), "--output", tmp_path / "config.yaml")
+    assert code == 0
+    says(out, "'label' has 2 values in 12 rows (ham, spam)")
+
+
 def test_scores_are_read_to_the_last(command, tmp_path):
     rows = [{"text": f"a film {n}", "score": n / 10_000} for n in range(10_999)] + [{"text": "a film", "score": 40.5}]
     config = tmp_path / "config.yaml"
@@ -190,6 +197,14 @@ def test_scores_are_read_to_the_last(command, tmp_path):
         (
             [{"text": f"a film {n}", "label": "ab"[n % 2], "x": n % 2, "y": n // 2 % 2} for n in range(20)],
             "2 columns hold 0 and 1, but 'label' was taken",
+        ),
+        (
+            [{"text": f"a film {n}", "label": "ab"[n % 2], "score": n / 4} for n in range(20)],
+            "'score' could be learned instead, or beside",
+        ),
+        (
+            [{"tokens": ["a", "b"], "tags": ["O", "B-X"], "intent": "xy"[n % 2]} for n in range(20)],
+            "'intent' could be learned instead, or beside",
         ),
     ],
 )

@@ -114,7 +114,7 @@ def test_a_key_the_encoder_does_not_have(encoders, tmp_path):
 
 def test_an_argument_no_checkpoint_can_hold():
     message = complaint(lambda: SingleLabelClassifier("encoder", monitor=object()))
-    assert "SingleLabelClassifier(monitor=…) is a object, which a checkpoint cannot hold" in message
+    assert "SingleLabelClassifier(monitor=…) is an object, which a checkpoint cannot hold" in message
 
 
 @pytest.mark.parametrize(("kind", "monitor"), [("single", "f1_macro"), ("multi", "f1_macro"), ("score", "spearman")])

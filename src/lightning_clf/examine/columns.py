@@ -53,7 +53,7 @@ class Column:
         if isinstance(value, str):
             self.words += len(value.split())
         for item in value if isinstance(value, list) else [value]:
-            key = item if isinstance(item, str | int | float | bool) else repr(item)
+            key = item.strip() if isinstance(item, str) else item if isinstance(item, int | float) else repr(item)
             if key in self.values or len(self.values) < _MOST:
                 self.values[key] = self.values.get(key, 0) + 1
 

@@ -84,6 +84,7 @@ def _tags(split: Split, columns: Columns) -> Guess | None:
     tags = _named(fellows, TAG_COLUMNS) or fellows[-1]
     others = [repr(column.name) for column in fellows if column is not tags]
     doubts = [f"{', '.join(others)} could be the tags as well: set data.tags_column"] if others else []
+    doubts += _rivals(columns, words, *fellows)
     reason = f"{words.name!r} and {tags.name!r} are lists of one length in every row"
     return _with_scheme(split, {"tokens_column": words.name, "tags_column": tags.name}, reason, doubts)
 
@@ -138,7 +139,19 @@ def _labelled(split: Split, columns: Columns, splits: Sequence[Split]) -> _Label
         doubts.append(f"no column is called label, so that {column.name!r} was taken: set data.label_column")
     if len(flags) > 1 and column not in flags:
         doubts.append(f"{len(flags)} columns hold 0 and 1, but {column.name!r} was taken: set data.label_columns")
+    doubts += _rivals(columns, column)
     return _Labelled(_of_column(split, column, splits, doubts), (column.name,))
+
+
+def _rivals(columns: Columns, *taken: Column) -> list[str]:
+    """What is said of columns that are called as labels are, and are not read."""
+    others = [column for column in columns.values() if column.name.lower() in (*_LABELS, *_SCORES) and column.cells]
+    names = [repr(column.name) for column in others if column not in taken]
+    return (
+        [f"{', '.join(names)} could be learned instead, or beside: set data.label_column, or take several tasks"]
+        if names
+        else []
+    )
 
 
 def _of_column(split: Split, column: Column, splits: Sequence[Split], doubts: list[str]) -> Guess:
