@@ -30,7 +30,10 @@ def test_forty_in_a_hundred_are_a_warning_with_a_window_that_would_do():
 
 def test_a_window_beyond_the_encoder_is_not_advised():
     finding = truncation("test", np.array([10] * 50 + [600] * 40 + [900] * 10), 32, 512)
-    assert "the encoder has positions for 512, which would cut 50.0%; 904 would cut less" in finding.advice
+    assert finding.advice == (
+        "data.max_length 512, the most this encoder has positions for, would cut 50.0%; data.stride reads the rest in "
+        "further windows, as does an encoder of 904 positions in one"
+    )
 
 
 @pytest.mark.parametrize(("cut", "level"), [(0, "ok"), (1, "ok"), (2, "warning")])

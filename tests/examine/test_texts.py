@@ -53,6 +53,17 @@ def test_overlap_is_an_error_from_a_tenth_on():
     assert over["overlap of train and test"].level == "warning"
 
 
+def test_of_a_dev_split_out_of_train_the_library_can_drop_them():
+    train = ListSplit([row("a"), row("a")], "train")
+    rows = known_rows(train, SINGLE)
+    (finding,) = (
+        finding
+        for finding in repeated_texts({"train": rows[:1], "val": rows[1:]}, {"train": train, "val": train})
+        if finding.check == "overlap of train and val"
+    )
+    assert finding.advice == "what train has seen tells nothing of new texts: take data.drop_duplicates"
+
+
 def test_a_pair_is_both_of_its_texts():
     reads = TextRows("single", "text", "other", label_column="label")
     rows = [row("a") | {"other": other} for other in "bcb"]

@@ -86,10 +86,11 @@ def truncation(name: str, lengths: Numbers, window: int, positions: int | None) 
             "warning", f"truncation of {name}", found, f"data.max_length {wanted} would cut less than {FEW:.0%}"
         )
     left = (lengths > positions).mean()
+    longest = f"data.max_length {positions}, the most this encoder has positions for, would cut {left:.1%}"
     advice = (
-        f"the encoder has positions for {positions}, which would cut {left:.1%}; {wanted} would cut less than {FEW:.0%}"
+        f"{longest}; data.stride reads the rest in further windows, as does an encoder of {wanted} positions in one"
     )
-    return Finding("warning", f"truncation of {name}", found, f"{advice}, with an encoder of longer windows")
+    return Finding("warning", f"truncation of {name}", found, advice)
 
 
 def windows(name: str, counts: Numbers, window: int, trained: int | None) -> Finding:

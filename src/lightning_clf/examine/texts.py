@@ -89,7 +89,11 @@ def _between(name: str, rows: list[Known], first: Mapping[bytes, Known], names: 
         return Finding("ok", check, f"none of {len(rows)} texts of {name} is in train")
     share = len(shared) / len(rows)
     found = f"{len(shared)} of {len(rows)} texts of {name} ({share:.1%}) are in train too"
-    remedy = "remove them from one of the two: what train has seen tells nothing of new texts"
+    remedy = (
+        "what train has seen tells nothing of new texts: take data.drop_duplicates"
+        if names["train"] is names[name]  # which is held out of it
+        else "remove them from one of the two: what train has seen tells nothing of new texts"
+    )
     return Finding(
         "error" if share >= _LEAK else "warning",
         check,
