@@ -64,7 +64,10 @@ class LabelSpace:
                 )
         elif len(self.names) < (1 if self.kind == "multi" else 2):
             found = f"only {self.names[0]!r}" if self.names else "none"
-            raise InputError(f"a {self.kind} task needs at least two labels, but {found} was found: check data.labels")
+            raise InputError(
+                f"a {self.kind} task needs at least two labels, but {found} was found: check the column of labels, or "
+                "data.labels"
+            )
 
     @classmethod
     def of(cls, names: Iterable[str], kind: Literal["single", "multi"]) -> LabelSpace:
