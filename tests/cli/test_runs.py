@@ -162,6 +162,13 @@ def test_a_fit_without_checkpoints_or_validation_says_so(command, fit_words, sou
     assert not list((tmp_path / "run-2").glob("*.ckpt"))
 
 
+def test_steps_that_reach_no_validation_are_told_once(command, fit_words, source):
+    result = command(*fit_words("single", source, trainer__max_steps=1))
+    assert result.code == 0
+    assert "let trainer.max_steps, limit_val_batches and check_val_every_n_epoch reach a validation" in result.err
+    assert "could not find the monitored key" not in result.err
+
+
 def test_a_fit_stopped_before_its_first_step_leaves_no_folder(command, fit_words, tmp_path, monkeypatch, caplog):
     def stop(*arguments):
         raise KeyboardInterrupt

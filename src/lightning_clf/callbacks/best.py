@@ -64,6 +64,11 @@ class BestCheckpoint(ModelCheckpoint):
             warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
             super().setup(trainer, pl_module, stage)
 
+    def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        with warnings.catch_warnings():  # `on_fit_end` says it of the whole run, and what to do
+            warnings.filterwarnings("ignore", ".* could not find the monitored key")
+            super()._save_topk_checkpoint(trainer, monitor_candidates)
+
     @property
     def state_key(self) -> str:
         """The name of this callback's state in checkpoints, which are read before the metric is known."""

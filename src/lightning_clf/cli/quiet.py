@@ -13,7 +13,6 @@ from lightning_clf.errors import printable
 
 _FALSE_ALARMS = (
     "Experiment logs directory .* exists and is not empty",  # ours: the run folder has held the configuration already
-    "`ModelCheckpoint.* could not find the monitored key",  # `BestCheckpoint` says at the end that nothing is best
     "You're resuming from a checkpoint that ended before the epoch ended",  # the datamodule knows where it stands
     "The number of training batches .* is smaller than the logging interval",  # epochs are logged whatever it is
     "The '.*_dataloader' does not have many workers",  # rows are encoded beforehand, and collating them is cheap
