@@ -5,6 +5,8 @@ from __future__ import annotations
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 
+from lightning_clf.cpu import keep_freed_memory
+
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:
     """The Trainer's callbacks, of which its class does not say that it has them."""
@@ -21,6 +23,8 @@ class BuildFirst(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Build the module; its own setup finds it built."""
+        if trainer.strategy.root_device.type == "cpu":
+            keep_freed_memory()
         for callback in callbacks_of(trainer):
             if isinstance(callback, WeightAveraging):
                 # an average of buffers rounds those that are whole numbers, such as positions; they are copied instead

@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 
 from lightning_clf.checkpoint import SECTION
 from lightning_clf.component import Component
-from lightning_clf.cpu import CheapStep, RowGradients, SharedEmbeddings, keep_freed_memory
+from lightning_clf.cpu import CheapStep, RowGradients, SharedEmbeddings
 from lightning_clf.errors import check_number
 from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw, parameter_groups
 from lightning_clf.heads import Head
@@ -191,8 +191,6 @@ class TrainedModule(Component, ScoredModule, ABC):
 
     def _make_cheap_step(self) -> CheapStep | None:
         """The context of a step on a CPU, where one is of use."""
-        if self.device.type == "cpu":
-            keep_freed_memory()
         if not self._has_cheap_steps:
             return None
         is_alone = isinstance(self.trainer.strategy, SingleDeviceStrategy)
