@@ -10,9 +10,9 @@ The sides train the same encoder on the same rows with the same recipe, a block 
 - tuned: the Hugging Face Trainer with all that makes it fast here: dynamic padding, batches grouped by length, fused
   AdamW, and bf16 where the machine computes in it;
 - textbook: the Trainer in float32 with every text padded to 128;
-- with `--more`, ours with `model.compile`; with the embeddings frozen, which the Trainer's are not; and without dropout
-  of attention weights, with padding and with `model.packed`, which then has a kernel of the GPU's: these two compare
-  with each other.
+- with `--more`, ours in further ways: `frozen` embeddings, which the Trainer's are not; `compiled`, by `model.compile`;
+  `whole` attention weights, without dropout, with padding, and `packed`, which then has a kernel of the GPU's: these
+  two compare with each other.
 """
 
 import json
@@ -36,12 +36,12 @@ SHAPES = {"minilm": (6, 384, 12), "base": (12, 768, 12), "large": (24, 1024, 16)
 REFERENCE = "tuned"
 NO_DROPOUT = {"model.init_args.encoder_options": json.dumps({"attention_probs_dropout_prob": 0.0})}
 MORE: dict[str, dict[str, object]] = {
-    "ours, compiled": {"model.init_args.compile": "true"},
-    "ours, embeddings frozen": {
+    "compiled": {"model.init_args.compile": "true"},
+    "frozen": {
         "model.init_args.finetuning": json.dumps({"class_path": "FineTuning", "init_args": {"freeze": "embeddings"}})
     },
-    "ours, attention whole": NO_DROPOUT,
-    "ours, attention whole, packed": {**NO_DROPOUT, "model.init_args.packed": "true"},
+    "whole": NO_DROPOUT,
+    "packed": {**NO_DROPOUT, "model.init_args.packed": "true"},
 }
 
 
@@ -64,13 +64,13 @@ def encoder_of(shape: str | None) -> Iterator[None]:
             yield
 
 
-def sides(corpus: str, steps: int, batch_size: int, *, more: bool) -> dict[str, Side]:
-    """The sides on a corpus."""
+def sides(corpus: str, steps: int, batch_size: int, more: Sequence[str]) -> dict[str, Side]:
+    """The sides on a corpus, with those of `MORE` that are named."""
     import _ours
     import _peer
 
     recipe = replace(_corpora.RECIPES[corpus], batch_size=batch_size)
-    options = {"ours": {}, **(MORE if more else {})}
+    options = {"ours": {}, **{f"ours, {name}": MORE[name] for name in more}}
     return {
         **{name: Side(_ours.train, (corpus, recipe, keys), steps, warmup=60) for name, keys in options.items()},
         REFERENCE: Side(_peer.train, (corpus, recipe, True), steps, warmup=60),
@@ -95,7 +95,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=200, help="steps of a block; the peer sorts 50 batches at a time")
     parser.add_argument("--batch_size", type=int, default=32, help="texts of a batch")
     parser.add_argument("--shape", choices=SHAPES, help="random weights of this shape, in place of all-MiniLM-L6-v2")
-    parser.add_argument("--more", action="store_true", help="further sides")
+    parser.add_argument("--more", nargs="+", default=(), choices=MORE, help="further sides")
     options = parser.parse_args(args)
     shape = "" if options.shape is None else f"an encoder of the shape {options.shape}, "
     work = f"batches of {options.batch_size}, {options.blocks} blocks of {options.steps} steps a side"
@@ -105,7 +105,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         with encoder_of(options.shape):
             for corpus in options.only:
-                timed = alternate(sides(corpus, options.steps, options.batch_size, more=options.more), options.blocks)
+                timed = alternate(sides(corpus, options.steps, options.batch_size, options.more), options.blocks)
                 for name, blocks in timed.items():
                     value, low, high = ratio(blocks, timed[REFERENCE])
                     rate = median(block.rate for block in blocks)
