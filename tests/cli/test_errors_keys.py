@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
+
+from tests.cli.conftest import SINGLE, write_rows
 
 NO_KEY = "is not a key of the configuration:"
 NO_CLASS = "is not a class that fits here:"
@@ -197,3 +200,19 @@ def test_a_section_that_nobody_knows_is_named(complaint, tmp_path):
     (tmp_path / "more.yaml").write_text("modell:\n  class_path: SingleLabelClassifier\n")
     said = complaint("fit", "--config", "text.yaml", "--config", tmp_path / "more.yaml")
     assert said == f"{tmp_path / 'more.yaml'} line 1: modell {NO_KEY} did you mean model?"
+
+
+@pytest.mark.parametrize("name", ["fit", "test"])
+def test_a_trained_model_is_no_class(complaint, name):
+    assert complaint(name, "--model", "runs/run/best") == (
+        "model is 'runs/run/best', but must be a class: give a checkpoint as --ckpt_path FILE, such as RUN/best.ckpt; "
+        "to answer rows, use lightning-clf predict --model runs/run/best"
+    )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="of machines without a GPU")
+@pytest.mark.parametrize("name", ["cuda", "gpu"])
+def test_an_accelerator_that_is_not_there(complaint, fit_words, tmp_path, name):
+    rows = write_rows(tmp_path / "data", SINGLE)
+    said = complaint(*fit_words("single", rows, **{"trainer.accelerator": name}))
+    assert said.startswith(f"trainer.accelerator is {name!r}, of which PyTorch finds none here: use auto or cpu")

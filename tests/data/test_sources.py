@@ -105,6 +105,7 @@ def test_faults(tmp_path: Path) -> None:
         (file, {}, "is a file: say which split, as in source: {train: "),
         ({}, {}, "data.source is an empty mapping"),
         ({"train": str(tmp_path / "gone.csv")}, {}, "gone.csv does not exist: correct data.source (train)"),
+        ({"train": "gone.csv"}, {}, f"file gone.csv does not exist in {Path.cwd()}: correct data.source (train)"),
         ({"train": none / "train.txt"}, {}, "train.txt has no suffix that tells its format: set data.format"),
         ({"training": file}, {}, "data.source names a split 'training': use train, val"),
         ({"dev": file, "val": file}, {}, "data.source names one split twice, as 'dev' and as 'val': keep one"),

@@ -7,6 +7,7 @@ by its indentation; read from the top it names the keys on the way to each fault
 
 from __future__ import annotations
 
+import os
 import pydoc
 import re
 import traceback
@@ -203,6 +204,9 @@ _NESTED = re.compile(r"NestedArg\(key='([^']+)'")
 
 
 def _misnamed(key: str, name: str, types: str) -> Complaint:
+    if key == "model" and ("/" in name or os.path.exists(name)):
+        said = f"model is {name!r}, but must be a class: give a checkpoint as --ckpt_path FILE, such as RUN/best.ckpt"
+        return Complaint(key, f"{said}; to answer rows, use lightning-clf predict --model {name}")
     candidates = class_names(*classes_in(types))
     close = guess(name.rpartition(".")[2], candidates)
     listed = f"use one of {', '.join(candidates)}" if 0 < len(candidates) <= 8 else "use one that fits"

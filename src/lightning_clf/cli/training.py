@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import pydoc
+import re
 import signal
 import sys
 import traceback
@@ -39,6 +40,7 @@ _SECTIONS: dict[str, type] = {"model": TrainedModule, "data": DataModule}
 # whose keys a mistyped one is held against, where no class is known
 _USUAL: dict[str, type] = {"model": ClassifierModule, "data": BaseDataModule}
 _PARSER = {"exit_on_error": False}
+_ABSENT = re.compile(r"No supported \w+ backend found|accelerator is not available")  # as Lightning has it
 _TRAINER_DEFAULTS = {
     "default_root_dir": "runs/run",
     "max_epochs": 3,  # what the BERT paper fine-tunes for
@@ -194,10 +196,15 @@ class TrainingCLI(LightningCLI):
             kwargs["logger"] = run_loggers(folder) if command == "fit" else False
         try:
             return super().instantiate_trainer(default_root_dir=str(folder), **kwargs)
-        except (ValueError, TypeError, MisconfigurationException) as error:
+        except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
             discard_unused(folder)
-            if isinstance(error, MisconfigurationException):  # which names the key itself
-                raise
+            if isinstance(error, MisconfigurationException):
+                if _ABSENT.search(str(error)):
+                    raise InputError(
+                        f"trainer.accelerator is {settings.accelerator!r}, of which PyTorch finds none here: use "
+                        "auto or cpu, or install the driver and the build of PyTorch that it needs"
+                    ) from error
+                raise  # which names the key itself
             raise InputError(f"trainer: {one_line(str(error))}") from error
 
     def _choose_folder(self, root: str, checkpoint: str | None) -> Path:

@@ -158,8 +158,10 @@ def one_split(value: Any, name: str, options: SourceOptions, key: str = "data.so
     if isinstance(value, Dataset):
         return DatasetSplit(value, name)
     if isinstance(value, str | Path):
-        if not Path(value).expanduser().is_file():
-            raise InputError(f"file {value} does not exist: correct {key} ({name})")
+        if not (path := Path(value).expanduser()).is_file():
+            # a checkpoint names files as the fit was given them, which may have been begun in another folder
+            at = "" if path.is_absolute() else f" in {Path.cwd()}"
+            raise InputError(f"file {value} does not exist{at}: correct {key} ({name})")
         return FileSplit(Path(value), _format(Path(value), options))
     if isinstance(value, Sequence):
         return ListSplit(value, name)
