@@ -66,7 +66,7 @@ class CheapStep(TorchFunctionMode):
         """
         parameters = (parameter for group in optimizer.param_groups for parameter in group["params"])
         known = [(parameter.grad, self.rows.rows(parameter)) for parameter in parameters if parameter.grad is not None]
-        norm = torch.nn.utils.get_total_norm([gradient if rows is None else gradient[rows] for gradient, rows in known])
+        norm = _norm([gradient if rows is None else gradient[rows] for gradient, rows in known])
         excess = (norm.float() + 1e-6) / most  # in float32, as a fused step wants it
         if excess <= 1:
             return
@@ -91,3 +91,12 @@ class CheapStep(TorchFunctionMode):
         if known is None or known[0] is not input or known[1] != input._version:
             self._narrowed = known = (input, input._version, input.to(dtype))
         return known[2]
+
+
+def _norm(gradients: list[Tensor]) -> Tensor:
+    """The norm of all of them together."""
+    if not gradients or any(gradient.dtype != torch.float32 for gradient in gradients):
+        return torch.nn.utils.get_total_norm(gradients)
+    # a product with itself goes through memory faster than PyTorch's norm; in 16 bits it would be summed up in them
+    flat = [gradient.reshape(-1) for gradient in gradients]
+    return torch.stack([one.dot(one) for one in flat]).sum().sqrt()
