@@ -4,4 +4,5 @@ import sys
 
 from lightning_clf.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # a model from elsewhere may have any module of this library imported
+    sys.exit(main())

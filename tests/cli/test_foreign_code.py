@@ -78,6 +78,46 @@ def test_a_run_of_its_own_configuration(foreign, complaint, here):
     assert not (here / "ran").exists()
 
 
+NAMED = '{"class_path": "payload.%s", "init_args": {"encoder": "x"}}'
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": NAMED % "Module"},
+        {"model": "sub.yaml"},
+        {"trainer": '{"callbacks": [{"class_path": "payload.Head"}]}'},
+        {"trainer": {"callbacks": '[{"class_path": "payload.Head"}]'}},
+    ],
+)
+def test_a_run_whose_configuration_hides_what_it_names(change, here, run_copy, complaint):
+    run = run_copy("single")
+    (here / "payload.py").write_text(PAYLOAD)
+    for folder in (here, run):
+        (folder / "sub.yaml").write_text(NAMED % "Module")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(yaml.safe_dump({**config, **change}))
+    says(complaint("test", "--ckpt_path", run / "best.ckpt"), "'payload.", "is not run unasked", "add --import payload")
+    assert not (here / "ran").exists()
+
+
+def test_what_is_named_beside_a_configuration_that_is_not_is_asked_for(here, run_copy, command):
+    (here / "payload.py").write_text("from lightning.pytorch import Callback\nclass Seen(Callback):\n    pass\n")
+    words = ["--trainer.callbacks=payload.Seen", "--trainer.enable_progress_bar=false"]
+    assert command("test", "--ckpt_path", run_copy("single") / "best.ckpt", *words).code == 0
+    assert "payload" in sys.modules
+
+
+def test_a_sidecar_that_names_the_command(here, run_copy, complaint):
+    folder = run_copy("single") / "best"
+    content = json.loads((folder / "lightning_clf.json").read_text())
+    content["head"]["class_path"] = "lightning_clf.__main__.Head"
+    (folder / "lightning_clf.json").write_text(json.dumps(content))
+    (here / "rows.txt").write_text("a joy\n")
+    words = ["predict", "--model", folder, "--input", "rows.txt"]
+    says(complaint(*words), "class 'lightning_clf.__main__.Head' cannot be imported")
+
+
 def test_a_checkpoint_under_another_configuration(foreign, complaint, here):
     words = ["--data", "SequenceDataModule", f"--data.source={write_rows(here / 'data', SINGLE)}"]
     says(complaint("test", "--ckpt_path", foreign / "best.ckpt", *words), "'model.payload.Module'", "--import")

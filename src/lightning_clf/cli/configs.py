@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 
-from lightning_clf.cli.strict_yaml import line_of, read_config, strings
-from lightning_clf.component import is_foreign
+from lightning_clf.cli.strict_yaml import line_of, read_config
+from lightning_clf.cli.unasked import check_classes
 from lightning_clf.errors import InputError
 from lightning_clf.files import check_checkpoint_file
 
@@ -15,8 +14,6 @@ LAST = "last"
 """As `--ckpt_path` of a fit: the run folder's own `last.ckpt` if it is there. One command then begins and goes on."""
 
 _OPTIONS = ("--config", "-c")
-_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
-_TRUSTED = {"lightning", "torch", "torchmetrics", "transformers"}  # whose classes a configuration may name
 
 
 def shipped_configs() -> Path:
@@ -59,24 +56,8 @@ def default_to_run(words: list[str]) -> list[str]:
     config = Path(checkpoint).parent / "config.yaml"
     if not config.is_file():
         return words
-    _check_classes(config)
+    check_classes(config)
     return ["--config", str(config), *words]
-
-
-def _check_classes(config: Path) -> None:
-    """Hold a configuration that nobody named, and that came with a checkpoint, against what may be imported unasked.
-
-    Raises:
-        InputError: If it names a module that is neither of the packages used here nor imported yet.
-    """
-    for text in strings(read_config(config)):
-        module = text.rpartition(".")[0]
-        is_trusted = module.partition(".")[0] in _TRUSTED
-        if _DOTTED.fullmatch(text) and not is_trusted and is_foreign(module):
-            raise InputError(
-                f"{config} names {text!r}, which is not this library's and is not run unasked: if you trust it, add "
-                f"--import {module}, or name the file with --config {config}"
-            )
 
 
 def find_config(name: str) -> Path:

@@ -30,6 +30,7 @@ _MISSING = re.compile(r"(?:the following arguments are required|Key is required|
 _MISTYPED = re.compile(r"Expected (?:an? )?(?P<type>.+?)(?:\. Got value: (?P<value>.*))?")
 _CLASSLESS = re.compile(r"Not a valid subclass of .*")
 _UNIMPORTABLE = re.compile(r"No module named|module .* has no attribute|cannot import|.*not found in module")
+_UNASKED = re.compile(r"Importing '(?P<name>[^']+)' is not allowed.*")
 _UNINSTALLED = re.compile(r"Requirement '(?P<package>[\w-]+)[^']*' not met")
 _NOISE = re.compile(r"Does not validate against any.*|Errors:|Given value type: .*|Expected a path but .*")
 
@@ -132,6 +133,8 @@ def _complaints(message: str, known: list[str]) -> Iterator[tuple[int, Complaint
         key = place.key
         if match := _ARGUMENT.fullmatch(text):
             yield 0, _unknown_argument(match["word"], known)
+        elif match := _UNASKED.search(text):
+            yield 0, _unasked(key, match["name"])
         elif match := _UNKNOWN.fullmatch(text):
             yield 0, _unknown_key(_join(key, match["key"]), place.owner, known)
         elif match := _MISNAMED.fullmatch(text):
@@ -228,6 +231,12 @@ def _mistyped(place: _Place, match: re.Match[str]) -> Complaint:
         hint = f"did you mean {close}?" if close else "correct it"
     subject = place.key or "a value"
     return Complaint(place.key, f"{subject} is {value}, but must be {_any_of(expected)}: {hint}")
+
+
+def _unasked(key: str, name: str) -> Complaint:
+    said = f"{key or 'the configuration'} names {name!r}, which is not this library's and is not run unasked"
+    remedy = f"if you trust it, add --import {name.rpartition('.')[0]}, or name the configuration with --config"
+    return Complaint(key, f"{said}: {remedy}")
 
 
 def _unimportable(key: str, class_path: str, reason: str) -> Complaint:

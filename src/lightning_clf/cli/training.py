@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import pydoc
 import re
@@ -29,6 +30,7 @@ from lightning_clf.cli.resume import module_from_checkpoint, nothing_left
 from lightning_clf.cli.run_files import RunConfig, run_loggers
 from lightning_clf.cli.run_folder import discard_unused, release, run_folder
 from lightning_clf.cli.suggestions import class_keys
+from lightning_clf.cli.unasked import trusted_imports
 from lightning_clf.data import BaseDataModule, DataModule
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.modules import ClassifierModule, TrainedModule
@@ -80,24 +82,29 @@ class TrainingCLI(LightningCLI):
         Raises:
             InputError: If the configuration, the data or a checkpoint is not as it should be.
         """
-        words = resolve_configs(default_to_run(options))
+        words = default_to_run(options)
         try:
-            return cls(
-                _SECTIONS["model"],
-                _SECTIONS["data"],
-                subclass_mode_model=True,
-                subclass_mode_data=True,
-                save_config_callback=RunConfig if command == "fit" else None,
-                seed_everything_default=0,
-                trainer_defaults=_TRAINER_DEFAULTS,
-                auto_configure_optimizers=False,
-                load_from_checkpoint_support=False,
-                # an abbreviation is a key misspelt, which the next version may take for another
-                parser_kwargs={**_PARSER, "allow_abbrev": False, **{name: dict(_PARSER) for name in _COMMANDS}},
-                args=[command, *words],
-            )
+            with contextlib.nullcontext() if words == options else trusted_imports(options):
+                return cls._of([command, *resolve_configs(words)])
         except MisconfigurationException as error:
             raise InputError(one_line(str(error))) from error
+
+    @classmethod
+    def _of(cls, words: list[str]) -> Self:
+        return cls(
+            _SECTIONS["model"],
+            _SECTIONS["data"],
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=RunConfig if words[0] == "fit" else None,
+            seed_everything_default=0,
+            trainer_defaults=_TRAINER_DEFAULTS,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            # an abbreviation is a key misspelt, which the next version may take for another
+            parser_kwargs={**_PARSER, "allow_abbrev": False, **{name: dict(_PARSER) for name in _COMMANDS}},
+            args=words,
+        )
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
