@@ -56,16 +56,18 @@ class Hub(ThreadingHTTPServer):
 
     def commit(self, entries: list[dict]) -> bool:
         """Take all files of a commit, or none; whether the large ones are there."""
-        files = {}
+        files, deleted = {}, set()
         for entry in entries:
             value = entry["value"]
+            if entry["key"] == "deletedFile":
+                deleted.add(value["path"])
             if entry["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
             elif entry["key"] == "lfsFile":
                 if len(self.stored.get(value["oid"], b"")) != value["size"]:
                     return False
                 files[value["path"]] = self.stored[value["oid"]]
-        self.files |= files
+        self.files = {path: content for path, content in self.files.items() if path not in deleted} | files
         return True
 
 
@@ -76,7 +78,11 @@ class _Answers(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        self._answer({"id": "someone/model", "sha": "0" * 40, "siblings": []})
+        if "/tree/" in self.path:
+            files = self.server.files.items()
+            self._answer([{"type": "file", "path": path, "size": len(body), "oid": "1" * 40} for path, body in files])
+        else:
+            self._answer({"id": "someone/model", "sha": "0" * 40, "siblings": []})
 
     def do_PUT(self):
         body = self._body()
@@ -126,7 +132,7 @@ class _Answers(BaseHTTPRequestHandler):
     def _answer_if(self, done: bool, content: dict) -> None:
         self._answer(content if done else {"error": "not what was announced"}, 200 if done else 422)
 
-    def _answer(self, content: dict, status: int = 200, headers: dict[str, str] | None = None) -> None:
+    def _answer(self, content: dict | list, status: int = 200, headers: dict[str, str] | None = None) -> None:
         payload = json.dumps(content).encode()
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():

@@ -82,6 +82,15 @@ def test_the_folder_is_uploaded_as_it_is(format, part, large, start, model, tmp_
     assert {entry["value"]["path"] for entry in entries if entry["key"] == "lfsFile"} == large
 
 
+def test_another_format_takes_the_place_of_what_was_pushed_before(start, model, tmp_path):
+    hub, made = start(), model("single", "bert", LinearHead())
+    for number, format in enumerate(("onnx", "hf", "onnx")):
+        hub.files["LICENSE"] = b"of the repository's owner"
+        done = push(hub, made, tmp_path / f"{number}", format)
+        assert done.returncode == 0, done.stderr
+        assert hub.files == {**contents(tmp_path / f"{number}"), "LICENSE": b"of the repository's owner"}
+
+
 @pytest.mark.parametrize("refuses", ["/api/", "/storage/", "/commit/"])
 def test_a_refusal_is_said_in_one_line_and_the_folder_stands(refuses, start, model, tmp_path):
     hub = start()

@@ -8,6 +8,19 @@ from huggingface_hub.utils import tqdm, validate_repo_id  # type: ignore[attr-de
 
 from lightning_clf.errors import InputError, reason
 
+_OF_AN_EXPORT = [
+    "*.safetensors",
+    "*.onnx",
+    "*.pkl",
+    "encoder/*",
+    "lightning_clf.json",
+    "modules.json",
+    "config_setfit.json",
+    "*_Pooling/*",
+    "*_Normalize/*",
+]
+"""What another format, or another model, may have left in a repository, and would be loaded in place of this one."""
+
 
 def check_repository(name: str) -> None:
     """Hold a name against what the hub takes, before any work is done.
@@ -24,6 +37,8 @@ def check_repository(name: str) -> None:
 def push(folder: str, repository: str) -> str:
     """Upload an export folder; a repository that is not there is made, and is private.
 
+    The weights of an export that was pushed there before are removed by the same commit; what else there is stays.
+
     Args:
         folder: The export.
         repository: `OWNER/NAME`. Who may write there is said by the environment's `HF_TOKEN`, or the login that
@@ -38,7 +53,12 @@ def push(folder: str, repository: str) -> str:
     api = HfApi()
     try:
         made = api.create_repo(repository, private=True, exist_ok=True)
-        api.upload_folder(folder_path=folder, repo_id=made.repo_id, commit_message="Export of lightning-clf")
+        api.upload_folder(
+            folder_path=folder,
+            repo_id=made.repo_id,
+            commit_message="Export of lightning-clf",
+            delete_patterns=_OF_AN_EXPORT,
+        )
     except Exception as error:  # of the hub, of what carries requests, or of the disk
         for bar in list(tqdm._instances):  # one left open would write into the message and behind it
             bar.close()
