@@ -34,18 +34,19 @@ def model_digest(artefact: Runnable) -> str:
         # a tokenizer that was used says how it was cut and padded last
         description["backend"] = json.loads(backend.numpy().tobytes()) | {"truncation": None, "padding": None}
     digest = hashlib.sha256(json.dumps(description, default=_told).encode())
-    digest.update(_weights_digest(network).encode())
+    digest.update(weights_digest(network).encode())
     return digest.hexdigest()
 
 
 def together_digest(artefacts: TaskArtefacts) -> str:
     """The digest of all that the answers of several tasks follow from."""
     parts = {name: model_digest(part) for name, part in artefacts.parts.items()}
-    told = json.dumps([*parts.items(), _weights_digest(artefacts.trunk)])
+    told = json.dumps([*parts.items(), weights_digest(artefacts.trunk)])
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def _weights_digest(module: nn.Module) -> str:
+def weights_digest(module: nn.Module) -> str:
+    """The digest of weights and buffers alone, by their names."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

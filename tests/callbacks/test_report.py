@@ -122,7 +122,7 @@ def test_entities(report):
 
 def test_scores_have_no_classes(report):
     _, answers, files, printed = report("score")
-    assert set(files) == {"test_metrics.json"}
+    assert set(files) == {"test_metrics.json", "test_weights.json"}
     numbers = json.loads(files["test_metrics.json"])
     errors = [(answer["score"] - row["score"]) ** 2 for answer, row in zip(answers, ROWS["score"], strict=True)]
     assert numbers["test/mse"] == pytest.approx(sum(errors) / len(errors), abs=1e-4)
@@ -149,9 +149,8 @@ def test_every_number_is_written_and_the_main_ones_are_printed(report):
 
 def test_validate_reports_the_dev_split(report):
     files = report("single", command="validate")[2]
-    assert set(files) == {
-        f"val_{name}" for name in ("metrics.json", "classes.csv", "classes.json", "confusion.csv", "confusion.json")
-    }
+    written = ("metrics.json", "weights.json", "classes.csv", "classes.json", "confusion.csv", "confusion.json")
+    assert set(files) == {f"val_{name}" for name in written}
     assert sum(row["support"] for row in classes(files, "val")) == 8
 
 

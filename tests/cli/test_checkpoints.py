@@ -164,6 +164,7 @@ def test_testing_leaves_the_run_as_it_was(command, run_copy, tmp_path):
     assert {name: after[name] for name in before} == before
     assert set(after) - set(before) == {
         "test_metrics.json",
+        "test_weights.json",
         "test_classes.csv",
         "test_classes.json",
         "test_confusion.csv",

@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 
-from tests.cli.conftest import says
+from tests.cli.conftest import SINGLE, says, write_rows
 
 
 @pytest.fixture
@@ -63,13 +63,27 @@ def test_the_card_s_python_runs(command, words, trained, tmp_path, capsys):
         assert re.search(r"'label': '(good|bad)'", capsys.readouterr().out)
 
 
-def test_test_scores_are_told(command, words, run_copy, tmp_path):
-    run = run_copy("single")
-    (run / "test_metrics.json").write_text(json.dumps({"test/accuracy": 0.8125, "test/f1/good": 0.1}))
+def test_test_scores_are_told_of_the_weights_that_have_them(command, words, run_copy, tmp_path):
+    run, other = run_copy("single"), write_rows(tmp_path / "other", SINGLE)
+    assert command("test", "--ckpt_path", run / "best.ckpt", "--data.source", other).code == 0
+    accuracy = json.loads((run / "test_metrics.json").read_text())["test/accuracy"]
+    calibrated = [
+        "--model",
+        run / "best",
+        "--input",
+        other / "test.jsonl",
+        "--output",
+        run / "calibrated",
+        "--coverage",
+        0.5,
+    ]
+    assert command("calibrate", *calibrated).code == 0
     given = words("single", "hf")
-    given[2] = run / "best"
-    assert command(*given).code == 0
-    assert "| accuracy | 0.8125 |" in (tmp_path / "new" / "README.md").read_text()
+    for name, is_told in {"best": True, "best.ckpt": True, "calibrated": False}.items():
+        given[2], given[given.index("--output") + 1] = run / name, tmp_path / f"of-{name}"
+        assert command(*given).code == 0
+        card = (tmp_path / f"of-{name}" / "README.md").read_text()
+        assert (f"| accuracy | {accuracy:.4f} |" in card, "Scores on the test split" in card) == (is_told, is_told)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_clf.callbacks.folder import run_files
+from lightning_clf.digest import weights_digest
 from lightning_clf.files import counted, write_atomically
 from lightning_clf.metrics import ClassRow, MetricSet
 from lightning_clf.modules.stage import ScoredModule
@@ -23,8 +24,9 @@ class ClassReport(Callback):
 
     For a stage such as `test` it writes `test_metrics.json` (every number), `test_classes.csv`, `test_classes.json`,
     and `test_confusion.csv` and `test_confusion.json` with what was taken for what: rows are right, columns predicted.
-    For many labels the confusion is one row a label (true and false, negatives and positives). During `fit` it is
-    silent. Of several tasks each has files of its own, such as `test_TASK_metrics.json`.
+    For many labels the confusion is one row a label (true and false, negatives and positives). `test_weights.json` has
+    the digest of the weights that were scored, by which an export tells whether the scores are its own. During `fit` it
+    is silent. Of several tasks each has files of its own, such as `test_TASK_metrics.json`, but for the digest.
 
     Args:
         dirpath: The folder it writes to; `None` takes that of the run.
@@ -57,7 +59,11 @@ class ClassReport(Callback):
             shown = {name: value for name, value in numbers.items() if "/" not in own[name]}
             print(_table(scores.metrics.per_class(), shown))
             wanted = folder / "_".join(part for part in (stage, task.removesuffix("/")) if part)
-            print(f"written: {write_report(wanted, numbers, scores.metrics)}_*.csv and .json")
+            written = write_report(wanted, numbers, scores.metrics)
+            print(f"written: {written}_*.csv and .json")
+            network = getattr(pl_module, "network", None)
+            if not task and isinstance(network, nn.Module):
+                _write_json(_file(written, "weights.json"), {"sha256": weights_digest(network)})
 
 
 def write_report(wanted: Path, numbers: dict[str, float], metrics: MetricSet) -> Path:

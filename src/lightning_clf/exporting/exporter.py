@@ -10,6 +10,8 @@ from pathlib import Path
 import torch
 
 from lightning_clf.artefact import GRAPH, Artefact, load_artefact
+from lightning_clf.decision import Decision
+from lightning_clf.digest import weights_digest
 from lightning_clf.errors import InputError
 from lightning_clf.exporting.card import Format, model_card
 from lightning_clf.exporting.checking import Comparison, compare, one_thread
@@ -70,7 +72,9 @@ def export(
     artefact = load_artefact(model)
     if format == "setfit":
         check_setfit(artefact)
-    provenance = find_provenance(model)
+    # a decision makes other answers of the same weights, which were scored without one
+    weights = weights_digest(artefact.network) if artefact.decision == Decision() else None
+    provenance = find_provenance(model, weights)
     with write_folder(Path(target)) as folder, one_thread():
         if format == "hf":
             artefact.write(folder)
