@@ -16,7 +16,7 @@ from torch import Tensor
 import _corpora
 import _ours
 from _cells import Measured
-from _settings import setting
+from _settings import PARTED, setting
 from lightning_clf.calibration import Target, Wanted, choose, conformal_quantile, fit_temperature, measure
 from lightning_clf.decision import Decision, LabelSets
 from lightning_clf.errors import InputError
@@ -29,9 +29,7 @@ LEVEL, RISK, SPLITS, ROWS = 0.9, 0.1, 20, 300
 
 def files(corpus: str, scratch: Path) -> Path:
     """The folder of a corpus's splits, cut or split first where it has to be."""
-    return (
-        setting(corpus).write(scratch) if corpus in ("trec", "trec-thirds", "goemotions") else _corpora.folder(corpus)
-    )
+    return setting(corpus).write(scratch) if corpus in ("trec", "goemotions", *PARTED) else _corpora.folder(corpus)
 
 
 def split(source: Path, *names: str) -> str:

@@ -34,6 +34,7 @@ CONFIGS = {
     "sst2": "sst2.yaml",
     "trec": "text.yaml",
     "trec-thirds": "text.yaml",
+    "trec-tenth": "text.yaml",
     "sick": "nli.yaml",
     "conll2003": "ner.yaml",
     "goemotions": "multilabel.yaml",

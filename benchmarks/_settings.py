@@ -14,6 +14,7 @@ GOEMOTIONS_ROWS = 15_000
 # the textbook's case: a set whose five rarest labels are rare indeed, and more rows of theirs to be had
 TEXTBOOK_ROWS, FEW, MORE = 8_000, 15, 45
 RATES = {"sms-0.5": 0.005, "sms-2": 0.02, "sms-10": 0.1}
+PARTED = {"trec-thirds": 1 / 3, "trec-tenth": 1 / 10}  # what of all rows is for training; one half of the rest is test
 # of GoEmotions, the rarest first
 RARE = ("grief", "pride", "relief", "nervousness", "embarrassment")
 
@@ -39,10 +40,10 @@ class Setting:
 
 
 def setting(name: str) -> Setting:
-    """The setting of a name: `trec`, `trec-thirds`, a key of ``RATES``, `goemotions`, `textbook` or `textbook-more`.
+    """The setting of a name: `trec`, a key of ``PARTED`` or ``RATES``, `goemotions`, `textbook` or `textbook-more`.
 
-    Dev and test keep the shares of the labels that the corpus has; only train is cut. `trec-thirds` is all of TREC in
-    three parts, whose dev and test tell more than its own 500 rows of test.
+    Dev and test keep the shares of the labels that the corpus has; only train is cut. Those of ``PARTED`` are all of
+    TREC, whose dev and test tell more than its own 500 rows of test.
     """
     if name in ("goemotions", "textbook", "textbook-more"):
         whole = load("goemotions")
@@ -55,13 +56,13 @@ def setting(name: str) -> Setting:
         dev, train = _part(rows, DEV_SHARE)
         corpus = Corpus("single", whole.labels, {"train": train, "val": dev, "test": whole.splits["test"]})
         return Setting(corpus, ("ABBR",))
-    if name == "trec-thirds":
-        whole = load("trec")
+    if name in PARTED:
+        whole, held_out = load("trec"), (1 - PARTED[name]) / 2
         every = {
             row["text"]: {"text": row["text"], "label": row["label"]} for rows in whole.splits.values() for row in rows
         }
-        test, rest = _part(list(every.values()), 1 / 3)
-        dev, train = _part(rest, 1 / 2)
+        test, rest = _part(list(every.values()), held_out)
+        dev, train = _part(rest, held_out / (1 - held_out))
         return Setting(Corpus("single", whole.labels, {"train": train, "val": dev, "test": test}), ("ABBR",))
     rows = list({row["text"]: row for row in _rows(folder("sms_spam") / "all.jsonl")}.values())
     test, rest = _part(rows, TEST_SHARE)
