@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from _corpora import Corpus, Row, _rows, folder, load
@@ -14,7 +15,7 @@ GOEMOTIONS_ROWS = 15_000
 # the textbook's case: a set whose five rarest labels are rare indeed, and more rows of theirs to be had
 TEXTBOOK_ROWS, FEW, MORE = 8_000, 15, 45
 RATES = {"sms-0.5": 0.005, "sms-2": 0.02, "sms-10": 0.1}
-PARTED = {"trec-thirds": 1 / 3, "trec-tenth": 1 / 10}  # what of all rows is for training; one half of the rest is test
+PARTED = {"trec-thirds": Fraction(1, 3), "trec-tenth": Fraction(9, 20)}  # what of all rows is dev, and as much is test
 # of GoEmotions, the rarest first
 RARE = ("grief", "pride", "relief", "nervousness", "embarrassment")
 
@@ -57,7 +58,7 @@ def setting(name: str) -> Setting:
         corpus = Corpus("single", whole.labels, {"train": train, "val": dev, "test": whole.splits["test"]})
         return Setting(corpus, ("ABBR",))
     if name in PARTED:
-        whole, held_out = load("trec"), (1 - PARTED[name]) / 2
+        whole, held_out = load("trec"), PARTED[name]
         every = {
             row["text"]: {"text": row["text"], "label": row["label"]} for rows in whole.splits.values() for row in rows
         }
@@ -78,7 +79,7 @@ def _mixed(rows: Sequence[Row]) -> list[Row]:
     return random.Random(0).sample(list(rows), len(rows))
 
 
-def _part(rows: Sequence[Row], share: float) -> tuple[list[Row], list[Row]]:
+def _part(rows: Sequence[Row], share: float | Fraction) -> tuple[list[Row], list[Row]]:
     """Takes a share of the rows of each class out, the same whenever it is asked."""
     by_label: defaultdict[str, list[Row]] = defaultdict(list)
     for row in _mixed(rows):
