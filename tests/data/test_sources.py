@@ -1,5 +1,6 @@
 """What a source can be, and what is said when it is not there."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,17 @@ def test_fingerprint_follows_the_content(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "a") != fingerprint(tmp_path / "b")
     assert fingerprint(ROWS) != fingerprint(texts(5))
     assert fingerprint(Dataset.from_list(ROWS)) != fingerprint(Dataset.from_list(texts(5)))
+
+
+def test_fingerprint_of_a_file_that_was_written_to_between_two_fits(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"text": "a", "label": "x"}\n')
+    split = resolve(tmp_path, SourceOptions())["train"]
+    before = split.fingerprint()
+    assert split.fingerprint() == before
+    path.write_text('{"text": "b", "label": "x"}\n')
+    os.utime(path, (1, 1))  # a clock may be too coarse to tell
+    assert split.fingerprint() != before
 
 
 def test_numpy_values_in_lists_of_rows() -> None:

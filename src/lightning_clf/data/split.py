@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -82,6 +83,7 @@ class FileSplit(Split):
     def __init__(self, path: Path, format: Format) -> None:
         super().__init__(str(path), format)
         self.path = path.expanduser()
+        self._digested: tuple[tuple[int, int], str] | None = None
 
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Every row with the number of the line it starts in, from 1 (of the row itself, for Parquet)."""
@@ -93,13 +95,13 @@ class FileSplit(Split):
         return f"{self.name} {'row' if self.format == 'parquet' else 'line'} {number}"
 
     def fingerprint(self) -> str:
-        """The digest of the file's bytes."""
-        return self._digest
-
-    @cached_property
-    def _digest(self) -> str:
+        """The digest of the file's bytes, which is taken anew once the file was written to."""
         with readable(self.name), self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() + self.format
+            status = os.fstat(file.fileno())
+            written = (status.st_mtime_ns, status.st_size)
+            if self._digested is None or self._digested[0] != written:
+                self._digested = written, hashlib.file_digest(file, "sha256").hexdigest() + self.format
+        return self._digested[1]
 
     @cached_property
     def _features(self) -> Mapping[str, Any]:
