@@ -19,6 +19,7 @@ from transformers import (
 
 from lightning_clf import InputError, load_classifier
 from lightning_clf.artefact import load_artefact
+from lightning_clf.auto.models import LightningClfForSequenceClassification
 from lightning_clf.decision import Decision, Scaling
 from lightning_clf.heads import CRFHead, LabelAttentionHead, LinearHead, MLPHead, OrdinalHead, SpanHead
 from tests.training import LABELS, ROWS, complaint, make_module
@@ -106,11 +107,39 @@ def test_what_logits_cannot_carry_is_refused(name, export):
 def test_precision_is_as_asked_for_and_writing_gives_the_same_export(export, tmp_path):
     folder = export("single", MLPHead())
     assert next(AutoModelForSequenceClassification.from_pretrained(folder).parameters()).dtype == torch.float32
-    halves = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.bfloat16)
-    assert {weight.dtype for weight in halves.parameters()} == {torch.bfloat16}
+    for options in ({"dtype": torch.bfloat16}, {"dtype": "bfloat16"}, {"torch_dtype": torch.bfloat16}):
+        halves = AutoModelForSequenceClassification.from_pretrained(folder, **options)
+        assert {weight.dtype for weight in halves.parameters()} == {torch.bfloat16}
+    same = AutoModelForSequenceClassification.from_pretrained(folder, dtype="auto", device_map={"": "cpu"})
+    assert {weight.dtype for weight in same.parameters()} == {torch.float32}
     AutoModelForSequenceClassification.from_pretrained(folder).save_pretrained(tmp_path / "again")
     texts = [row["text"] for row in ROWS["single"]]
     assert load_classifier(tmp_path / "again").predict(texts) == load_classifier(folder).predict(texts)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "bflot16"}, "dtype 'bflot16' is no type of PyTorch: give one such as bfloat16"),
+        ({"device_map": "auto"}, "device_map 'auto' is no one device: give one such as cpu or cuda:0"),
+        ({"device_map": {"": "cpu", "head": "meta"}}, "device_map {'': 'cpu', 'head': 'meta'} is no one device: "),
+    ],
+)
+def test_options_that_cannot_be_followed_are_refused(options, message, export):
+    folder = export("single", MLPHead())
+    said = complaint(lambda: LightningClfForSequenceClassification.from_pretrained(folder, **options))
+    assert said.startswith(message)
+
+
+def test_an_answer_may_be_a_tuple_and_has_no_loss(export):
+    folder = export("single", MLPHead())
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    inputs = AutoTokenizer.from_pretrained(folder)(["a joy"], return_tensors="pt")
+    with torch.inference_mode():
+        (logits,) = model(**inputs, return_dict=False)
+        assert logits.equal(model(**inputs).logits)
+    said = complaint(lambda: model(**inputs, labels=torch.tensor([0])))
+    assert said == "an export answers and is not trained on: leave labels out, or train by lightning-clf fit"
 
 
 def test_thresholds_are_in_the_configuration(export):

@@ -54,10 +54,11 @@ class _Exported(PreTrainedModel):
             name: A folder, or a hub id.
             args: None.
             config: Its configuration, which an Auto class has read.
-            options: `dtype`, one device as `device_map`, and what the hub is asked with, such as `revision`.
+            options: `dtype` or `torch_dtype`, one device as `device_map`, and what the hub is asked with, such as
+                `revision`.
 
         Raises:
-            InputError: If it is damaged, or its head gives no logits of subwords.
+            InputError: If it is damaged, its head gives no logits of subwords, or an option cannot be followed.
         """
         from huggingface_hub import snapshot_download
 
@@ -78,8 +79,7 @@ class _Exported(PreTrainedModel):
             )
         check_tokens(head, cls.__name__, _INSTEAD)
         model = cls(config or LightningClfConfig.from_pretrained(folder), artefact)
-        dtype = options.get("dtype")
-        torch.nn.Module.to(model, options.get("device_map"), dtype if isinstance(dtype, torch.dtype) else None)
+        torch.nn.Module.to(model, _device(options.get("device_map")), _type(options))
         model.train(False)
         return model
 
@@ -99,14 +99,50 @@ class _Exported(PreTrainedModel):
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
+        labels: None = None,
+        return_dict: bool | None = None,
         **ignored: Any,
-    ) -> SequenceClassifierOutput | TokenClassifierOutput:
-        """Logits `[B,C]`, for tags those of each subword `[B,T,C]`, or scores `[B,1]`, of `[B,T]`."""
+    ) -> SequenceClassifierOutput | TokenClassifierOutput | tuple[Tensor, ...]:
+        """Logits `[B,C]`, for tags those of each subword `[B,T,C]`, or scores `[B,1]`, of `[B,T]`.
+
+        Raises:
+            InputError: If labels are given: there is no loss here.
+        """
+        from lightning_clf.errors import InputError
         from lightning_clf.token_logits import token_logits
+
+        if labels is not None:
+            raise InputError("an export answers and is not trained on: leave labels out, or train by lightning-clf fit")
 
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
         given = {key: value for key, value in inputs.items() if value is not None}
-        return self.output_class(logits=self.artefact.decision.scaled(token_logits(self.network, given)))
+        output = self.output_class(logits=self.artefact.decision.scaled(token_logits(self.network, given)))
+        return output.to_tuple() if return_dict is False else output
+
+
+def _type(options: dict[str, Any]) -> torch.dtype | None:
+    """The type of weights that options name, as `transformers` takes it; `None` leaves them."""
+    from lightning_clf.errors import InputError
+
+    given = options.get("dtype", options.get("torch_dtype"))
+    if given in (None, "auto"):
+        return None
+    dtype = getattr(torch, given, None) if isinstance(given, str) else given
+    if not isinstance(dtype, torch.dtype):
+        raise InputError(f"dtype {given!r} is no type of PyTorch: give one such as bfloat16")
+    return dtype
+
+
+def _device(given: Any) -> torch.device | None:
+    """The one device that a `device_map` names; `None` leaves weights where they are."""
+    from lightning_clf.errors import InputError
+
+    if isinstance(given, dict) and set(given) == {""}:
+        given = given[""]
+    try:
+        return None if given is None else torch.device(given)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device_map {given!r} is no one device: give one such as cpu or cuda:0") from error
 
 
 class LightningClfForSequenceClassification(_Exported):
