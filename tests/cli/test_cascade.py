@@ -231,3 +231,14 @@ def test_what_cannot_be_is_refused(complaint, corpus, trained, tmp_path):
     assert complaint(*follow, "--tries", 1) == "--tries is of --endpoint: add it, or leave out --tries"
     assert "--replies is of --endpoint" in complaint(*follow, "--replies", "kept.jsonl")
     assert "--endpoint is not for --engine ray" in complaint(*follow, "--engine", "ray", "--endpoint", "http://h/v1")
+
+
+def test_replies_lie_beside_the_folder_that_is_replaced(command, complaint, corpus, tmp_path):
+    model, source = corpus("single", 8)
+    with served(knowing(right_of("single", read_jsonl(source)), NAMES["single"], 0.8)) as server:
+        asked = words(model, source, server)
+        assert "would be lost, as" in complaint(*asked, "--replies", tmp_path / "new" / "replies.jsonl")
+        assert "names no new folder" in complaint(*asked, "--output", f"{tmp_path}/new/..")
+        assert server.requests == []
+        assert command(*asked, "--output", f"{tmp_path}/new/").code == 0
+    assert len(read_jsonl(tmp_path / "new.replies.jsonl")) == 8

@@ -37,7 +37,7 @@ def run(words: list[str]) -> None:
             endpoint_of(options, options.language_model),
             options.endpoint,
             Terms(options.price_per_call, options.price_per_error, prompt),
-            Path(options.replies or f"{options.output}.replies.jsonl"),
+            Path(options.replies or f"{Path(options.output)}.replies.jsonl"),  # beside it, also of `new/`
             named_columns(options),
             resume=options.resume,
             estimate=options.estimate,

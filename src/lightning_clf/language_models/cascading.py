@@ -19,7 +19,7 @@ from lightning_clf.errors import InputError, check_number
 from lightning_clf.inference import Answered, Classifier, answer_labelled
 from lightning_clf.inference.answers import Answer, answer, confidence
 from lightning_clf.inference.inputs import ReadRow
-from lightning_clf.inference.target import check_target
+from lightning_clf.inference.target import check_beside, check_target
 from lightning_clf.labels import LabelSpace
 from lightning_clf.language_models.journal import Journal
 from lightning_clf.language_models.model import LanguageModel
@@ -113,9 +113,10 @@ def make_cascade(
 
     Raises:
         InputError: If the model is of another kind, a row cannot be read, there is no reply to be had, or the folder
-            would take the place of something else.
+            would take the place of something else, such as of the replies.
     """
     check_target(model, target)
+    check_beside(replies, "--replies", target)
     artefact = load_artefact(model)
     _check_labels(artefact.labels)
     if artefact.decision.scaling is None:
