@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lightning_clf.errors import InputError
-from lightning_clf.files import write_atomically, write_bytes_atomically, write_folder
+from lightning_clf.files import check_apart, write_atomically, write_bytes_atomically, write_folder
 
 
 def write(path: Path, text: str, error: BaseException | None = None) -> None:
@@ -128,3 +128,15 @@ def test_what_a_folder_holds_may_be_read_and_entered_by_whom_what_is_new_may_be(
     for path in (tmp_path / "new").rglob("*"):
         like = tmp_path / ("folder" if path.is_dir() else "file")
         assert path.stat().st_mode == like.stat().st_mode, path
+
+
+@pytest.mark.parametrize("name", ["rows", "./rows", "link", "folder/../rows"])
+def test_a_file_that_is_another_by_any_name(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("rows")
+    with pytest.raises(InputError) as caught:
+        check_apart("--replies", name, [None, "-", "rows"])
+    assert str(caught.value) == f"--replies would write {name}, which is read or written too: name another file"
+    check_apart("--replies", "other", [None, "-", "rows"])

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -90,6 +90,22 @@ def write_atomically(path: Path) -> Iterator[TextIO]:
 def is_stream(path: Path) -> bool:
     """Whether what has this name is written to as it is, as pipes and devices are."""
     return os.path.exists(path) and not os.path.isfile(path)
+
+
+def check_apart(option: str, path: str | Path, others: Iterable[str | Path | None]) -> None:
+    """Keep a file that is written from being one of others, by whatever name.
+
+    Args:
+        option: What names it.
+        path: The file.
+        others: What is read, or written too; `None` is no file, and `-` is a standard stream.
+
+    Raises:
+        InputError: If it is one of them.
+    """
+    taken = {os.path.realpath(other) for other in others if other is not None and str(other) != "-"}
+    if os.path.realpath(path) in taken:
+        raise InputError(f"{option} would write {path}, which is read or written too: name another file")
 
 
 @contextlib.contextmanager

@@ -238,7 +238,19 @@ def test_replies_lie_beside_the_folder_that_is_replaced(command, complaint, corp
     with served(knowing(right_of("single", read_jsonl(source)), NAMES["single"], 0.8)) as server:
         asked = words(model, source, server)
         assert "would be lost, as" in complaint(*asked, "--replies", tmp_path / "new" / "replies.jsonl")
+        assert f"--replies would write {source}, which is read" in complaint(*asked, "--replies", source)
         assert "names no new folder" in complaint(*asked, "--output", f"{tmp_path}/new/..")
         assert server.requests == []
         assert command(*asked, "--output", f"{tmp_path}/new/").code == 0
     assert len(read_jsonl(tmp_path / "new.replies.jsonl")) == 8
+
+
+@pytest.mark.parametrize("replies", ["dev.jsonl", "answers.jsonl", "answers.jsonl.rejected.jsonl", "bad.jsonl"])
+def test_replies_are_no_file_of_rows_or_answers(replies, complaint, corpus, tmp_path):
+    model, source = corpus("single", 8)
+    before = source.read_bytes()
+    rejected = ["--rejected", tmp_path / "bad.jsonl"] if replies == "bad.jsonl" else []
+    asked = ["predict", "--model", model, "--input", source, "--endpoint", "http://127.0.0.1:1/v1"]
+    message = complaint(*asked, "--output", tmp_path / "answers.jsonl", "--replies", tmp_path / replies, *rejected)
+    assert message == f"--replies would write {tmp_path / replies}, which is read or written too: name another file"
+    assert source.read_bytes() == before

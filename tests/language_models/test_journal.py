@@ -148,6 +148,13 @@ def test_a_journal_of_nothing_leaves_nothing(path):
     assert not path.exists()
 
 
+def test_a_file_that_was_there_stays_where_nothing_is_asked(path):
+    path.touch()
+    with Journal(path, resume=False):
+        pass
+    assert path.exists()
+
+
 def test_answers_come_in_order_from_several_threads_and_like_requests_are_one(path):
     model = Script(concurrency=4)
     texts = [f"text {number % 30}" for number in range(60)]

@@ -12,6 +12,7 @@ from lightning_clf.cli.interrupts import importing
 from lightning_clf.cli.lines import counted, say_written
 from lightning_clf.cli.options import Parser, amount, count, named_columns, positive, share
 from lightning_clf.errors import InputError
+from lightning_clf.files import check_apart
 
 if TYPE_CHECKING:
     from lightning_clf.language_models import LanguageModel, Prices, Usage
@@ -62,15 +63,12 @@ def _check_files(options: argparse.Namespace) -> None:
         from lightning_clf.language_models.augment import Files
 
     read = [options.data, options.unlabelled, options.prompt, options.reviewed, *options.held_out]
-    taken = {Path(file).absolute() for file in read if file is not None}
     files = Files(Path(options.output))
     written = [("--output", path) for path in (files.output, files.dropped, files.replies)]
     if options.review is not None:
         written.append(("--review", Path(options.review)))
-    for option, path in written:
-        if path.absolute() in taken:
-            raise InputError(f"{option} would write {path}, which is read or written too: name another file")
-        taken.add(path.absolute())
+    for place, (option, path) in enumerate(written):
+        check_apart(option, path, [*read, *(other for _, other in written[:place])])
 
 
 def _take_reviewed(options: argparse.Namespace, corpus: Corpus) -> None:

@@ -14,6 +14,7 @@ from lightning_clf.cli.interrupts import importing
 from lightning_clf.cli.lines import say_written
 from lightning_clf.cli.options import Parser, load_for, named_columns, positive, weights_type
 from lightning_clf.errors import InputError
+from lightning_clf.files import check_apart
 
 if TYPE_CHECKING:
     from lightning_clf.inference import Predictor, RayEngine
@@ -36,6 +37,8 @@ def run(words: list[str]) -> None:
         raise InputError("--endpoint is not for --engine ray, whose workers ask nobody: leave out one of them")
     if options.replies is not None and options.endpoint is None:
         raise InputError("--replies is of --endpoint: add it, or leave out --replies")
+    if options.replies is not None:
+        _check_replies(options)
     classifier = load_for(options) if engine is None else _load(options)
     with _journal(options) as journal:
         cascaded = followed(options, classifier, journal)
@@ -46,6 +49,12 @@ def run(words: list[str]) -> None:
             f"classifier's own answer; the first: {cascaded.first}",
             file=sys.stderr,
         )
+
+
+def _check_replies(options: argparse.Namespace) -> None:
+    """What keeps replies is no file of rows or answers, which it would be appended to, or replaced by."""
+    default = None if options.output is None else f"{options.output}.rejected.jsonl"
+    check_apart("--replies", options.replies, [options.input, options.output, options.rejected or default])
 
 
 def _load(options: argparse.Namespace) -> Predictor:

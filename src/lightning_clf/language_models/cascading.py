@@ -16,6 +16,7 @@ from lightning_clf.calibration import Thresholds, weigh
 from lightning_clf.cascade import Cascade, Curve
 from lightning_clf.decision import Choice
 from lightning_clf.errors import InputError, check_number
+from lightning_clf.files import check_apart
 from lightning_clf.inference import Answered, Classifier, answer_labelled
 from lightning_clf.inference.answers import Answer, answer, confidence
 from lightning_clf.inference.inputs import ReadRow
@@ -117,6 +118,7 @@ def make_cascade(
     """
     check_target(model, target)
     check_beside(replies, "--replies", target)
+    check_apart("--replies", replies, [source])
     artefact = load_artefact(model)
     _check_labels(artefact.labels)
     if artefact.decision.scaling is None:

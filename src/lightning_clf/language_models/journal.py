@@ -67,7 +67,7 @@ class Journal:
 
     def __exit__(self, *error: object) -> None:
         self._closing.close()
-        if not self._kept:  # nothing was asked
+        if self._is_new and not self._kept:  # nothing was asked
             self.path.unlink(missing_ok=True)
 
     def has(self, model: LanguageModel, prompt: Prompt) -> bool:
@@ -183,6 +183,7 @@ class Journal:
     def _open(self, stack: contextlib.ExitStack, resume: bool) -> BinaryIO:
         if not resume and self.path.exists() and self.path.stat().st_size:
             raise InputError(f"{self.path} holds replies that were paid for: add --resume to use them, or remove it")
+        self._is_new = not self.path.exists()
         with writable(self.path), made_parents(self.path):
             file = stack.enter_context(self.path.open("a+b"))
         stack.enter_context(held_alone(file.fileno(), self.path))
