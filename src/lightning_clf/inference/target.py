@@ -24,6 +24,11 @@ def check_target(model: str, target: str) -> None:
         raise InputError(f"output {target} is a file: give a folder, which will be made")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / SIDECAR).is_file():
         raise InputError(f"folder {target} holds something else than a model: give a new one, which will be made")
+    if Path(os.path.realpath(source)).is_relative_to(os.path.realpath(folder)):
+        raise InputError(
+            f"the new model would replace folder {target}, which holds the one it is made of, {model}, and what lies "
+            "beside that: give another --output"
+        )
 
 
 def check_beside(file: str | Path, option: str, target: str) -> None:
