@@ -16,6 +16,7 @@ from lightning_clf.encoding import Collator
 from lightning_clf.graph import load_runnable
 from lightning_clf.inference.answers import Answer, answer
 from lightning_clf.inference.columns import Carried, answer_columns
+from lightning_clf.inference.finite import check_finite
 from lightning_clf.inference.inputs import Inputs, ReadRow
 from lightning_clf.inference.predictor import Predictor
 from lightning_clf.labels import LabelSpace
@@ -80,9 +81,15 @@ class Classifier(Predictor):
         return self.answer_collated(self.collate(encoded).to(self.device), read)
 
     def answer_collated(self, batch: Batch, read: Sequence[ReadRow]) -> list[Answer]:
-        """Answer a batch on the network's device, which `collate` made."""
+        """Answer a batch on the network's device, which `collate` made.
+
+        Raises:
+            InputError: If the network's scores are not all numbers.
+        """
         with torch.inference_mode():
-            prediction = self.network.predict(batch)
+            scores = self.network(batch)
+            check_finite(scores, batch, read)
+            prediction = self.network.decide(scores, batch)
         return [answer(self.labels, prediction, place, row) for place, row in enumerate(read)]
 
     def answer_columns(self) -> dict[str, Any]:
