@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lightning_clf.inference import Classifier
 from tests.training import complaint
 
 EMPTY = "is empty (null), not text: correct the row"
@@ -28,3 +29,15 @@ def test_a_column_without_a_value(name, row, message, classifier):
 def test_a_tagger_splits_the_text_where_the_words_are_empty(classifier):
     model = classifier("tags")
     assert model.predict([{"tokens": None, "text": "Anna sleeps"}]) == model.predict(["Anna sleeps"])
+
+
+@pytest.mark.parametrize(("name", "role", "said"), [
+    ("single", "text_pair", "second texts, and the model reads no pairs"),
+    ("tags", "text_pair", "second texts, and the model reads no pairs"),
+    ("single", "tokens", "words, and the model reads no words"),
+    ("pair", "tokens", "words, and the model reads no words"),
+])  # fmt: skip
+def test_a_column_of_what_the_model_does_not_read_is_refused(name, role, said, classifier):
+    artefact = classifier(name).artefact
+    assert complaint(lambda: Classifier(artefact, {role: "b"})) == f"column 'b' is named for {said}: leave it out"
+    Classifier(artefact, {"text": "b", "label": "c"})

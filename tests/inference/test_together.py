@@ -144,6 +144,7 @@ def test_a_column_of_second_texts_is_for_tasks_of_pairs(every, joint):
     assert list(model.predict([{"text": CORPUS[0], "other": CORPUS[1]}])[0]) == ["single", "multi", "tags", "score"]
     message = complaint(lambda: load_predictor(joint / "best", {"text_pair": "other"}))
     assert message == "column 'other' is named for second texts, and no task (slots, intent) reads pairs: leave it out"
+    assert "tokens" not in load_predictor(joint / "best", {"tokens": "w"}).tasks["intent"].inputs.columns
 
 
 def test_a_run_of_several_tasks_goes_on_and_counts_what_is_left_out(every, tmp_path, monkeypatch):

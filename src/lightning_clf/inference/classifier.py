@@ -42,6 +42,9 @@ class Classifier(Predictor):
     Args:
         artefact: What `load_runnable` read, or a module's `artefact`.
         columns: Which columns to read, by role (`text`, `text_pair`, `tokens`), where they are not those of training.
+
+    Raises:
+        InputError: If one is named for pairs or words, which the model does not read.
     """
 
     inputs: Inputs

@@ -11,6 +11,33 @@ from lightning_clf.encoding import encode_texts, encode_words, split_words
 from lightning_clf.errors import InputError, a_type
 from lightning_clf.scorer import Runnable
 
+_OF_SOME = {"text_pair": ("second texts", "pairs"), "tokens": ("words", "words")}
+"""The roles that not every model reads: what they are for, and what reads them."""
+
+
+def reads(artefact: Runnable, role: str) -> bool:
+    """Whether a model was trained on what a column of this role holds."""
+    if role == "tokens":
+        return artefact.labels.kind == "tags"
+    return role != "text_pair" or role in artefact.columns
+
+
+def check_roles(columns: Mapping[str, str], artefacts: Iterable[Runnable], none: str) -> None:
+    """Hold the columns that were named against what is read.
+
+    Args:
+        columns: Their names, by role.
+        artefacts: The models, of which one must read each.
+        none: What is said of them where none does, before what it would read.
+
+    Raises:
+        InputError: If a column is named that none would read.
+    """
+    models = list(artefacts)
+    for role, (what, read) in _OF_SOME.items():
+        if role in columns and not any(reads(one, role) for one in models):
+            raise InputError(f"column {columns[role]!r} is named for {what}, and {none} {read}: leave it out")
+
 
 @dataclass
 class ReadRow:
@@ -38,9 +65,13 @@ class Inputs:
     Args:
         artefact: Says which columns were read in training, and how texts are encoded.
         columns: Other names for the roles `text`, `text_pair` and `tokens`.
+
+    Raises:
+        InputError: If one is named for pairs or words, which the model does not read.
     """
 
     def __init__(self, artefact: Runnable, columns: Mapping[str, str]) -> None:
+        check_roles(columns, [artefact], "the model reads no")
         self.artefact = artefact
         self.tags = artefact.labels.kind == "tags"
         trained = artefact.columns

@@ -17,7 +17,7 @@ from lightning_clf.errors import InputError
 from lightning_clf.inference.answers import Answer
 from lightning_clf.inference.classifier import Classifier
 from lightning_clf.inference.columns import Carried
-from lightning_clf.inference.inputs import Inputs, ReadRow
+from lightning_clf.inference.inputs import Inputs, ReadRow, check_roles, reads
 from lightning_clf.inference.predictor import Predictor
 from lightning_clf.together import TaskArtefacts, load_trained
 
@@ -116,10 +116,10 @@ class TaskClassifiers(Predictor):
     Args:
         artefacts: What `load_trained` read, or a module's `artefacts`.
         columns: Which columns to read, by role (`text`, `text_pair`, `tokens`), where they are not those of training.
-            That of a second text is for the tasks of pairs.
+            That of a second text is for the tasks of pairs, that of words for taggers.
 
     Raises:
-        InputError: If one is named for pairs, and no task reads any.
+        InputError: If one is named for pairs or words, and no task reads any.
 
     Attributes:
         tasks: The classifier of each task. They stand on the one encoder.
@@ -130,15 +130,10 @@ class TaskClassifiers(Predictor):
     def __init__(self, artefacts: TaskArtefacts, columns: Mapping[str, str] | None = None) -> None:
         self.artefacts = artefacts
         named = dict(columns or {})
-        if "text_pair" in named and not any("text_pair" in part.columns for part in artefacts.parts.values()):
-            raise InputError(
-                f"column {named['text_pair']!r} is named for second texts, and no task ({', '.join(artefacts.parts)}) "
-                "reads pairs: leave it out"
-            )
-        alone = {role: name for role, name in named.items() if role != "text_pair"}
+        check_roles(named, artefacts.parts.values(), f"no task ({', '.join(artefacts.parts)}) reads")
         self.tasks = {
-            name: Classifier(part, named if "text_pair" in part.columns else alone)
-            for name, part in artefacts.parts.items()
+            task: Classifier(part, {role: name for role, name in named.items() if reads(part, role)})
+            for task, part in artefacts.parts.items()
         }
         self.inputs = TaskInputs({name: one.inputs for name, one in self.tasks.items()}, named)
 
