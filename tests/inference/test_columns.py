@@ -6,8 +6,10 @@ import pyarrow as pa
 import pytest
 
 from lightning_clf.decision import Decision, LabelSets
+from lightning_clf.inference import files, predict_file
 from lightning_clf.inference.columns import Carried, answer_columns, flat
 from tests.inference.conftest import LABELS
+from tests.inference.echo import ROWS, read_jsonl, write_jsonl
 from tests.inference.test_classifier import rows
 from tests.training import complaint
 
@@ -98,3 +100,19 @@ def test_the_columns_of_a_table():
     ]
     message = complaint(lambda: Carried(SCORE, [], ["idd"], []).table(columns, "file f"))
     assert message == "file f has no column 'idd' to carry along: name one of id, score, kind"
+    said = "file f has no column 'id' to carry along: leave out --carry"
+    assert complaint(lambda: Carried(SCORE, [], ["id"], []).check([], "file f")) == said
+
+
+def test_a_named_column_that_no_row_has(echo, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_CHUNK", 2)
+    source, target = write_jsonl(tmp_path / "rows.jsonl", [*ROWS[:4], {**ROWS[4], "late": 1}]), tmp_path / "out.jsonl"
+    with pytest.warns(UserWarning, match="rows") as told:
+        predict_file(echo, str(source), str(target), carry=["idd", "late", "id"])
+    assert [str(one.message) for one in told] == [
+        f"{source}: none of 5 rows has a column 'idd' to carry along: correct --carry"
+    ]
+    assert [next(iter(row)) for row in read_jsonl(target)] == ["id"] * 4 + ["late"]
+    (tmp_path / "rows.csv").write_text("sentence,id\na,1\n")
+    message = complaint(lambda: predict_file(echo, str(tmp_path / "rows.csv"), str(target), carry=["idd"]))
+    assert message == f"file {tmp_path / 'rows.csv'} has no column 'idd' to carry along: name one of sentence, id"

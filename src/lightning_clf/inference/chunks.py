@@ -26,6 +26,7 @@ class Chunk:
         empty: How many of those have no text.
         left_out: How often each task was left out of an answer.
         rejected: Those that were set aside.
+        carried: Of the columns that were named to be carried along, those that any row has.
     """
 
     answers: bytes
@@ -34,6 +35,7 @@ class Chunk:
     empty: int
     left_out: Counter[str]
     rejected: list[Rejected]
+    carried: list[str]
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class Way:
             empty=sum(row.is_empty for row in read),
             left_out=classifier.left_out(read),
             rejected=rejected,
+            carried=self.carried.found(row for _, row in rows if isinstance(row, dict)),
         )
 
     def _read(

@@ -89,6 +89,31 @@ class Carried:
         names = self._rename(row, where)
         return {names[name]: value for name, value in row.items() if name in names}
 
+    def found(self, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Of the columns that were named, those that any of some rows has."""
+        missing = set(self._names or ())
+        for row in rows:
+            if not missing:
+                break
+            missing.difference_update(row)
+        return [name for name in self._names or () if name not in missing]
+
+    def check(self, columns: Iterable[str], where: str) -> None:
+        """Hold the columns that were named against those that all rows have.
+
+        Args:
+            columns: Those of the rows; plain text has none.
+            where: What messages call these.
+
+        Raises:
+            InputError: If one that is named is missing.
+        """
+        there = list(columns)
+        missing = next((name for name in self._names or () if name not in there), None)
+        if missing is not None:
+            remedy = f"name one of {', '.join(there)}" if there else "leave out --carry"
+            raise InputError(f"{where} has no column {missing!r} to carry along: {remedy}")
+
     def table(self, columns: Mapping[str, pa.DataType], where: str) -> pa.Schema:
         """The columns of a table of answers.
 
@@ -99,9 +124,7 @@ class Carried:
         Raises:
             InputError: If one that is named is missing, or two columns would have one name.
         """
-        missing = next((name for name in self._names or () if name not in columns), None)
-        if missing is not None:
-            raise InputError(f"{where} has no column {missing!r} to carry along: name one of {', '.join(columns)}")
+        self.check(columns, where)
         kept = columns if self._names is None else {name: columns[name] for name in self._names}
         named = {new: _plain(columns[name]) for name, new in self._rename(kept, where).items()}
         return pa.schema(list((named | self._answer).items()))

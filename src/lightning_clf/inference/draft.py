@@ -41,6 +41,7 @@ class Tally:
         left_out: Of them, by task, those that lack its columns.
         rejected: Rows that were set aside.
         first: What is wrong with the first of those.
+        carried: Of the columns that were named to be carried along, those that any row had.
     """
 
     taken: int = 0
@@ -49,6 +50,7 @@ class Tally:
     left_out: dict[str, int] = field(default_factory=dict)
     rejected: int = 0
     first: str = ""
+    carried: list[str] = field(default_factory=list)
 
 
 class Draft:

@@ -75,10 +75,11 @@ def predict_file(
     _refuse_one_file(source, target, rejected)
     if engine is not None and source == "-":
         raise InputError("standard input is not where workers on Ray can read it: save it to a file")
+    carried = classifier.carried(carry)
     with open_source(source) as rows:
         if rows.columns is not None:
             classifier.inputs.check_columns(rows.columns, f"file {rows.name}")
-        carried = classifier.carried(carry)
+            carried.check(rows.columns, f"file {rows.name}")
         table = show is None and is_table(target)
         count, columns = _looked_up(source, rows, bool(shard or engine), table and carry != [])
         writer = make_writer(target, show, carried.table(columns, f"file {rows.name}") if table else None)
@@ -94,7 +95,7 @@ def predict_file(
                 chunks = engine.answer(classifier, way, source, _spans(start, stop))
             _take_all(chunks, sink, rows, start, stop)
             sink.publish(writer)
-    _warn(sink.tally, rows.name, rejected)
+    _warn(sink.tally, rows.name, rejected, carry or ())
     return sink.tally.answered
 
 
@@ -107,8 +108,14 @@ def _take_all(chunks: Generator[Chunk, None, None], sink: Sink, rows: Source, st
     _refuse_none(sink.tally, rows.name)
 
 
-def _warn(tally: Tally, name: str, rejected: str | None) -> None:
-    """Say which rows were answered though they are empty, and which were not answered."""
+def _warn(tally: Tally, name: str, rejected: str | None, carry: Sequence[str]) -> None:
+    """Say which rows were answered though they are empty, which were not answered, and what none brought along."""
+    for column in carry:
+        if column not in tally.carried and tally.taken:  # of rows each with its own columns, as in JSON lines
+            warnings.warn(
+                f"{name}: none of {tally.taken} rows has a column {column!r} to carry along: correct --carry",
+                stacklevel=3,
+            )
     if tally.empty:
         warnings.warn(
             f"{name}: {tally.empty} of {tally.answered} rows have an empty text; they are answered", stacklevel=3
@@ -202,6 +209,7 @@ def _take(chunk: Chunk, sink: Sink) -> None:
     tally.empty += chunk.empty
     tally.rejected += len(chunk.rejected)
     tally.left_out = dict(Counter(tally.left_out) + chunk.left_out)
+    tally.carried = sorted({*tally.carried, *chunk.carried})
     if chunk.rejected:
         tally.first = tally.first or chunk.rejected[0]["reason"]
     sink.append(chunk.answers, chunk.rejected, is_last=chunk.taken < _CHUNK)
