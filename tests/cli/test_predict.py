@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lightning_clf.cli.predict import readable
 from tests.cli.conftest import SINGLE, TAGS, says
 
 
@@ -128,6 +129,12 @@ def test_pretty_answers_are_for_reading(command, trained, rows):
     label, probability = out.split()
     assert label in ("good", "bad")
     assert 0.5 <= float(probability.strip("()")) <= 1
+
+
+def test_a_pretty_answer_is_one_line_whatever_its_words_hold():
+    words = {"tokens": ["New\nYork", "\x1b[2J"], "tags": ["A", "B"]}
+    assert readable(words) == "New\\nYork/A \\x1b[2J/B"
+    assert readable({"tags": words, "kind": {"score": 1.0}}) == "tags: New\\nYork/A \\x1b[2J/B; kind: 1.000"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -188,3 +189,14 @@ def test_a_file_that_is_not_there(classifier, tmp_path):
         assert complaint(lambda path=path: predict_file(classifier("single"), str(path), None)) == (
             f"file {path} does not exist: correct the path"
         )
+
+
+def test_parquet_is_not_written_to_a_pipe(classifier, tmp_path):
+    (tmp_path / "rows.txt").write_text("a\n")
+    os.mkfifo(tmp_path / "pipe.parquet")
+    message = complaint(
+        lambda: predict_file(classifier("single"), str(tmp_path / "rows.txt"), str(tmp_path / "pipe.parquet"))
+    )
+    assert message == (
+        f"output {tmp_path / 'pipe.parquet'} is there and no file, and Parquet is written to files alone: name another"
+    )

@@ -76,3 +76,16 @@ def test_a_file_of_bad_rows_alone_is_refused(target, echo, tmp_path, monkeypatch
     assert "none of 5 rows can be answered; the first:" in message
     assert "line 1 has no column 'sentence', only 'txt'" in message
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_what_can_be_no_file_of_bad_rows_is_refused_before_anything_is_answered(echo, tmp_path):
+    source = write_jsonl(tmp_path / "rows.jsonl", ROWS)
+    for rejected, said in (
+        ("-", "--rejected - is no file, and"),
+        (str(tmp_path), f"--rejected {tmp_path} is a folder"),
+    ):
+        message = complaint(
+            lambda rejected=rejected: predict_file(echo, str(source), str(tmp_path / "out.jsonl"), rejected=rejected)
+        )
+        assert message.startswith(said)
+        assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]

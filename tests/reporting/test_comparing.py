@@ -82,11 +82,21 @@ def test_reports_that_cannot_be_compared(pair, model, tmp_path):
         ({"rows": whole["rows"][:3]}, "have other right answers in the same rows"),
         ({"rows": [{}]}, "1-changed.json is not whole"),
         ({"data": None}, "is not whole: write it anew"),
+        (
+            {"model": {key: value for key, value in whole["model"].items() if key != "name"}},
+            "1-changed.json is not whole",
+        ),
+        ({"model": whole["model"] | {"sha256": 3}}, "1-changed.json is not whole"),
+        ({"speed": None}, "1-changed.json is not whole"),
+        ({"machine": {}}, "1-changed.json is not whole"),
         ({"format": 2}, "is of another version"),
         ({"kind": "comparison"}, "is not the JSON file of a report"),
     ]:
         name = changed(second, **parts)
         assert said in complaint(lambda name=name: compare(first, name, output))
+    for parts in ({"main": ["none"]}, {"rows": [{k: row[k] for k in ("gold", "predicted")} for row in whole["rows"]]}):
+        name = changed(first, **parts)
+        assert f"{name} is not whole" in complaint(lambda name=name: compare(name, second, output))
     for name, said in [
         (str(tmp_path / "other.json"), "are of different data ("),
         (other, "cannot be read: give the JSON file"),

@@ -13,7 +13,7 @@ from lightning_clf.cli.asking import add_endpoint, followed
 from lightning_clf.cli.interrupts import importing
 from lightning_clf.cli.lines import say_written
 from lightning_clf.cli.options import Parser, load_for, named_columns, positive, weights_type
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, printable
 from lightning_clf.files import check_apart
 
 if TYPE_CHECKING:
@@ -111,9 +111,13 @@ def _ray(options: argparse.Namespace) -> RayEngine:
 
 
 def readable(answer: dict[str, Any]) -> str:
-    """An answer as a person would read it."""
+    """An answer as a person would read it, in one line whatever its words hold."""
+    return printable(_readable(answer))
+
+
+def _readable(answer: dict[str, Any]) -> str:
     if all(isinstance(value, dict) for value in answer.values()):
-        return "; ".join(f"{task}: {readable(one)}" for task, one in answer.items())
+        return "; ".join(f"{task}: {_readable(one)}" for task, one in answer.items())
     if "tokens" in answer:
         return _readable_tags(answer)
     if "score" in answer:

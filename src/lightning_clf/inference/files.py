@@ -72,7 +72,9 @@ def predict_file(
     """
     if rejected is None and not is_stream(target):
         rejected = f"{target}.rejected.jsonl"
+    table = show is None and is_table(target)
     _refuse_one_file(source, target, rejected)
+    _refuse_streams(target, rejected, is_table=table)
     if engine is not None and source == "-":
         raise InputError("standard input is not where workers on Ray can read it: save it to a file")
     carried = classifier.carried(carry)
@@ -80,7 +82,6 @@ def predict_file(
         if rows.columns is not None:
             classifier.inputs.check_columns(rows.columns, f"file {rows.name}")
             carried.check(rows.columns, f"file {rows.name}")
-        table = show is None and is_table(target)
         count, columns = _looked_up(source, rows, bool(shard or engine), table and carry != [])
         writer = make_writer(target, show, carried.table(columns, f"file {rows.name}") if table else None)
         options = {"carry": carry and list(carry), "strict": strict, "shard": shard and list(shard)}
@@ -146,6 +147,16 @@ def _refuse_one_file(source: str, target: str | None, rejected: str | None) -> N
         return
     if os.path.realpath(target) == os.path.realpath(rejected):
         raise InputError(f"--rejected {rejected} is the file of the answers, {target}: give another")
+
+
+def _refuse_streams(target: str | None, rejected: str | None, *, is_table: bool) -> None:
+    """Keep to files what can be nothing else, before anything is answered."""
+    if rejected == "-":
+        raise InputError("--rejected - is no file, and standard output is for answers: name one, or leave it out")
+    if rejected is not None and os.path.isdir(rejected):
+        raise InputError(f"--rejected {rejected} is a folder: name a file")
+    if is_table and target is not None and target.lower().endswith(".parquet") and is_stream(target):
+        raise InputError(f"output {target} is there and no file, and Parquet is written to files alone: name another")
 
 
 def _looked_up(

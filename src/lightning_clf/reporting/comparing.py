@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from lightning_clf.errors import InputError
@@ -18,6 +19,12 @@ from lightning_clf.reporting.ranked import Ranked
 from lightning_clf.reporting.resampling import DRAWS, LEVEL, SEED
 from lightning_clf.reporting.writing import check_output, plain, write
 
+_SHOWN: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "data": {"file": str, "sha256": str, "rows": int},
+    "model": {"name": str, "sha256": str, "architecture": str, "head": str},
+    "machine": {"processor": str},
+    "speed": {"rows_per_second": (int, float), "batch_milliseconds_median": (int, float, NoneType), "batch_size": int},
+}
 MOST = 100
 """How many rows are named that only one of two models answers rightly, of each."""
 
@@ -41,19 +48,25 @@ def compare(first: str, second: str, output: str, *, draws: int = DRAWS, swaps: 
     path, beside = check_output(output, [first, second])
     reports = [read_report(first), read_report(second)]
     check_same(first, second, *reports)
+    for name, report in zip((first, second), reports, strict=True):
+        _check_shown(name, report)
     sides = _outcomes(first, reports[0]), _outcomes(second, reports[1])
     if sides[0].gold != sides[1].gold:
         raise InputError(f"reports {first} and {second} have other right answers in the same rows: write both anew")
     rankings = _rankings((first, second), reports, sides)
     metrics = {} if rankings is None else ranked_differences(*rankings, draws, swaps)
     metrics |= differences(*sides, draws, swaps)
+    with _whole(first):
+        main = list(reports[0]["main"])
+        if not main or not metrics.keys() >= set(main):
+            raise KeyError("main")
     only = discordant(*sides)
     found: dict[str, Any] = plain(
         {
             "format": FORMAT,
             "kind": "comparison",
             "labels": reports[0]["labels"],
-            "main": reports[0]["main"],
+            "main": main,
             "data": reports[0]["data"],
             "models": [
                 {"report": name, **report["model"]} for name, report in zip((first, second), reports, strict=True)
@@ -127,6 +140,17 @@ def _outcomes(name: str, report: dict[str, Any]) -> Outcomes:
         rows = report["rows"]
         sides = [[numbered(row[side]) for row in rows] for side in ("gold", "predicted")]
         return Outcomes(labels, *sides)
+
+
+def _check_shown(name: str, report: dict[str, Any]) -> None:
+    """Hold what a comparison shows of a report, besides what it counts, against what it must be."""
+    with _whole(name):
+        for part, shape in _SHOWN.items():
+            for key, kind in shape.items():
+                if not isinstance(report[part][key], kind):
+                    raise TypeError(f"{part}.{key} is {report[part][key]!r}")
+        for row in report["rows"]:
+            _ = row["line"], row["text"]
 
 
 @contextlib.contextmanager
