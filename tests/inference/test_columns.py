@@ -100,6 +100,10 @@ def test_the_columns_of_a_table():
     ]
     message = complaint(lambda: Carried(SCORE, [], ["idd"], []).table(columns, "file f"))
     assert message == "file f has no column 'idd' to carry along: name one of id, score, kind"
+    odd = {"\ud800": pa.string(), "id": pa.int64()}
+    message = complaint(lambda: Carried(SCORE, [], None, []).table(odd, "file f"))
+    assert message.startswith("file f has a column '\\ud800', with half a surrogate pair in its name, which no table")
+    assert Carried(SCORE, [], ["id"], []).table(odd, "file f").names == ["id", "score"]
     said = "file f has no column 'id' to carry along: leave out --carry"
     assert complaint(lambda: Carried(SCORE, [], ["id"], []).check([], "file f")) == said
 

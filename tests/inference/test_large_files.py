@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import random
 import sys
 import tracemalloc
@@ -166,6 +167,35 @@ def test_columns_of_json_lines_are_those_of_any_row(echo, tmp_path, monkeypatch)
         {"i": None, "f": 0.5, "m": "é", "o": "[2]", "big": None, "late": None},
         {"i": None, "f": None, "m": None, "o": None, "big": str(2**70), "late": True},
     ]
+
+
+def test_whole_numbers_that_no_float_holds_are_text_beside_one(echo, tmp_path):
+    long = 2**53 + 1
+    rows = [{"sentence": "a", "id": long, "n": long, "f": 2**53}, {"sentence": "b", "id": 1.5, "n": 1, "f": 1.5}]
+    write_jsonl(tmp_path / "rows.jsonl", [*rows, {"sentence": "c", "id": math.nan}])
+    predict(echo, tmp_path / "rows.jsonl", tmp_path / "out.parquet")
+    table = pq.read_table(tmp_path / "out.parquet").select(["id", "n", "f"])
+    assert table.schema.types == [pa.string(), pa.int64(), pa.float64()]
+    assert table.to_pydict() == {"id": [str(long), "1.5", ""], "n": [long, 1, None], "f": [2.0**53, 1.5, None]}
+
+
+def test_categories_within_lists_and_parts_are_written_as_what_they_stand_for(echo, tmp_path):
+    kind = pa.dictionary(pa.int32(), pa.string())
+    part = pa.struct({"a": kind, "n": pa.int8()})
+    columns = {
+        "each": (pa.list_(kind), [["x", "y"], None], pa.list_(pa.string())),
+        "large": (pa.large_list(kind), [["x"], []], pa.large_list(pa.string())),
+        "two": (pa.list_(kind, 2), [["x", "y"], ["y", "x"]], pa.list_(pa.string(), 2)),
+        "part": (part, [{"a": "x", "n": 1}, {"a": "y", "n": None}], pa.struct({"a": pa.string(), "n": pa.int8()})),
+        "map": (pa.map_(pa.string(), kind), [[("k", "x")], []], pa.map_(pa.string(), pa.string())),
+    }
+    made = {name: pa.array(values, kind) for name, (kind, values, _) in columns.items()}
+    pq.write_table(pa.table({"sentence": ["a", "b"], **made}), tmp_path / "rows.parquet")
+    predict(echo, tmp_path / "rows.parquet", tmp_path / "out.parquet")
+    table = pq.read_table(tmp_path / "out.parquet").select(list(columns))
+    assert table.to_pydict() == {name: values for name, (_, values, _) in columns.items()}
+    for name, (*_, wanted) in columns.items():
+        assert table.schema.field(name).type == wanted
 
 
 def test_standard_input_tells_no_columns_of_a_table(echo, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightning_clf.inference.writers import Delimited, JsonLines, Parquet, json_line, make_writer, text
+from tests.training import complaint
 
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8) | st.text('a,"\r\n\t;', max_size=5)
 values = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.lists(st.floats() | texts, max_size=2)
@@ -83,6 +84,17 @@ def test_parquet_without_rows_has_its_columns(tmp_path):
     draft.write_bytes(writer.start())
     writer.finish(draft)
     assert pq.read_table(draft).schema.names == ["a"]
+
+
+def test_what_parquet_cannot_hold_is_named():
+    said = "cannot be written to Parquet ("
+    message = complaint(lambda: Parquet(pa.schema({"a": pa.month_day_nano_interval()})))
+    assert message.startswith(f"column 'a' {said}")
+    assert message.endswith("): leave it out with --carry, or write JSON lines")
+    for value in (2**70, "x"):
+        writer = Parquet(pa.schema({"id": pa.int64()}))
+        message = complaint(lambda writer=writer, value=value: writer.encode([{"id": value}], [{}]))
+        assert message.startswith(f"column 'id' {said}")
 
 
 def test_a_row_has_its_columns_before_its_answer():

@@ -122,10 +122,17 @@ class Carried:
             where: What messages call these.
 
         Raises:
-            InputError: If one that is named is missing, or two columns would have one name.
+            InputError: If one that is named is missing, two columns would have one name, or one has a name that is no
+                text.
         """
         self.check(columns, where)
         kept = columns if self._names is None else {name: columns[name] for name in self._names}
+        odd = next((name for name in kept if not _is_whole(name)), None)
+        if odd is not None:
+            raise InputError(
+                f"{where} has a column {odd!r}, with half a surrogate pair in its name, which no table holds: rename "
+                "it, or name those to carry with --carry"
+            )
         named = {new: _plain(columns[name]) for name, new in self._rename(kept, where).items()}
         return pa.schema(list((named | self._answer).items()))
 
@@ -140,6 +147,25 @@ class Carried:
         return names
 
 
+def _is_whole(name: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in name)
+
+
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """A type as Python's values are written in; categories are written as what they stand for."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    """A type as Python's values are written in; categories, within lists and parts too, as what they stand for."""
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if types.is_struct(kind):
+        return pa.struct([_plain_field(field) for field in kind])
+    if types.is_map(kind):
+        return pa.map_(_plain(kind.key_type), _plain(kind.item_type))
+    if types.is_fixed_size_list(kind):
+        return pa.list_(_plain_field(kind.value_field), kind.list_size)
+    if types.is_large_list(kind):
+        return pa.large_list(_plain_field(kind.value_field))
+    return pa.list_(_plain_field(kind.value_field)) if types.is_list(kind) else kind
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(_plain(field.type))

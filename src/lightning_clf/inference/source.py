@@ -98,7 +98,7 @@ def survey(source: str) -> tuple[int, dict[str, pa.DataType]]:
 
     Returns:
         The number of its rows, and of JSON lines the columns that any of them has: of truth values, whole numbers,
-        numbers or text, and of text also where rows differ or hold something else.
+        numbers or text, and of text also where rows differ or hold something else, or numbers would be rounded.
 
     Raises:
         InputError: If it can be read only once.
@@ -113,18 +113,26 @@ def survey(source: str) -> tuple[int, dict[str, pa.DataType]]:
         for count, (_, row) in enumerate(opened.rows, start=1):  # noqa: B007 (the last one is the number of rows)
             if isinstance(row, dict) and opened.columns is None:
                 for name, value in row.items():
-                    found.setdefault(name, set()).add(type(value) if _fits(value) else object)
+                    found.setdefault(name, set()).add(_type(value))
         return count, opened.columns or {name: _common(types) for name, types in found.items()}
 
 
-def _fits(value: Any) -> bool:
-    return not isinstance(value, int) or -(2**63) <= value < 2**63
+class _Long:
+    """A whole number that the numbers of a table hold, and no float64 does exactly."""
+
+
+def _type(value: Any) -> type:
+    if not isinstance(value, int) or -(2**53) <= value <= 2**53:
+        return type(value)
+    return _Long if -(2**63) <= value < 2**63 else object
 
 
 def _common(types: set[type]) -> pa.DataType:
     types = types - {type(None)}
     if types == {int, float}:
         return pa.float64()
+    if _Long in types and types <= {int, _Long}:
+        return pa.int64()
     return _TYPES.get(next(iter(types)), pa.string()) if len(types) == 1 else pa.string()
 
 

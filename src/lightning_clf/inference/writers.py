@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lightning_clf.errors import InputError, reason
 from lightning_clf.inference.columns import flat
 
 Row = dict[str, Any]
@@ -96,19 +98,32 @@ class Parquet(Writer):
 
     Args:
         schema: The columns.
+
+    Raises:
+        InputError: If Parquet knows no such column.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
+        for field in schema:  # before anything is answered
+            with _written(field.name), pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])):
+                pass
 
     def start(self) -> bytes:
         """The schema."""
         return bytes(self._schema.serialize())
 
     def encode(self, carried: Sequence[Row], answers: Sequence[Row]) -> bytes:
-        """A batch."""
+        """A batch.
+
+        Raises:
+            InputError: If a value is none of its column's type.
+        """
         rows = [row | flat(answer) for row, answer in zip(carried, answers, strict=True)]
-        columns = [_column([row.get(field.name) for row in rows], field.type) for field in self._schema]
+        columns = []
+        for field in self._schema:
+            with _written(field.name):
+                columns.append(_column([row.get(field.name) for row in rows], field.type))
         return bytes(pa.record_batch(columns, schema=self._schema).serialize())
 
     def finish(self, draft: Path) -> None:
@@ -124,6 +139,18 @@ class Parquet(Writer):
         with whole.open("rb") as file:
             os.fsync(file.fileno())
         whole.replace(draft)
+
+
+@contextlib.contextmanager
+def _written(name: str) -> Iterator[None]:
+    """Turn what Arrow says of a column into one line."""
+    try:
+        yield
+    except (pa.ArrowException, OverflowError) as error:
+        raise InputError(
+            f"column {name!r} cannot be written to Parquet ({reason(error)}): leave it out with --carry, or write JSON "
+            "lines"
+        ) from error
 
 
 _TABLES: dict[str, Callable[[pa.Schema], Writer]] = {
