@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lightning_clf.errors import InputError
-from lightning_clf.files import check_apart, write_atomically, write_bytes_atomically, write_folder
+from lightning_clf.files import check_apart, check_model, write_atomically, write_bytes_atomically, write_folder
 
 
 def write(path: Path, text: str, error: BaseException | None = None) -> None:
@@ -140,3 +141,79 @@ def test_a_file_that_is_another_by_any_name(tmp_path: Path, name: str, monkeypat
         check_apart("--replies", name, [None, "-", "rows"])
     assert str(caught.value) == f"--replies would write {name}, which is read or written too: name another file"
     check_apart("--replies", "other", [None, "-", "rows"])
+
+
+def write_into(folder: Path, text: str = "new", error: BaseException | None = None) -> None:
+    with write_folder(folder) as draft:
+        (draft / "below").mkdir()
+        (draft / "below" / "model").write_text(text)
+        if error:
+            raise error
+
+
+def test_a_folder_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, str]] = []
+    sync, rename = os.fsync, Path.rename
+
+    def note_sync(descriptor: int) -> None:
+        done.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))))
+        sync(descriptor)
+
+    def note_rename(path: Path, target: Path) -> Path:
+        done.append(("rename", target.name))
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(Path, "rename", note_rename)
+    write_into(tmp_path / "best")
+    draft = f".best.{os.getpid()}.writing"
+    assert sorted(done[:3]) == [("sync", draft), ("sync", "below"), ("sync", "model")]
+    assert done[2:] == [("sync", draft), ("rename", "best"), ("sync", tmp_path.name)]
+
+
+def test_what_stood_there_is_told_of_and_kept_after_a_kill_between_two_names(tmp_path: Path) -> None:
+    final, old = tmp_path / "best", tmp_path / ".best.old"
+    write_into(final, "before")
+    final.rename(old)  # as far as the killed process came
+    for path in (final, final / "below"):
+        with pytest.raises(InputError) as caught:
+            check_model(path)
+        assert str(caught.value) == (
+            f"model {path} does not exist, as a process was killed that was replacing it, and {old} holds what it was: "
+            f"rename that to {final}"
+        )
+    with pytest.raises(ValueError, match="midway"):
+        write_into(final, "new", ValueError("midway"))
+    assert (old / "below" / "model").read_text() == "before"
+    write_into(final)
+    assert (final / "below" / "model").read_text() == "new"
+    assert os.listdir(tmp_path) == ["best"]
+    check_model(final)
+    with pytest.raises(InputError, match="other does not exist: give a"):
+        check_model(tmp_path / "other")
+
+
+def test_of_a_link_to_a_folder_it_is_the_folder_that_is_replaced(tmp_path: Path) -> None:
+    write_into(tmp_path / "store" / "one", "before")
+    (tmp_path / "best").symlink_to("store/one")
+    write_into(tmp_path / "best")
+    assert (tmp_path / "best").readlink() == Path("store/one")
+    assert (tmp_path / "store" / "one" / "below" / "model").read_text() == "new"
+    assert sorted(os.listdir(tmp_path)) == ["best", "store"]
+    assert os.listdir(tmp_path / "store") == ["one"]
+
+
+def test_what_killed_processes_were_writing_is_removed_and_that_of_others_is_not(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    kept = [
+        ".best.1.writing",
+        ".best.x.writing",
+        f".other.{ended.pid}.writing",
+    ]  # a process that always is, and no drafts
+    for name in (*kept, f".best.{ended.pid}.writing"):
+        (tmp_path / name / "below").mkdir(parents=True)
+    (tmp_path / f".[a].{ended.pid}.writing").touch()
+    write_into(tmp_path / "best")
+    write(tmp_path / "[a]", "new")
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, "best", "[a]"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import itertools
 import os
 import shutil
@@ -39,6 +41,34 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.writing")
 
 
+def _old(folder: Path) -> Path:
+    """The name of what a folder stands in for, while it is replaced."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove what processes that were killed were writing under this name."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.writing"):
+        process = draft.name.split(".")[-2]
+        if not process.isdecimal() or _is_alive(int(process)):
+            continue
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A name beside the final one, which takes its place at the end, or is gone; a pipe's or a device's own."""
@@ -47,6 +77,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         return
     temporary = _beside(path)
     with made_parents(path):
+        _remove_dead(path)
         try:
             yield temporary
             temporary.replace(path)
@@ -122,24 +153,28 @@ def write_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill, which appears under its name once it is complete, in place of what stood there.
 
     Args:
-        folder: The final name.
+        folder: The final name. Of a link to a folder it is that folder which is replaced.
 
     Raises:
         InputError: If it cannot be written, or the disk is full. What stood there before still stands, as it does
-            after any other error.
+            after any other error. Where the process is killed as it replaces that, it stands beside, and `check_model`
+            says so.
     """
-    temporary = _beside(folder)
+    final = Path(os.path.realpath(folder)) if folder.is_symlink() else folder
+    temporary = _beside(final)
     try:
-        with made_parents(folder):
+        with made_parents(final):
+            _remove_dead(final)
             try:
                 shutil.rmtree(temporary, ignore_errors=True)
                 temporary.mkdir()
                 yield temporary
                 allowed = 0o666 & ~_umask()
-                for path in temporary.rglob("*"):  # safetensors writes files that nobody else may read
+                for path in temporary.rglob("*"):
                     if path.is_file():
-                        path.chmod(allowed)
-                replace_folder(temporary, folder)
+                        path.chmod(allowed)  # safetensors writes files that nobody else may read
+                    _sync(path)
+                replace_folder(temporary, final)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
@@ -156,18 +191,36 @@ def _umask() -> int:
 
 
 def replace_folder(new: Path, final: Path) -> None:
-    """Move a finished folder to its final name; a folder cannot be replaced in one call, so the old steps aside."""
-    old = final.with_name(f".{final.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    """Move a finished folder to its final name; a folder cannot be replaced in one call, so the old steps aside.
+
+    Where there is an old one and no final one, as a process was killed in between, the old is kept until the new is
+    there.
+    """
+    old = _old(final)
+    _sync(new)
     if final.exists():
+        shutil.rmtree(old, ignore_errors=True)
         final.rename(old)
     try:
         new.rename(final)
-    except OSError:
-        if old.exists():
+    except BaseException:
+        if old.exists() and not final.exists():
             old.rename(final)
         raise
+    _sync(final.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has what is in a file, or which names are in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # of a file system that does not do so for folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -197,12 +250,19 @@ def check_model(path: str | Path) -> None:
     """Hold a path against what a trained model is.
 
     Raises:
-        InputError: If there is neither a file nor a folder of this name.
+        InputError: If there is neither a file nor a folder of this name. Where a process was killed as it replaced the
+            folder, it says what holds the model.
     """
-    if not Path(path).exists():
-        raise InputError(
-            f"model {path} does not exist: give a .ckpt file that `fit` wrote, or a folder such as RUN/best"
-        )
+    if Path(path).exists():
+        return
+    final = Path(os.path.realpath(path))  # where a link leads
+    for folder in (final, *final.parents):
+        if not folder.exists() and _old(folder).is_dir():
+            raise InputError(
+                f"model {path} does not exist, as a process was killed that was replacing it, and {_old(folder)} holds "
+                f"what it was: rename that to {folder}"
+            )
+    raise InputError(f"model {path} does not exist: give a .ckpt file that `fit` wrote, or a folder such as RUN/best")
 
 
 def check_checkpoint_file(path: str | Path) -> None:
