@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lightning_clf import LabelSpace
+from lightning_clf import LabelSpace, MultiTaskClassifier
 from lightning_clf.batch import IGNORE, Batch
+from lightning_clf.heads import LinearHead
 from lightning_clf.modules.token import continuation_table, subword_batch
 from lightning_clf.network import Network
-from tests.training import NO_DROPOUT, ROWS, make_data, make_module, make_trainer
+from tests.several_tasks import make_tasks
+from tests.training import NO_DROPOUT, ROWS, complaint, make_data, make_module, make_trainer
 
 LABELS = LabelSpace.tags(["LOC", "PER"], "IOB2")  # O, B-LOC, I-LOC, B-PER, I-PER
 # two sentences: [CLS] An ##na Ber ##g sleeps [SEP], and [CLS] Os ##lo [SEP] with a word that has no subword
@@ -60,7 +62,7 @@ def pair(encoders, tmp_path):
 
 def test_the_loss_is_over_every_subword(pair):
     trained, plain, batch = pair
-    _, terms = trained.score(batch)
+    _, terms = trained.train().score(batch)
     logits = trained.network.encoder(**batch.inputs).logits
     total, count = 0.0, 0
     for row, words in enumerate(batch.word_ids.tolist()):
@@ -86,6 +88,41 @@ def test_scores_are_those_of_words(pair):
         module.network.head.decode(values, batch) for module, values in ((trained, scores), (plain, expected))
     )
     assert torch.equal(one.indices, other.indices)
+
+
+class ScaledByWords(LinearHead):
+    """A head whose score of a word depends on what other words its batch has, as no pooling by name says."""
+
+    kinds = frozenset({"tags"})
+
+    def forward(self, hidden, batch):
+        return super().forward(hidden, batch) * len(batch) / batch.first_subword.shape[1]
+
+
+def test_what_is_judged_is_what_is_predicted(encoders, tmp_path):
+    module = make_module("tags", encoders("bert"), head=ScaledByWords(), train_continuations=True)
+    data = make_data("tags", max_length=60)
+    make_trainer(tmp_path).fit(module, data)
+    batch = next(iter(data.val_dataloader()))
+    scores, terms = module.eval().score(batch)
+    torch.testing.assert_close(scores, module(batch), atol=0, rtol=0)
+    assert terms.weight.item() == (batch.first_subword >= 0).sum().item()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_a_head_that_pools_the_subwords_of_a_word_is_refused(pooling, encoders, tmp_path):
+    own = {"head": LinearHead(pooling=pooling), "train_continuations": True}
+    said = (
+        f"model.train_continuations trains each subword alone, but model.head pools them ({pooling}): set "
+        "pooling to first, or leave model.train_continuations out"
+    )
+    assert complaint(lambda: make_module("tags", "encoder", **own)) == said
+    several = MultiTaskClassifier(str(encoders("bert")), tasks={"tags": own})
+    trainer = make_trainer(tmp_path)
+    assert complaint(lambda: trainer.fit(several, make_tasks("single", "tags"))) == said.replace(
+        "model.", "model.tasks.tags."
+    )
+    make_module("tags", "encoder", head=LinearHead(pooling="first"), train_continuations=True)
 
 
 def test_words_outside_the_window_cost_nothing_but_count_as_missed(encoders, tmp_path):

@@ -52,7 +52,8 @@ MODERN = {"attention_dropout": 0.0, "embedding_dropout": 0.0, "mlp_dropout": 0.0
         ("score", "bert", {}),  # pairs, of two segments
         ("tags", "bert", {}),
         ("tags", "electra", {"head": LinearHead(dropout=0.0)}),
-        ("tags", "bert", {"head": LinearHead(pooling="mean", dropout=0.0), "train_continuations": True}),
+        ("tags", "bert", {"head": LinearHead(pooling="mean", dropout=0.0)}),
+        ("tags", "bert", {"head": LinearHead(dropout=0.0), "train_continuations": True}),
         ("tags", "bert", {"head": CRFHead(dropout=0.0)}),
         ("single", "modernbert", {"options": MODERN}),
         ("tags", "modernbert", {"options": MODERN}),

@@ -26,12 +26,14 @@ class TokenClassifier(ClassifierModule):
 
     Args:
         train_continuations: Whether a word's later subwords are trained too, on the tag that continues the word's
-            own (`I-PER` after `B-PER`). Off, as in BERT's paper. Scores and predictions are by word either way.
+            own (`I-PER` after `B-PER`). Off, as in BERT's paper. Scores and predictions are by word either way, and so
+            is the loss of validation and test.
         **options: What `ClassifierModule` takes; `monitor=None` takes `val/entity_f1`, or `val/accuracy` for scheme
             `none`.
 
     Raises:
-        InputError: If continuations are to be trained under a head that brings its loss, which is one of words.
+        InputError: If continuations are to be trained under a head that brings its loss, which is one of words, or
+            that makes a word of all its subwords.
     """
 
     kind: ClassVar[Kind] = "tags"
@@ -44,6 +46,13 @@ class TokenClassifier(ClassifierModule):
             raise InputError(
                 "model.train_continuations trains subwords, but the loss that model.head brings is one of words: leave "
                 "one of them out"
+            )
+        pooling = getattr(options.get("head"), "pooling_name", None)
+        if train_continuations and pooling not in ("first", None):
+            # a subword that is trained as a word of its own would be pooled alone, as no prediction pools it
+            raise InputError(
+                f"model.train_continuations trains each subword alone, but model.head pools them ({pooling}): set "
+                "pooling to first, or leave model.train_continuations out"
             )
         self.train_continuations = train_continuations
 
@@ -60,8 +69,8 @@ class TokenClassifier(ClassifierModule):
             self.monitor = "val/accuracy"
 
     def score(self, batch: Batch) -> tuple[Tensor, LossTerms]:
-        """Scores of words `[B,W,C]`, and the loss over words or over all their subwords."""
-        if not self.train_continuations:
+        """Scores of words `[B,W,C]`, and the loss over words; in training over all their subwords, where asked for."""
+        if not (self.train_continuations and self.training):  # what is judged is what a prediction computes
             return super().score(batch)
         pieces = subword_batch(batch, self.continuation)
         piece_scores = self(pieces)
