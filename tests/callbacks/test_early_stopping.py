@@ -51,3 +51,21 @@ def test_tags_that_are_no_spans_are_watched_by_accuracy(encoders, tmp_path):
 def test_a_patience_that_waits_for_nothing_is_refused(patience):
     message = complaint(lambda: TaskEarlyStopping(patience=patience))
     assert message == f"early_stopping.patience is {patience}: give 1 or more, or null to never stop early"
+
+
+@pytest.mark.parametrize(("before", "after", "taken"), [(2, 4, 5), (2, None, 6), (4, 1, 5), (None, 1, 5)])
+def test_a_run_goes_on_with_the_patience_it_is_given(before, after, taken, encoders, tmp_path):
+    numbers = [0.5, 0.4, 0.4, 0.4, 0.4, 0.4]
+    last = tmp_path / "last.ckpt"
+
+    def fit(patience, epochs, **options):
+        callback = TaskEarlyStopping(patience)
+        trainer = make_trainer(tmp_path, callbacks=[callback], max_epochs=epochs)
+        trainer.fit(Judged(str(encoders("bert")), numbers), make_data("single"), **options)
+        return trainer, callback
+
+    trainer, _ = fit(before, 4 if before == 4 else 3)
+    trainer.save_checkpoint(last)
+    trainer, callback = fit(after, 6, ckpt_path=last)
+    assert trainer.current_epoch == taken
+    assert bool(callback.stopped_epoch) == (taken < 6)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_clf.callbacks.monitor import watched
@@ -16,6 +17,9 @@ _NEVER = 2**31
 
 class TaskEarlyStopping(EarlyStopping):
     """Early stopping by the module's `monitor`, off unless given a patience.
+
+    A run that it has stopped goes on from its checkpoint with more patience: what was waited for counts, the patience
+    of before does not.
 
     Args:
         patience: How many validations without improvement to wait for; `None` never stops early, since a schedule that
@@ -46,6 +50,17 @@ class TaskEarlyStopping(EarlyStopping):
     def state_key(self) -> str:
         """The name of this callback's state in checkpoints, which are read before the metric is known."""
         return type(self).__qualname__
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what was waited for, with this instance's patience; a run that was stopped goes on."""
+        patience = self.patience
+        super().load_state_dict(state_dict)
+        self.patience = patience
+        self._forget_stop()
+
+    def _forget_stop(self) -> None:
+        self.stopped_epoch = 0
+        self.stopping_reason, self.stopping_reason_message = EarlyStoppingReason.NOT_STOPPED, None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the metric from the module, which chooses it once it knows its labels.
