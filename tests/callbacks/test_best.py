@@ -74,6 +74,7 @@ def stored(path: Path):
 @pytest.mark.parametrize(("numbers", "mode", "best_epoch"), [
     ([0.5, 0.9, 0.2], "max", 1), ([0.9, 0.5, 0.7], "max", 0), ([0.1, 0.5, 0.7], "max", 2), ([0.4, 0.2, 0.3], "min", 1),
     ([0.5, 0.5, 0.5], "max", 0), ([float("nan"), 0.1, 0.1], "max", 1),
+    ([float("nan"), 0.2, float("nan")], "min", 1),
 ])  # fmt: skip
 def test_the_best_epoch_is_kept_exported_and_restored(numbers, mode, best_epoch, encoders, tmp_path):
     module, best, seen = fit(tmp_path, encoders("bert"), numbers, best={"mode": mode})
@@ -86,6 +87,20 @@ def test_the_best_epoch_is_kept_exported_and_restored(numbers, mode, best_epoch,
     assert same(stored(tmp_path / "last.ckpt"), seen[2])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "best.ckpt", "last.ckpt"]
     assert best.best_model_score.item() == pytest.approx(numbers[best_epoch])
+
+
+def test_where_no_epoch_has_a_number_the_last_is_kept(encoders, tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr("lightning_clf.callbacks.best.rank_zero_info", lines.append)
+    module, best, seen = fit(tmp_path, encoders("bert"), [float("nan")] * 2)
+    for weights in (stored(tmp_path / "best.ckpt"), module.state_dict()):
+        assert same(weights, seen[1])
+    export = exported(tmp_path / "best")
+    assert all(torch.equal(export[name], seen[1][name]) for name in export)
+    assert lines == [
+        "best: none, as val/told was undefined in every validation; the last, in epoch 1, is kept in "
+        f"{best.best_model_path} and exported to {tmp_path / 'best'}"
+    ]
 
 
 def test_a_validation_within_an_epoch_counts(encoders, tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 
-from lightning_clf.callbacks import TaskEarlyStopping
+from lightning_clf.callbacks import BestCheckpoint, TaskEarlyStopping
 from tests.callbacks.test_best import Judged
 from tests.training import complaint, make_data, make_module, make_trainer
 
@@ -25,7 +27,10 @@ def epochs(numbers, encoder, folder, **options) -> int:
     ([0.5, 0.4, 0.6, 0.5, 0.5, 0.9], {"patience": 2}, 5),
     ([0.5, 0.52, 0.7], {"patience": 1, "min_delta": 0.1}, 2),
     ([0.5, 0.4, 0.45, 0.3], {"patience": 1, "mode": "min"}, 3),
-    ([0.5, NAN, 0.6], {"patience": 2}, 2),
+    ([0.5, NAN, 0.6], {"patience": 2}, 3),
+    ([0.5, NAN, NAN, 0.6], {"patience": 2}, 3),
+    ([NAN, 0.5, 0.4, 0.6], {"patience": 1}, 3),
+    ([NAN, NAN, 0.5], {"patience": 1}, 2),
 ])  # fmt: skip
 def test_epochs_until_it_stops(numbers, options, taken, encoders, tmp_path):
     assert epochs(numbers, encoders("bert"), tmp_path, **options) == taken
@@ -69,3 +74,46 @@ def test_a_run_goes_on_with_the_patience_it_is_given(before, after, taken, encod
     trainer, callback = fit(after, 6, ckpt_path=last)
     assert trainer.current_epoch == taken
     assert bool(callback.stopped_epoch) == (taken < 6)
+
+
+@pytest.mark.parametrize(("numbers", "said"), [
+    ([0.5, 0.4, 0.6], "stopped early, after epoch 1: val/told has not been better than 0.5000 for 1 validations"),
+    ([NAN, NAN, 0.6], "stopped early, after epoch 1: val/told was undefined in 2 validations"),
+    ([NAN, 0.5], None),
+])  # fmt: skip
+def test_why_it_stopped_is_said(numbers, said, encoders, tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr("lightning_clf.callbacks.early_stopping.rank_zero_info", lines.append)
+    epochs(numbers, encoders("bert"), tmp_path, patience=1)
+    assert lines == ([] if said is None else [f"{said} (early_stopping.patience)"])
+
+
+class Threshold(TaskEarlyStopping):
+    """Stops once a number is reached, also in the first epoch."""
+
+    def __init__(self):
+        super().__init__(patience=5)
+        self.stopping_threshold = 0.4
+
+
+def test_a_stop_in_the_first_epoch_is_said_too(encoders, tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr("lightning_clf.callbacks.early_stopping.rank_zero_info", lines.append)
+    trainer = make_trainer(tmp_path, callbacks=[Threshold()], max_epochs=2)
+    trainer.fit(Judged(str(encoders("bert")), [0.5, 0.6]), make_data("single"))
+    assert len(lines) == 1
+    assert lines[0].startswith("stopped early, after epoch 0: Stopping threshold reached: val/told = 0.5 > 0.4.")
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_an_undefined_number_is_warned_of_once(keeps, encoders, tmp_path):
+    callbacks = [TaskEarlyStopping(patience=3), *([BestCheckpoint(export=False)] if keeps else [])]
+    trainer = make_trainer(tmp_path, callbacks=callbacks, enable_checkpointing=keeps, max_epochs=3)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trainer.fit(Judged(str(encoders("bert")), [0.5, NAN, NAN]), make_data("single"))
+    said = [str(warning.message) for warning in caught if "undefined" in str(warning.message)]
+    assert said == [
+        "val/told is undefined (NaN) in epoch 1, as where all scores are the same or no row counts: such an epoch is "
+        "worse than any with a number; if it stays so, choose another model.monitor"
+    ]

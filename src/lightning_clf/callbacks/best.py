@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lightning_clf.callbacks.averaging import checkpoints_differ, ends_with_mean, warn_of_going_on
 from lightning_clf.callbacks.folder import run_files
-from lightning_clf.callbacks.monitor import check_logged, watched
+from lightning_clf.callbacks.monitor import check_logged, warn_if_undefined, watched
 from lightning_clf.callbacks.whole_files import WholeFileIO
 from lightning_clf.checkpoint import read_checkpoint
 from lightning_clf.errors import InputError, check_number
@@ -30,6 +30,9 @@ class BestCheckpoint(ModelCheckpoint):
     Both stand in the run folder, beside `last.ckpt`, from which a fit goes on. With Lightning's `WeightAveraging` or
     `EMAWeightAveraging` they hold the averaged weights, which are those that are validated. A fit that
     `StochasticWeightAveraging` ran through ends with its mean, which stands in `averaged.ckpt` and `averaged/`.
+
+    An epoch in which the metric is undefined (NaN) is worse than any with a number; where it always is, the last epoch
+    is kept.
 
     Args:
         mode: Whether more is better: `max` for every metric a module is judged by, `min` for a loss.
@@ -53,6 +56,7 @@ class BestCheckpoint(ModelCheckpoint):
         self._saved_step = 0
         self._exported_score: Tensor | None = None
         self._has_exported = False
+        self._has_warned = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take the run folder, unless one is given."""
@@ -68,6 +72,17 @@ class BestCheckpoint(ModelCheckpoint):
         with warnings.catch_warnings():  # `on_fit_end` says it of the whole run, and what to do
             warnings.filterwarnings("ignore", ".* could not find the monitored key")
             super()._save_topk_checkpoint(trainer, monitor_candidates)
+
+    @property
+    def _has_number(self) -> bool:
+        """Whether what is the best so far was judged by a number."""
+        return self.best_model_score is not None and bool(self.best_model_score.isfinite())
+
+    def check_monitor_top_k(self, trainer: Trainer, current: Tensor | None = None) -> bool:
+        """Whether an epoch is the best so far: any is, as long as none before it had a number."""
+        if current is not None and not self._has_number:
+            return True
+        return super().check_monitor_top_k(trainer, current)
 
     @property
     def state_key(self) -> str:
@@ -106,6 +121,7 @@ class BestCheckpoint(ModelCheckpoint):
             InputError: If `mode` is not the metric's.
         """
         self.monitor = watched(pl_module, self.mode)
+        self._has_warned = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from where training stands."""
@@ -136,6 +152,7 @@ class BestCheckpoint(ModelCheckpoint):
         """
         if trainer.state.fn == TrainerFn.FITTING:
             check_logged(pl_module, str(self.monitor), trainer.callback_metrics)
+            self._has_warned = self._has_warned or warn_if_undefined(trainer, str(self.monitor))
         super().on_validation_end(trainer, pl_module)
         if not self._should_save_on_train_epoch_end(trainer):
             self._after_saving(trainer)
@@ -201,8 +218,8 @@ class BestCheckpoint(ModelCheckpoint):
         if not self._has_exported:  # the best is of an earlier part of the run, which may have died before its export
             self._export(trainer, pl_module)
         rank_zero_info(
-            f"best: {self.monitor} {self.best_model_score:.4f} in epoch {checkpoint['epoch']}, kept in "
-            f"{self.best_model_path}" + (f" and exported to {self.export_folder}" if self.export else "")
+            f"best: {self._judgement(checkpoint['epoch'])} kept in {self.best_model_path}"
+            + (f" and exported to {self.export_folder}" if self.export else "")
         )
         ours = {type(head).__name__ for head in cast(TrainedModule, pl_module).heads if not head.is_stock}
         if self.export and ours:
@@ -211,16 +228,25 @@ class BestCheckpoint(ModelCheckpoint):
                 f"{' and '.join(sorted(ours))} {'is' if len(ours) == 1 else 'are'} ours"
             )
 
+    def _judgement(self, epoch: int) -> str:
+        """By what the best was chosen, as the line that says where it is begins."""
+        if self.best_model_score is None:  # it is of a run that this one went on from in another folder
+            return f"that of the run before, epoch {epoch},"
+        if not self._has_number:
+            return f"none, as {self.monitor} was undefined in every validation; the last, in epoch {epoch}, is"
+        return f"{self.monitor} {self.best_model_score:.4f} in epoch {epoch},"
+
     def _keep_mean(self, trainer: Trainer, module: TrainedModule) -> None:
         """Save and export the mean of the weights, which the module keeps: it is what the run was for."""
         path = Path(str(self.dirpath)) / "averaged.ckpt"
         self._save_checkpoint(trainer, str(path))
         if self.export and trainer.is_global_zero:
             module.export(path.with_suffix(""))
+        number = f"{self.monitor} {self.best_model_score:.4f}" if self._has_number else "none, as all were undefined"
         rank_zero_info(
             f"averaged weights, which no epoch has validated: kept in {path}"
             + (f" and exported to {path.with_suffix('')}" if self.export else "")
-            + f"; best single epoch: {self.monitor} {self.best_model_score:.4f}, in {self.best_model_path}"
+            + f"; best single epoch: {number}, in {self.best_model_path}"
         )
 
     @property

@@ -8,8 +8,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
-from lightning_clf.callbacks.monitor import watched
+from lightning_clf.callbacks.best import BestCheckpoint
+from lightning_clf.callbacks.monitor import warn_if_undefined, watched
 from lightning_clf.errors import InputError
 
 _NEVER = 2**31
@@ -19,7 +21,7 @@ class TaskEarlyStopping(EarlyStopping):
     """Early stopping by the module's `monitor`, off unless given a patience.
 
     A run that it has stopped goes on from its checkpoint with more patience: what was waited for counts, the patience
-    of before does not.
+    of before does not. A validation in which the metric is undefined (NaN) is one without improvement.
 
     Args:
         patience: How many validations without improvement to wait for; `None` never stops early, since a schedule that
@@ -43,8 +45,9 @@ class TaskEarlyStopping(EarlyStopping):
             patience=_NEVER if patience is None else patience,
             mode=mode,
             strict=False,
-            check_finite=patience is not None,
+            check_finite=False,  # constant scores, as a first epoch may have, leave a correlation undefined
         )
+        self._has_warned = False
 
     @property
     def state_key(self) -> str:
@@ -70,12 +73,33 @@ class TaskEarlyStopping(EarlyStopping):
         """
         if self.patience < _NEVER:
             self.monitor = watched(pl_module, self.mode)
+        self._has_warned = any(isinstance(one, BestCheckpoint) for one in trainer.checkpoint_callbacks)  # which warns
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Judge the validation, where it is not the epoch's end that is judged."""
+        if not self._has_warned and not self._should_skip_check(trainer):
+            self._has_warned = warn_if_undefined(trainer, self.monitor)
+        super().on_validation_end(trainer, pl_module)
+
+    def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
+        # as long as there is no number, the first validation is none that could have been better than another
+        if current.isnan() and not self.best_score.isfinite() and self.wait_count < self.patience:
+            self.wait_count += 1
+            return False, None
+        return super()._evaluate_stopping_criteria(current)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say that, and why, the fit ended before its last epoch."""
         super().on_train_end(trainer, pl_module)
-        if self.stopped_epoch:
-            rank_zero_info(
-                f"stopped early, after epoch {self.stopped_epoch}: {self.monitor} has not been better than "
-                f"{self.best_score:.4f} for {self.wait_count} validations (early_stopping.patience)"
-            )
+        if self.stopping_reason != EarlyStoppingReason.NOT_STOPPED:
+            rank_zero_info(f"stopped early, after epoch {self.stopped_epoch}: {self._why()}")
+
+    def _why(self) -> str:
+        if self.stopping_reason != EarlyStoppingReason.PATIENCE_EXHAUSTED:  # by what a subclass asks for besides
+            return self.stopping_reason_message or self.stopping_reason.name
+        if not self.best_score.isfinite():
+            return f"{self.monitor} was undefined in {self.wait_count} validations (early_stopping.patience)"
+        return (
+            f"{self.monitor} has not been better than {self.best_score:.4f} for {self.wait_count} validations "
+            "(early_stopping.patience)"
+        )

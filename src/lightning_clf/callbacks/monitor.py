@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_clf.errors import InputError
 from lightning_clf.modules.trained import TrainedModule
@@ -56,3 +57,23 @@ def check_logged(module: LightningModule, monitor: str, logged: Collection[str])
         begins = [f"{stage}/{task}" for stage in ("train", "val") for task in ("", *tasks)]
         known = sorted({name for name in logged for begin in begins if "/" not in name.removeprefix(begin)})
         raise InputError(f"model.monitor {monitor!r} is not a metric of this task: use one of {', '.join(known)}")
+
+
+def warn_if_undefined(trainer: Trainer, monitor: str) -> bool:
+    """Warn where the last validation has no number to judge by.
+
+    Args:
+        trainer: The Trainer, after a validation.
+        monitor: What is watched.
+
+    Returns:
+        Whether it warned: a caller warns once a fit.
+    """
+    value = trainer.callback_metrics.get(monitor)
+    if trainer.sanity_checking or value is None or not value.isnan():
+        return False
+    rank_zero_warn(
+        f"{monitor} is undefined (NaN) in epoch {trainer.current_epoch}, as where all scores are the same or no row "
+        "counts: such an epoch is worse than any with a number; if it stays so, choose another model.monitor"
+    )
+    return True
