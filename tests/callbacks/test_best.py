@@ -45,9 +45,9 @@ class Weights(Callback):
         self.batches += 1
 
 
-def fit(folder: Path, encoder, numbers, *, checkpoint=None, steps=2, **options):
+def fit(folder: Path, encoder, numbers, *, checkpoint=None, steps=2, callback=None, **options):
     """Fit epochs of two batches; returns the module, the callback and the weights after each validation."""
-    best, weights = BestCheckpoint(**options.pop("best", {})), Weights()
+    best, weights = callback or BestCheckpoint(**options.pop("best", {})), Weights()
     options = {"max_epochs": len(numbers), **options}
     trainer = make_trainer(folder, enable_checkpointing=True, callbacks=[best, weights], **options)
     module = (

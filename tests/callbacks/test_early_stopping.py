@@ -117,3 +117,11 @@ def test_an_undefined_number_is_warned_of_once(keeps, encoders, tmp_path):
         "val/told is undefined (NaN) in epoch 1, as where all scores are the same or no row counts: such an epoch is "
         "worse than any with a number; if it stays so, choose another model.monitor"
     ]
+
+
+def test_a_callback_serves_one_fit_after_the_other(encoders, tmp_path):
+    callback = TaskEarlyStopping(patience=1)
+    for numbers, taken in (([0.9, 0.8, 0.7], 2), ([0.3, 0.4, 0.5], 3)):
+        trainer = make_trainer(tmp_path, callbacks=[callback], max_epochs=3)
+        trainer.fit(Judged(str(encoders("bert")), numbers), make_data("single"))
+        assert trainer.current_epoch == taken

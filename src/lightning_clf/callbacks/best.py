@@ -53,15 +53,27 @@ class BestCheckpoint(ModelCheckpoint):
         super().__init__(filename="best", mode=mode, save_last=True, save_top_k=1, enable_version_counter=False)
         self.export = export
         self.save_every_n_steps = save_every_n_steps
-        self._saved_step = 0
+        self._worst = self.kth_value
+        self._own_folder: str | None = None
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Forget a former fit: its best is none of another's, as where one callback serves several folds or seeds."""
+        self.best_k_models, self.kth_best_model_path, self.kth_value = {}, "", self._worst
+        self.best_model_path, self.best_model_score, self.current_score = "", None, None
+        self.last_model_path = self._last_checkpoint_saved = ""
+        self._last_global_step_saved = self._saved_step = 0
         self._exported_score: Tensor | None = None
-        self._has_exported = False
-        self._has_warned = False
+        self._has_exported = self._has_warned = False
+        if self.dirpath == self._own_folder:
+            self.dirpath = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take the run folder, unless one is given."""
+        """Take the run folder, unless one is given; a checkpoint that a fit goes on from is read after this."""
+        if stage == "fit":
+            self._begin_anew()
         if self.dirpath is None:
-            self.dirpath = str(run_files(trainer))
+            self.dirpath = self._own_folder = str(run_files(trainer))
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = WholeFileIO()
         with warnings.catch_warnings():  # the folder is the logger's too, or holds the configuration
@@ -121,7 +133,6 @@ class BestCheckpoint(ModelCheckpoint):
             InputError: If `mode` is not the metric's.
         """
         self.monitor = watched(pl_module, self.mode)
-        self._has_warned = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from where training stands."""

@@ -48,6 +48,14 @@ class TaskEarlyStopping(EarlyStopping):
             check_finite=False,  # constant scores, as a first epoch may have, leave a correlation undefined
         )
         self._has_warned = False
+        self._worst = self.best_score
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget a former fit; a checkpoint that a fit goes on from is read after this."""
+        super().setup(trainer, pl_module, stage)
+        if stage == "fit":
+            self.best_score, self.wait_count = self._worst, 0
+            self._forget_stop()
 
     @property
     def state_key(self) -> str:
