@@ -64,6 +64,7 @@ class BestCheckpoint(ModelCheckpoint):
         self.last_model_path = self._last_checkpoint_saved = ""
         self._last_global_step_saved = self._saved_step = 0
         self._exported_score: Tensor | None = None
+        self._judged_by: tuple[str | None, str] | None = None
         self._has_exported = self._has_warned = False
         if self.dirpath == self._own_folder:
             self.dirpath = None
@@ -101,10 +102,15 @@ class BestCheckpoint(ModelCheckpoint):
         """The name of this callback's state in checkpoints, which are read before the metric is known."""
         return type(self).__qualname__
 
+    def state_dict(self) -> dict[str, Any]:
+        """As Lightning's, with what makes two numbers comparable."""
+        return {**super().state_dict(), "mode": self.mode}
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up where a run was left, wherever its folder is now."""
         super().load_state_dict(self._at_home(state_dict))
         self._exported_score = self.best_model_score
+        self._judged_by = state_dict["monitor"], state_dict.get("mode", self.mode)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Warn where what goes on will not be what it would have been."""
@@ -130,9 +136,15 @@ class BestCheckpoint(ModelCheckpoint):
         """Take the metric from the module, which chooses it once it knows its labels.
 
         Raises:
-            InputError: If `mode` is not the metric's.
+            InputError: If `mode` is not the metric's, or the best of the run so far was chosen by another.
         """
         self.monitor = watched(pl_module, self.mode)
+        now, before = (self.monitor, self.mode), self._judged_by
+        if self.best_model_score is not None and before is not None and before != now:
+            raise InputError(
+                f"model.monitor and checkpoint.mode are {now[0]!r} and {now[1]}, but the checkpoint's best was chosen "
+                f"by {before[0]!r} and {before[1]}: set them to that, or train anew"
+            )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from where training stands."""
