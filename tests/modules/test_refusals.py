@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch.utils.data import DataLoader
 
 from lightning_clf import LabelSpace, MultiLabelClassifier, SimilarityRegressor, SingleLabelClassifier, TokenClassifier
@@ -199,6 +200,12 @@ def test_weights_that_are_all_zero():
         ("score", {"precision": "bf16-true"}, "trainer.precision bf16-true would round the scores of the data"),
         ("single", {"max_epochs": -1, "max_time": "00:00:01:00"}, "set trainer.max_epochs or trainer.max_steps"),
         ("single", {"accumulate_grad_batches": 0}, "trainer.accumulate_grad_batches is 0: give 1 or more"),
+        (
+            "single",
+            {"callbacks": [GradientAccumulationScheduler({0: 1, 1: 4})]},
+            "trainer.callbacks has a GradientAccumulationScheduler, with which nothing that follows the steps of the "
+            "run can be planned: set trainer.accumulate_grad_batches in its place, one number for all epochs",
+        ),
     ],
 )
 def test_a_trainer_that_would_spoil_a_run(kind, options, said, encoders, tmp_path):

@@ -7,7 +7,9 @@ from math import isfinite
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
+from lightning.pytorch.trainer.states import TrainerFn
 
 from lightning_clf.checkpoint import SECTION
 from lightning_clf.component import Spec
@@ -17,6 +19,7 @@ from lightning_clf.finetuning import FineTuning
 from lightning_clf.heads import Head
 from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, Loss
+from lightning_clf.modules.first import callbacks_of
 from lightning_clf.specs import filled, shown
 
 
@@ -101,9 +104,17 @@ def check_trainer(trainer: Trainer, kind: Kind) -> None:
     """Refuse what a Trainer can be set to, but a module's numbers would not survive.
 
     Raises:
-        InputError: If batches cannot be accumulated, scores would be rounded, or gradients are kept out of sight.
+        InputError: If batches cannot be accumulated or the number of steps not be told, scores would be rounded, or
+            gradients are kept out of sight.
     """
     check_number("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches, least=1)
+    if trainer.state.fn == TrainerFn.FITTING and any(
+        isinstance(callback, GradientAccumulationScheduler) for callback in callbacks_of(trainer)
+    ):
+        raise InputError(
+            "trainer.callbacks has a GradientAccumulationScheduler, with which nothing that follows the steps of the "
+            "run can be planned: set trainer.accumulate_grad_batches in its place, one number for all epochs"
+        )
     if trainer.gradient_clip_val is not None:
         check_number("trainer.gradient_clip_val", trainer.gradient_clip_val, least=0)
     if kind == "score" and trainer.precision in ("bf16-true", "16-true"):
