@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
@@ -211,6 +213,24 @@ def test_weights_that_are_all_zero():
 def test_a_trainer_that_would_spoil_a_run(kind, options, said, encoders, tmp_path):
     trainer = make_trainer(tmp_path, **options)
     assert said in complaint(lambda: trainer.fit(make_module(kind, encoders("bert")), make_data(kind)))
+
+
+@pytest.mark.parametrize("kind", ["single", "tags"])
+def test_weights_in_half_precision_are_warned_of_in_a_fit_alone(kind, encoders, tmp_path):
+    def said(step):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            step()
+        return [str(one.message) for one in caught if "precision" in str(one.message)]
+
+    module, data = make_module(kind, encoders("bert")), make_data(kind)
+    trainer = make_trainer(tmp_path, precision="bf16-true")
+    assert said(lambda: trainer.fit(module, data)) == [
+        "trainer.precision bf16-true keeps the weights themselves in half precision, in which most updates of AdamW "
+        "are rounded away: use bf16-mixed for a fit"
+    ]
+    assert said(lambda: trainer.validate(module, data, verbose=False)) == []
+    assert said(lambda: make_trainer(tmp_path, precision="bf16-mixed").fit(module, data)) == []
 
 
 class Plain(LightningDataModule):

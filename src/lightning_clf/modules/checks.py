@@ -10,6 +10,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_clf.checkpoint import SECTION
 from lightning_clf.component import Spec
@@ -124,6 +125,15 @@ def check_trainer(trainer: Trainer, kind: Kind) -> None:
         )
     if isinstance(trainer.strategy, DeepSpeedStrategy):
         raise InputError("trainer.strategy deepspeed keeps gradients where a loss cannot be averaged right: use ddp")
+
+
+def warn_of_rounded_updates(trainer: Trainer) -> None:
+    """Warn where weights are kept in half precision while they are trained."""
+    if trainer.precision in ("bf16-true", "16-true"):
+        rank_zero_warn(
+            f"trainer.precision {trainer.precision} keeps the weights themselves in half precision, in which most "
+            f"updates of AdamW are rounded away: use {trainer.precision.replace('true', 'mixed')} for a fit"
+        )
 
 
 def check_finetuning(trainer: Trainer, finetuning: FineTuning) -> None:

@@ -25,7 +25,7 @@ from lightning_clf.errors import check_number
 from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw, parameter_groups
 from lightning_clf.heads import Head
 from lightning_clf.losses import Loss, LossTerms
-from lightning_clf.modules.checks import check_finetuning, check_same_finetuning, check_steps
+from lightning_clf.modules.checks import check_finetuning, check_same_finetuning, check_steps, warn_of_rounded_updates
 from lightning_clf.modules.first import BuildFirst, callbacks_of
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.loading import load_module
@@ -130,6 +130,7 @@ class TrainedModule(Component, ScoredModule, ABC):
             self.take_shape(stage)
         if stage == "fit":
             rank_zero_info(self.describe_trainable())
+            warn_of_rounded_updates(self.trainer)
         if self.compiles:
             self.encoder.compile()
         if stage == "fit":
