@@ -53,6 +53,20 @@ def test_questions_are_held_out_whole(encoders, tmp_path):
     assert found == pytest.approx([value.item() for value in expected], abs=1e-6)
 
 
+@pytest.mark.parametrize(("labels", "ranking", "other"), [(None, "yes", "no"), (["yes", "no"], "no", "yes")])
+def test_a_fit_says_by_which_label_it_ranks(labels, ranking, other, encoders, tmp_path, monkeypatch):
+    lines = []
+    monkeypatch.setattr("lightning_clf.data.sequence.rank_zero_info", lines.append)
+    module, data = SingleLabelClassifier(str(encoders("bert"))), make(labels=labels)
+    trainer = make_trainer(tmp_path, max_steps=1)
+    trainer.fit(module, data)
+    trainer.validate(module, data, verbose=False)
+    assert lines == [
+        f"rows of one 'question' are ranked by the probability of label {ranking!r} (map, mrr): to rank by {other!r}, "
+        f"set data.labels to ['{ranking}', '{other}']"
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_clf.data.base import BaseDataModule
 from lightning_clf.data.rows import first_row, pick_column
@@ -42,7 +42,8 @@ class SequenceDataModule(BaseDataModule[TextRows]):
             in one of both orders, drawn anew with each batch (with `max_windows` 2 in both); an answer is made of the
             mean of both orders' scores, in evaluation and in every prediction, at twice the cost.
         group_column: For two labels, the column whose value the candidates for one question share, such as that of the
-            question. They are then also ranked by the probability of the second label: `map` and `mrr`.
+            question. They are then also ranked by the probability of the second label, which a fit names: `map` and
+            `mrr`. Where `labels` are not given, it is the second in alphabetical order.
         score_range: For `score`, the lowest and the highest value. It has no default, since the data show it only by
             luck, and answers are held within it.
         **options: What `BaseDataModule` takes.
@@ -112,6 +113,16 @@ class SequenceDataModule(BaseDataModule[TextRows]):
             raise InputError("data.label_columns replaces data.label_column and data.label_separator: keep one of them")
         if self.label_columns and self.declared and sorted(self.label_columns) != sorted(self.declared):
             raise InputError("data.labels and data.label_columns name different labels: remove data.labels")
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open what `prepare_data` wrote, and say by which label a fit ranks."""
+        super().setup(stage)
+        if stage == "fit" and self.group_column and len(self.labels) == 2:
+            other, ranking = self.labels.names
+            rank_zero_info(
+                f"rows of one {self.group_column!r} are ranked by the probability of label {ranking!r} (map, mrr): to "
+                f"rank by {other!r}, set data.labels to {[ranking, other]}"
+            )
 
     @property
     def target_columns(self) -> tuple[str, ...]:
