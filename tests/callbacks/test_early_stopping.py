@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from lightning_clf.callbacks import BestCheckpoint, TaskEarlyStopping
-from tests.callbacks.test_best import Judged
+from tests.callbacks.test_best import Judged, Weights
 from tests.training import complaint, make_data, make_module, make_trainer
 
 NAN = float("nan")
@@ -42,6 +42,19 @@ def test_a_metric_that_is_better_lower_needs_its_mode(encoders, tmp_path):
     message = complaint(lambda: trainer.fit(module, make_data("single")))
     assert message.startswith("model.monitor 'val/loss' is the better the lower it is: set ")
     assert message.endswith("checkpoint.mode and early_stopping.mode to min")
+
+
+def test_a_misnamed_metric_is_refused_before_training(encoders, tmp_path):
+    weights = Weights()
+    module = make_module("single", encoders("bert"), monitor="val/f1_makro")
+
+    def run(patience):
+        make_trainer(tmp_path, callbacks=[TaskEarlyStopping(patience), weights]).fit(module, make_data("single"))
+
+    message = complaint(lambda: run(2))
+    assert message.startswith("model.monitor 'val/f1_makro' is not a metric of this task: use one of val/accuracy, ")
+    assert weights.batches == 0
+    run(None)  # which watches nothing
 
 
 def test_tags_that_are_no_spans_are_watched_by_accuracy(encoders, tmp_path):

@@ -7,11 +7,12 @@ from typing import Any, Literal
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from lightning_clf.callbacks.best import BestCheckpoint
-from lightning_clf.callbacks.monitor import warn_if_undefined, watched
+from lightning_clf.callbacks.monitor import check_logged, warn_if_undefined, watched
 from lightning_clf.errors import InputError
 
 _NEVER = 2**31
@@ -84,7 +85,13 @@ class TaskEarlyStopping(EarlyStopping):
         self._has_warned = any(isinstance(one, BestCheckpoint) for one in trainer.checkpoint_callbacks)  # which warns
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Judge the validation, where it is not the epoch's end that is judged."""
+        """Judge the validation, where it is not the epoch's end that is judged.
+
+        Raises:
+            InputError: If there is no metric of the name `monitor`; said after the sanity check, before any training.
+        """
+        if trainer.state.fn == TrainerFn.FITTING and self.patience < _NEVER:
+            check_logged(pl_module, self.monitor, trainer.callback_metrics)
         if not self._has_warned and not self._should_skip_check(trainer):
             self._has_warned = warn_if_undefined(trainer, self.monitor)
         super().on_validation_end(trainer, pl_module)
