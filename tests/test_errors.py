@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
+import numpy as np
 import pytest
 
 from lightning_clf.cli.quiet import plain_warnings
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, check_number
 from lightning_clf.examine import Finding
+from tests.training import complaint
 
 QUOTED = [
     ("größe, “x” … 你好 🙂", "größe, “x” … 你好 🙂"),
@@ -28,3 +31,30 @@ def test_a_message_is_one_line_and_no_command_to_a_terminal(label, shown, capsys
     with plain_warnings():
         warnings.warn(said, stacklevel=1)
     assert capsys.readouterr().err == f"warning: {expected}\n"
+
+
+@pytest.mark.parametrize(("value", "bounds", "said"), [
+    ("5e-5", {"above": 0}, "key is '5e-5', which is no number: give a number above 0"),
+    (True, {"least": 1, "whole": True}, "key is True, which is no whole number: give 1 or more"),
+    (False, {"least": 0}, "key is False, which is no number: give 0 or more"),
+    (None, {"least": 0, "most": 1}, "key is None, which is no number: give a number from 0 to 1"),
+    ([1], {}, "key is [1], which is no number: give one that is finite"),
+    (2.5, {"least": 1, "whole": True}, "key is 2.5, which is no whole number: give 1 or more"),
+    (2.0, {"least": 1, "whole": True}, "key is 2.0, which is no whole number: give 1 or more"),
+    (math.nan, {"least": 1, "whole": True}, "key is nan, which is no whole number: give 1 or more"),
+    (0, {"least": 1, "whole": True}, "key is 0: give 1 or more"),
+    (math.nan, {}, "key is nan: give one that is finite"),
+    (1.5, {"least": 0, "most": 1}, "key is 1.5: give a number from 0 to 1"),
+])  # fmt: skip
+def test_what_is_no_number_within_bounds_is_refused(value, bounds, said):
+    assert complaint(lambda: check_number("key", value, **bounds)) == said
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
+def test_a_whole_number_is_of_python_or_numpy(value):
+    assert check_number("key", value, least=1, most=3, whole=True) is value
+
+
+@pytest.mark.parametrize("value", [0.5, 1, np.float32(0.5), np.float64(0.5), np.int32(1)])
+def test_a_number_is_whole_or_not(value):
+    assert check_number("key", value, above=0, most=1) is value

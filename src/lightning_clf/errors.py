@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from numbers import Integral, Real
 from textwrap import shorten
 from typing import Any, TypeVar
 
@@ -57,7 +58,9 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
-def check_number(key: str, value: N, *, least: float = -inf, above: float = -inf, most: float = inf) -> N:
+def check_number(
+    key: str, value: N, *, least: float = -inf, above: float = -inf, most: float = inf, whole: bool = False
+) -> N:
     """Hold a number against its bounds.
 
     Args:
@@ -66,19 +69,25 @@ def check_number(key: str, value: N, *, least: float = -inf, above: float = -inf
         least: The lowest it may be.
         above: What it must be above, in place of `least`.
         most: The highest it may be.
+        whole: Whether it has to be an integer, which 2.0 is not.
 
     Returns:
         The number.
 
     Raises:
-        InputError: If it is out of bounds, infinite or NaN.
+        InputError: If it is none, as a text or a truth value are none, or is out of bounds, infinite or NaN.
     """
-    if least <= value <= most and above < value < inf:
+    is_number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if is_number and least <= value <= most and above < value < inf:
         return value
     if above > -inf:
         remedy = f"a number above {_plain(above)}" + ("" if most == inf else f" and at most {_plain(most)}")
+    elif least == -inf and most == inf:
+        remedy = "one that is finite"
     else:
         remedy = f"{_plain(least)} or more" if most == inf else f"a number from {_plain(least)} to {_plain(most)}"
+    if not is_number:
+        raise InputError(f"{key} is {value!r}, which is no {'whole ' if whole else ''}number: give {remedy}")
     raise InputError(f"{key} is {_plain(value)}: give {remedy}")
 
 

@@ -281,3 +281,7 @@ def test_checkpoints_within_an_epoch_are_left_to_a_validation_that_follows(encod
     assert (
         complaint(lambda: BestCheckpoint(save_every_n_steps=0)) == "checkpoint.save_every_n_steps is 0: give 1 or more"
     )
+    assert (
+        complaint(lambda: BestCheckpoint(save_every_n_steps=2.5))
+        == "checkpoint.save_every_n_steps is 2.5, which is no whole number: give 1 or more"
+    )

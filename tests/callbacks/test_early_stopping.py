@@ -69,6 +69,8 @@ def test_tags_that_are_no_spans_are_watched_by_accuracy(encoders, tmp_path):
 def test_a_patience_that_waits_for_nothing_is_refused(patience):
     message = complaint(lambda: TaskEarlyStopping(patience=patience))
     assert message == f"early_stopping.patience is {patience}: give 1 or more, or null to never stop early"
+    message = complaint(lambda: TaskEarlyStopping(patience=1.5))
+    assert message == "early_stopping.patience is 1.5, which is no whole number: give 1 or more"
 
 
 @pytest.mark.parametrize(("before", "after", "taken"), [(2, 4, 5), (2, None, 6), (4, 1, 5), (None, 1, 5)])

@@ -155,6 +155,7 @@ def test_labels_in_dev_that_train_lacks(kind, encoders, tmp_path):
     [
         ({"learning_rate": -1.0}, "model.learning_rate is -1: give a number above 0"),
         ({"learning_rate": float("nan")}, "model.learning_rate is nan: give a number above 0"),
+        ({"learning_rate": "5e-5"}, "model.learning_rate is '5e-5', which is no number: give a number above 0"),
         ({"weight_decay": -1.0}, "model.weight_decay is -1: give 0 or more"),
         ({"warmup_ratio": 5.0}, "model.warmup_ratio is 5: give a number from 0 to 1"),
         ({"warmup_ratio": -0.5}, "model.warmup_ratio is -0.5: give a number from 0 to 1"),

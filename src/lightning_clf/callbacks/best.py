@@ -49,7 +49,7 @@ class BestCheckpoint(ModelCheckpoint):
         self, mode: Literal["max", "min"] = "max", export: bool = True, save_every_n_steps: int | None = None
     ) -> None:
         if save_every_n_steps is not None:
-            check_number("checkpoint.save_every_n_steps", save_every_n_steps, least=1)
+            check_number("checkpoint.save_every_n_steps", save_every_n_steps, least=1, whole=True)
         super().__init__(filename="best", mode=mode, save_last=True, save_top_k=1, enable_version_counter=False)
         self.export = export
         self.save_every_n_steps = save_every_n_steps

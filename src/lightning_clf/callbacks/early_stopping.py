@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lightning_clf.callbacks.best import BestCheckpoint
 from lightning_clf.callbacks.monitor import check_logged, warn_if_undefined, watched
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, check_number
 
 _NEVER = 2**31
 
@@ -31,14 +31,16 @@ class TaskEarlyStopping(EarlyStopping):
         mode: Whether more is better: `max` for every metric a module is judged by, `min` for a loss.
 
     Raises:
-        InputError: If `patience` is less than 1.
+        InputError: If `patience` is no whole number of 1 or more.
     """
 
     def __init__(
         self, patience: int | None = None, min_delta: float = 0.0, mode: Literal["max", "min"] = "max"
     ) -> None:
-        if patience is not None and patience < 1:
+        if isinstance(patience, int) and patience < 1:
             raise InputError(f"early_stopping.patience is {patience}: give 1 or more, or null to never stop early")
+        if patience is not None:
+            check_number("early_stopping.patience", patience, least=1, whole=True)
         # never stopping is an endless patience: one code path, and the state in a checkpoint stays the same
         super().__init__(
             monitor="",

@@ -56,7 +56,7 @@ class FigureLogger(Callback):
                 raise InputError(f"FigureLogger's stages have {stage!r}: use {', '.join(get_args(Stage))}")
         self.figures = figures
         self.stages = tuple(stages)
-        self.every_n_epochs = check_number("FigureLogger's every_n_epochs", every_n_epochs, least=1)
+        self.every_n_epochs = check_number("FigureLogger's every_n_epochs", every_n_epochs, least=1, whole=True)
         self._wanted: dict[str, list[FigureName]] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -152,7 +152,7 @@ class TrainingCLI(LightningCLI):
     def _set_seed(self) -> None:
         seed = self._get(self.config, "seed_everything")
         if not isinstance(seed, bool):
-            check_number("seed_everything", seed, least=0, most=2**32 - 1)
+            check_number("seed_everything", seed, least=0, most=2**32 - 1, whole=True)
         super()._set_seed()
 
     def _parse_ckpt_path(self) -> None:

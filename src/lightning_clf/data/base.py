@@ -130,7 +130,7 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
         super().__init__(max_length, stride)
         lengths = (batch_tokens, group_by_length, pad_to_multiple_of)
         self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling, max_windows)
-        self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
+        self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1, whole=True)
         self.division = Division(check_fraction("val_fraction", val_fraction), self.seed)
         self.drop_duplicates = drop_duplicates
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else cache.default_cache_dir()

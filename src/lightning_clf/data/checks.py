@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,8 +24,8 @@ def check_fraction(key: str, value: float) -> float:
     Raises:
         InputError: If it is not between 0 and 1.
     """
-    if not 0 < value < 1:
-        raise InputError(f"data.{key} is {value}: give a number between 0 and 1, such as 0.1")
+    if not (isinstance(value, Real) and 0 < value < 1):
+        raise InputError(f"data.{key} is {value!r}: give a number between 0 and 1, such as 0.1")
     return value
 
 

@@ -49,7 +49,7 @@ class FewShotDataModule(SequenceDataModule):
     ) -> None:
         super().__init__(source, batch_size=batch_size, **options)
         if shots is not None:
-            check_number("data.shots", shots, least=1)
+            check_number("data.shots", shots, least=1, whole=True)
             if self.group_column is not None:
                 raise InputError(
                     "data.group_column ranks all candidates for a question, and data.shots takes some of them out: "
@@ -57,7 +57,7 @@ class FewShotDataModule(SequenceDataModule):
                 )
             self.division = FewShots(self.division.val_fraction, self.seed, shots)
         if pairs is not None:
-            check_number("data.pairs", pairs, least=2)
+            check_number("data.pairs", pairs, least=2, whole=True)
         self._budget = pairs
         self.pairs: Pairs | None = None
 

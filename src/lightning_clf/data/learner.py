@@ -31,7 +31,7 @@ class FeedingDataModule(DataModule):
         super().__init__()
         for key, value, least in (("max_length", max_length, 1), ("stride", stride, 0)):
             if value is not None:
-                check_number(f"data.{key}", value, least=least, most=10**6)
+                check_number(f"data.{key}", value, least=least, most=10**6, whole=True)
         self._max_length, self._stride = max_length, stride
 
     @property

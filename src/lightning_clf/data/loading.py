@@ -115,8 +115,8 @@ class Loading:
         """Check every number."""
         for key in ("batch_size", "eval_batch_size", "batch_tokens", "pad_to_multiple_of", "max_windows"):
             if getattr(self, key) is not None:
-                check_number(f"data.{key}", getattr(self, key), least=1)
-        check_number("data.num_workers", self.num_workers, least=0)
+                check_number(f"data.{key}", getattr(self, key), least=1, whole=True)
+        check_number("data.num_workers", self.num_workers, least=0, whole=True)
         if self.batch_tokens is not None and not self.group_by_length:
             raise InputError(
                 "data.batch_tokens makes batches of texts of about one length, but data.group_by_length is false: "

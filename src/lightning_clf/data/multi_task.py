@@ -77,7 +77,7 @@ class MultiTaskDataModule(DataModule):
                     f"data.tasks.{name}.sampling repeats rows of one task, and with data.joint rows are of several: "
                     "leave one of them out"
                 )
-        self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1)
+        self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1, whole=True)
         self._position = Position.first(self.seed)
 
     def _attach(self) -> None:

@@ -45,7 +45,7 @@ class LoRA(FineTuning):
         head_learning_rate: float | None = None,
     ) -> None:
         super().__init__(head_learning_rate=head_learning_rate)
-        self.rank = check_number("rank", rank, least=1)
+        self.rank = check_number("rank", rank, least=1, whole=True)
         self.alpha = check_number("alpha", alpha, above=0)
         self.dropout = check_number("dropout", dropout, least=0, most=1)
         if target_modules is not None and not target_modules:

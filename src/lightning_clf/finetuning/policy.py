@@ -58,7 +58,7 @@ class FineTuning(Component):
         if freeze not in get_args(Freeze):
             raise InputError(f"freeze is {freeze!r}: give one of {', '.join(get_args(Freeze))}")
         self.freeze = freeze
-        self.freeze_layers = check_number("freeze_layers", freeze_layers, least=0)
+        self.freeze_layers = check_number("freeze_layers", freeze_layers, least=0, whole=True)
         self.layer_decay = check_number("layer_decay", layer_decay, above=0, most=1)
         if head_learning_rate is not None:
             check_number("head_learning_rate", head_learning_rate, above=0)

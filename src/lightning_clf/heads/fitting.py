@@ -64,7 +64,7 @@ class LogisticFit(HeadFit):
     def __init__(self, l2: float = 1.0, balanced: bool = False, max_iter: int = 1000) -> None:
         self.l2 = check_number("model.head_fit.l2", l2, above=0)
         self.balanced = balanced
-        self.max_iter = check_number("model.head_fit.max_iter", max_iter, least=1)
+        self.max_iter = check_number("model.head_fit.max_iter", max_iter, least=1, whole=True)
 
     def check(self) -> None:
         """Refuse to begin without scikit-learn.
@@ -127,7 +127,7 @@ class GradientFit(HeadFit):
     def __init__(self, learning_rate: float = 1e-2, weight_decay: float = 0.01, steps: int = 500) -> None:
         self.learning_rate = check_number("model.head_fit.learning_rate", learning_rate, above=0)
         self.weight_decay = check_number("model.head_fit.weight_decay", weight_decay, least=0)
-        self.steps = check_number("model.head_fit.steps", steps, least=1)
+        self.steps = check_number("model.head_fit.steps", steps, least=1, whole=True)
 
     def fit(self, embeddings: Tensor, targets: Tensor, labels: LabelSpace) -> Layer:
         """Descend along cross-entropy, of a softmax or of each label's sigmoid."""

@@ -82,7 +82,7 @@ class MLPHead(LinearHead):
     ) -> None:
         super().__init__(pooling, dropout, windows)
         if hidden_features is not None:
-            check_number("hidden_features", hidden_features, least=1)
+            check_number("hidden_features", hidden_features, least=1, whole=True)
         self.hidden_features = hidden_features
 
     def make_output(self, hidden_size: int, outputs: int) -> nn.Module:

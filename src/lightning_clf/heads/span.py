@@ -64,8 +64,8 @@ class SpanHead(Head):
         super().__init__()
         self.pooling_name = pooling
         self.dropout = nn.Dropout(check_number("dropout", dropout, least=0, most=1))
-        self.features = check_number("features", features, least=1)
-        self.max_width = check_number("max_width", max_width, least=1)
+        self.features = check_number("features", features, least=1, whole=True)
+        self.max_width = check_number("max_width", max_width, least=1, whole=True)
 
     def build(self, hidden_size: int, labels: LabelSpace) -> None:
         """Make the projections and the biaffine layer."""

@@ -78,8 +78,8 @@ class Endpoint(LanguageModel):
         need("jsonschema", "a language model needs", "llm")
         httpx = need("httpx2", "an endpoint needs", "llm")
         self.name = model
-        self.concurrency = check_number("concurrency", concurrency, least=1)
-        self._tries = check_number("tries", tries, least=1)
+        self.concurrency = check_number("concurrency", concurrency, least=1, whole=True)
+        self._tries = check_number("tries", tries, least=1, whole=True)
         self._first_wait = check_number("first_wait", first_wait, least=0.0)
         if requests_per_minute is not None:
             check_number("requests_per_minute", requests_per_minute, above=0.0)

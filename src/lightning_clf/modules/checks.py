@@ -108,7 +108,7 @@ def check_trainer(trainer: Trainer, kind: Kind) -> None:
         InputError: If batches cannot be accumulated or the number of steps not be told, scores would be rounded, or
             gradients are kept out of sight.
     """
-    check_number("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches, least=1)
+    check_number("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches, least=1, whole=True)
     if trainer.state.fn == TrainerFn.FITTING and any(
         isinstance(callback, GradientAccumulationScheduler) for callback in callbacks_of(trainer)
     ):

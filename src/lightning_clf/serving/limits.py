@@ -45,7 +45,7 @@ class Limits:
             InputError: If one is out of bounds, or a request that is allowed could never be taken.
         """
         for name in ("queue", "max_texts", "max_body_bytes", "max_words"):
-            check_number(_option(name), getattr(self, name), least=1)
+            check_number(_option(name), getattr(self, name), least=1, whole=True)
         check_number("--max-wait-ms", self.max_wait_ms, least=0, most=60_000)
         for name in ("read_timeout", "drain_timeout"):
             check_number(_option(name), getattr(self, name), above=0, most=3600)
