@@ -146,7 +146,7 @@ def encode_split(split: Split, encoding: Encoding, summary: Summary) -> Iterator
 
 def kept_examples(split: Split, encoding: Encoding, summary: Summary) -> Iterator[tuple[int, Example]]:
     """The rows of a split that are encoded, checked, each with its id. Arguments are those of `encode_split`."""
-    seen: set[str] = set()
+    seen: set[bytes] = set()
     parse, first = (encoding.rows.parse, 0) if encoding.labelled else (encoding.rows.read, UNLABELLED_FROM)
     for position, (number, row) in enumerate(split.rows(), first):
         example = parse(row, split.where(number))
@@ -154,11 +154,13 @@ def kept_examples(split: Split, encoding: Encoding, summary: Summary) -> Iterato
             summary.unlabelled += 1
             continue
         if encoding.drop_duplicates:
+            # texts may be more than memory holds, and 16 bytes tell apart more rows than there are
             content = repr((example.text, example.pair, example.label))
-            if content in seen:
+            digest = hashlib.blake2b(content.encode(), digest_size=16).digest()
+            if digest in seen:
                 summary.duplicates += 1
                 continue
-            seen.add(content)
+            seen.add(digest)
         summary.rows += 1
         summary.empty += example.is_empty
         yield position, example
