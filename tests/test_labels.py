@@ -98,6 +98,23 @@ def test_spaces_no_model_could_learn_are_refused(arguments: dict[str, Any], mess
     assert "\n" not in str(raised.value)
 
 
+class Compared(str):
+    """A name that counts how often it is compared with another."""
+
+    times = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Compared.times += 1
+        return str.__eq__(self, other)
+
+
+def test_many_names_are_not_each_compared_with_all() -> None:
+    names = [Compared(number) for number in range(2000)]
+    LabelSpace.of(names, "single")
+    assert Compared.times < 10 * len(names)
+
+
 def test_an_unknown_label_is_named_with_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"label 'neutral' is not among the labels \(neg, pos\).*data\.labels"):
         LabelSpace.of(["neg", "pos"], "single").index("neutral")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,7 +47,7 @@ class LabelSpace:
                 raise InputError(f"label {name!r} is not a non-empty string: fix data.labels or the label column")
             if _SURROGATE.search(name):
                 raise InputError(f"label {name!r} holds half a surrogate pair: correct data.labels or the label column")
-        duplicates = sorted({name for name in self.names if self.names.count(name) > 1})
+        duplicates = sorted(name for name, count in Counter(self.names).items() if count > 1)
         if duplicates:
             raise InputError(f"duplicate label name {duplicates[0]!r}: each name may stand once in data.labels")
         if self.kind == "tags":
