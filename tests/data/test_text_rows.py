@@ -134,3 +134,18 @@ def test_a_score_out_of_range_says_what_may_be_done() -> None:
 def test_minus_one_is_a_class_where_it_is_declared_however_it_is_written(declared: str) -> None:
     splits = {"train": rows(-1, 0, "-1.0", 1), "dev": rows("-1", -1.0, 0)}
     assert targets(SequenceDataModule(splits, labels=[declared, "0", "1"])) == [0, 0, 1]
+
+
+@pytest.mark.parametrize(("options", "text", "label"), [
+    ({"label_column": "text"}, "text_column", "label_column"),
+    ({"text_column": "label"}, "text_column", "label_column"),
+    ({"text_pair_column": "label"}, "text_pair_column", "label_column"),
+    ({"kind": "multi", "label_columns": ["label", "text"]}, "text_column", "label_columns"),
+])  # fmt: skip
+def test_a_column_of_texts_is_none_of_labels(options: dict[str, Any], text: str, label: str) -> None:
+    column = "label" if "label" in (options.get("text_column"), options.get("text_pair_column")) else "text"
+    message = complaint(lambda: SequenceDataModule(rows("a", "b"), **options).row_format)
+    assert message == (
+        f"data.{text} and data.{label} both name the column {column!r}, so that the text would be its own label: set "
+        f"data.{label} to where the labels are"
+    )

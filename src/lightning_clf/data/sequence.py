@@ -146,9 +146,11 @@ class SequenceDataModule(BaseDataModule[TextRows]):
                 f"{split.name} has a column {found!r} that is not read: set data.text_pair_column to read pairs"
             )
         texts = (*self.text_columns, *(_PAIRED_TEXTS if pair else ()))
+        text = pick_column("text_column", self.text_column, texts, row, split)
+        self._check_columns(label, {"text_column": text, "text_pair_column": pair})
         return TextRows(
             kind=self.kind,
-            text_column=pick_column("text_column", self.text_column, texts, row, split),
+            text_column=text,
             text_pair_column=pair,
             label_column=label,
             label_columns=self.label_columns,
@@ -159,6 +161,15 @@ class SequenceDataModule(BaseDataModule[TextRows]):
             symmetric=self.symmetric_pairs,
             group_column=self.group_column,
         )
+
+    def _check_columns(self, label: str | None, read: dict[str, str | None]) -> None:
+        key = "label_columns" if label is None else "label_column"
+        for name, column in read.items():
+            if column is not None and column in (label, *self.label_columns):
+                raise InputError(
+                    f"data.{name} and data.{key} both name the column {column!r}, so that the text would be its own "
+                    f"label: set data.{key} to where the labels are"
+                )
 
     def _find_labels(self) -> LabelSpace:
         if self.kind == "score" and self.score_range is not None:
