@@ -44,6 +44,14 @@ def test_what_was_refused_once_is_refused_again(encoders, tmp_path):
     assert "'nope'" in said.pop()
 
 
+def test_losses_of_which_none_counts(encoders, tmp_path):
+    module = MultiTaskClassifier(str(encoders("bert")), loss_weights={"single": 0, "tags": 0.0})
+    for _ in range(2):
+        said = complaint(lambda: make_trainer(tmp_path).fit(module, make_tasks("single", "tags")))
+        assert said == "model.loss_weights are all 0, so that nothing would be learned: raise one"
+    fit(encoders("bert"), tmp_path, make_tasks("single", "tags"), model={"loss_weights": {"single": 0}})
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [

@@ -200,10 +200,10 @@ class MultiTaskClassifier(TrainedModule):
         return part
 
     def _adopt(self, parts: dict[str, ClassifierModule], trunk: Trunk) -> None:
+        self.loss_weights.build(list(parts))  # which refuses what it is not for before the module is built
         self.trunk = trunk
         # a name alone may be that of a method
         self.modules_by_task = nn.ModuleDict({f"{name}_task": part for name, part in parts.items()})
-        self.loss_weights.build(list(parts))
 
     # ------------------------------------------------------------------ the step
 

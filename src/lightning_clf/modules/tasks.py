@@ -138,7 +138,13 @@ class TaskWeights(nn.Module):
         self.log_variances = nn.ParameterDict()
 
     def build(self, names: Sequence[str]) -> None:
-        """Make what is learned, for these tasks."""
+        """Make what is learned, for these tasks.
+
+        Raises:
+            InputError: If the loss of none of them counts.
+        """
+        if not any(self.fixed.get(name, 1.0) for name in names):
+            raise InputError("model.loss_weights are all 0, so that nothing would be learned: raise one")
         if self.are_learned:
             self.log_variances = nn.ParameterDict({f"{name}_task": torch.zeros(()) for name in names})
 
