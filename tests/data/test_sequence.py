@@ -230,6 +230,10 @@ class TestScore:
     [
         ({"kind": "score"}, "data.kind: score needs data.score_range: set it to the lowest and highest score"),
         ({"score_range": (1, 5)}, "data.score_range is for kind: score, but data.kind is single"),
+        (
+            {"kind": "score", "score_range": (1, 5), "labels": ["a"]},
+            "data.labels names classes, but data.kind is score",
+        ),
         ({"label_columns": ["a"]}, "data.label_columns is for kind: multi, but data.kind is single"),
         ({"label_separator": "|"}, "data.label_separator is for kind: multi, but data.kind is single"),
         ({"kind": "multi", "label_columns": ["a"], "label_separator": "|"}, "data.label_columns replaces"),

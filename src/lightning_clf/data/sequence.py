@@ -100,6 +100,8 @@ class SequenceDataModule(BaseDataModule[TextRows]):
                 if self.kind == "score"
                 else f"data.score_range is for kind: score, but data.kind is {self.kind}: remove one of them"
             )
+        if self.kind == "score" and self._declared is not None:
+            raise InputError("data.labels names classes, but data.kind is score: remove one of them")
         if self.label_separator == "":
             raise InputError("data.label_separator is empty: set it to what stands between labels, such as |")
         if self.group_column and self.kind != "single":
