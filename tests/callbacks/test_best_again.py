@@ -56,3 +56,12 @@ def test_a_checkpoint_that_does_not_say_which_way_is_better_is_gone_on_from(enco
     torch.save(checkpoint, last)
     _, best, _ = fit(tmp_path, None, [0.9, 0.5], checkpoint=last)
     assert best.best_model_score.item() == pytest.approx(0.9)
+
+
+def test_a_run_with_nothing_left_to_do_says_whose_best_it_keeps(encoders, tmp_path, monkeypatch):
+    fit(tmp_path / "run", encoders("bert"), [0.9])
+    lines = []
+    monkeypatch.setattr("lightning_clf.callbacks.best.rank_zero_info", lines.append)
+    fit(tmp_path / "elsewhere", None, [0.9], checkpoint=tmp_path / "run" / "last.ckpt")
+    path, export = tmp_path / "run" / "best.ckpt", tmp_path / "elsewhere" / "best"
+    assert lines == [f"best: that of the run before, epoch 0, kept in {path} and exported to {export}"]
