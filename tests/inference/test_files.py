@@ -194,9 +194,12 @@ def test_a_file_that_is_not_there(classifier, tmp_path):
 def test_parquet_is_not_written_to_a_pipe(classifier, tmp_path):
     (tmp_path / "rows.txt").write_text("a\n")
     os.mkfifo(tmp_path / "pipe.parquet")
+    end = os.open(tmp_path / "pipe.parquet", os.O_RDONLY | os.O_NONBLOCK)  # else who writes to it would wait
     message = complaint(
         lambda: predict_file(classifier("single"), str(tmp_path / "rows.txt"), str(tmp_path / "pipe.parquet"))
     )
     assert message == (
         f"output {tmp_path / 'pipe.parquet'} is there and no file, and Parquet is written to files alone: name another"
     )
+    assert os.read(end, 1) == b""
+    os.close(end)
