@@ -212,6 +212,20 @@ def test_a_fit_does_not_go_on_with_another_policy(lora_run, encoders, tmp_path):
     )
 
 
+@pytest.mark.parametrize(("key", "value", "before"), [("learning_rate", 0.5, 5e-5), ("weight_decay", 0.5, 0.01)])
+def test_a_fit_does_not_go_on_at_another_rate(key, value, before, encoders, tmp_path):
+    # the optimiser of the checkpoint goes on as it was, and what is written next would say otherwise
+    make_trainer(tmp_path, max_epochs=1, enable_checkpointing=True, callbacks=[BestCheckpoint(export=False)]).fit(
+        make_module("single", encoders("bert"), **{key: before}), make_data("single")
+    )
+    module = make_module("single", encoders("bert"), **{key: value})
+    trainer = make_trainer(tmp_path / "again", max_epochs=2)
+    message = complaint(lambda: trainer.fit(module, make_data("single"), ckpt_path=tmp_path / "last.ckpt"))
+    assert message == (
+        f"model.{key} is {value}, but the checkpoint was trained with {before}: set it to that, or train anew"
+    )
+
+
 def test_unfreezing_under_plain_ddp(encoders, tmp_path):
     said = (
         "model.finetuning.unfreeze_over leaves parameters without gradients, which trainer.strategy ddp waits for: use "

@@ -7,6 +7,7 @@ import warnings
 import pytest
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
+from lightning.pytorch.strategies import FSDPStrategy
 from torch.utils.data import DataLoader
 
 from lightning_clf import LabelSpace, MultiLabelClassifier, SimilarityRegressor, SingleLabelClassifier, TokenClassifier
@@ -25,6 +26,7 @@ from lightning_clf.losses import (
     LogitAdjustedLoss,
     MSELoss,
 )
+from lightning_clf.modules.checks import check_trainer
 from tests.tiny import ARCHITECTURES, POSITIONS
 from tests.training import MODULES, ROWS, complaint, make_data, make_module, make_trainer
 
@@ -214,6 +216,13 @@ def test_weights_that_are_all_zero():
 def test_a_trainer_that_would_spoil_a_run(kind, options, said, encoders, tmp_path):
     trainer = make_trainer(tmp_path, **options)
     assert said in complaint(lambda: trainer.fit(make_module(kind, encoders("bert")), make_data(kind)))
+
+
+def test_weights_that_are_split_over_processes(encoders, tmp_path):
+    trainer = make_trainer(tmp_path)
+    trainer._accelerator_connector.strategy = FSDPStrategy()  # which no Trainer takes without GPUs
+    said = "trainer.strategy splits the weights, of which decay and exports must see the whole: use ddp"
+    assert complaint(lambda: check_trainer(trainer, "single")) == said
 
 
 @pytest.mark.parametrize("kind", ["single", "tags"])

@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
-from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
+from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -125,6 +125,8 @@ def check_trainer(trainer: Trainer, kind: Kind) -> None:
         )
     if isinstance(trainer.strategy, DeepSpeedStrategy):
         raise InputError("trainer.strategy deepspeed keeps gradients where a loss cannot be averaged right: use ddp")
+    if isinstance(trainer.strategy, FSDPStrategy | ModelParallelStrategy):
+        raise InputError("trainer.strategy splits the weights, of which decay and exports must see the whole: use ddp")
 
 
 def warn_of_rounded_updates(trainer: Trainer) -> None:
@@ -152,8 +154,13 @@ def check_finetuning(trainer: Trainer, finetuning: FineTuning) -> None:
         )
 
 
-def check_same_finetuning(checkpoint: dict[str, Any], finetuning: FineTuning | None) -> None:
+def check_same_training(checkpoint: dict[str, Any], module: Spec, finetuning: FineTuning | None) -> None:
     """Hold how a checkpoint was trained against how a fit is to go on from it.
+
+    Args:
+        checkpoint: The checkpoint, whose optimiser goes on as it is.
+        module: The specification of the module that goes on.
+        finetuning: Its policy.
 
     Raises:
         InputError: If other parameters would move, or at other rates.
@@ -166,6 +173,13 @@ def check_same_finetuning(checkpoint: dict[str, Any], finetuning: FineTuning | N
             f"model.finetuning is {shown(now)}, but the checkpoint was trained with {shown(before)}: set it to that, "
             "or train anew"
         )
+    rates = filled(checkpoint[SECTION]["module"])["init_args"]
+    for key, value in filled(module)["init_args"].items():
+        if key in ("learning_rate", "weight_decay") and value != rates.get(key):
+            raise InputError(
+                f"model.{key} is {shown(value)}, but the checkpoint was trained with {shown(rates.get(key))}: set it "
+                "to that, or train anew"
+            )
 
 
 def _filled(spec: Spec) -> dict[str, Spec]:

@@ -25,7 +25,7 @@ from lightning_clf.errors import check_number
 from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw, parameter_groups
 from lightning_clf.heads import Head
 from lightning_clf.losses import Loss, LossTerms
-from lightning_clf.modules.checks import check_finetuning, check_same_finetuning, check_steps, warn_of_rounded_updates
+from lightning_clf.modules.checks import check_finetuning, check_same_training, check_steps, warn_of_rounded_updates
 from lightning_clf.modules.first import BuildFirst, callbacks_of
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.loading import load_module
@@ -264,10 +264,10 @@ class TrainedModule(Component, ScoredModule, ABC):
         """Go on from a checkpoint.
 
         Raises:
-            InputError: If a fit is to go on with another `finetuning`.
+            InputError: If a fit is to go on with another `finetuning`, `learning_rate` or `weight_decay`.
         """
         if self._trainer is not None and self._trainer.state.fn == "fit":
-            check_same_finetuning(checkpoint, self.finetuning)
+            check_same_training(checkpoint, self.spec(), self.finetuning)
         self._random_states = checkpoint[SECTION].get("random", [])
 
     @classmethod
