@@ -159,6 +159,22 @@ def test_autocast_narrows_what_comes_in():
     assert output.dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("length", [8, 48])  # below and above which rows of a softmax are widened
+def test_under_autocast_what_is_computed_is_that_of_narrowed_tensors(length):
+    torch.manual_seed(0)
+    wide = [torch.randn(2, 2, length, 8).requires_grad_() for _ in range(3)]
+    narrow = [tensor.detach().bfloat16().requires_grad_() for tensor in wide]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attention(*wide)
+    expected = attention(*narrow)
+    for output in (found, expected):
+        output.float().square().sum().backward()
+    assert found.grad_fn.name() == "_WholeAttentionBackward"
+    assert found.equal(expected)
+    for one, other in zip(wide, narrow, strict=True):
+        assert one.grad.equal(other.grad.float())
+
+
 def test_attention_drops_weights_and_keeps_their_mean():
     torch.manual_seed(0)
     query, key, value = (torch.randn(1, 1, 4, 8).expand(20_000, 1, 4, 8) for _ in range(3))

@@ -49,7 +49,8 @@ def attention(
     if dropout_p:
         attended = _Attention.apply(query, key, value, to_add, dropout_p, scale)  # type: ignore[no-untyped-call]
     else:
-        attended = _WholeAttention.apply(query, key, value, to_add, scale)  # type: ignore[no-untyped-call]
+        with torch.autocast("cpu", enabled=False):  # which would narrow the scores' product
+            attended = _WholeAttention.apply(query, key, value, to_add, scale)  # type: ignore[no-untyped-call]
     return attended
 
 
