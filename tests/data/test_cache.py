@@ -58,14 +58,15 @@ def test_rows_are_memory_mapped(tmp_path: Path, cache_dir: Path) -> None:
         ({"seed": 1}, False),
         ({"max_length": 5}, True),
         ({"labels": ["good", "bad"]}, True),
-        ({"text_pair_column": "label"}, True),
+        ({"text_pair_column": "other"}, True),
         ({"extra": ("word",)}, True),
         ({"drop_duplicates": True}, True),
     ],
 )
 def test_what_makes_it_stale(options: dict[str, Any], again: bool, tokenised: list[int]) -> None:
-    ready(ROWS)
-    ready(ROWS, **options)
+    rows = [{**row, "other": "a second text"} for row in ROWS]
+    ready(rows)
+    ready(rows, **options)
     assert len(tokenised) == 1 + again
 
 

@@ -8,9 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from jsonargparse import set_parsing_settings
-from jsonargparse._common import parsing_settings
-
 from lightning_clf.cli.strict_yaml import read_config, strings
 from lightning_clf.component import is_foreign
 from lightning_clf.errors import InputError
@@ -45,6 +42,9 @@ def trusted_imports(words: Sequence[str]) -> Iterator[None]:
     Args:
         words: What the user typed; the classes named there are asked for.
     """
+    from jsonargparse import set_parsing_settings  # late: it is heavy, and `doctor --help` has no use for it
+    from jsonargparse._common import parsing_settings
+
     asked = {word.rpartition("=")[2].partition(".")[0] for word in words if _DOTTED.fullmatch(word.rpartition("=")[2])}
     before = dict(parsing_settings)
     # what was imported before has been run
