@@ -149,8 +149,9 @@ def test_every_number_is_written_and_the_main_ones_are_printed(report):
 
 def test_validate_reports_the_dev_split(report):
     files = report("single", command="validate")[2]
-    written = ("metrics.json", "weights.json", "classes.csv", "classes.json", "confusion.csv", "confusion.json")
-    assert set(files) == {f"val_{name}" for name in written}
+    assert set(files) == {
+        f"val_{name}" for name in ("metrics.json", "classes.csv", "classes.json", "confusion.csv", "confusion.json")
+    }
     assert sum(row["support"] for row in classes(files, "val")) == 8
 
 

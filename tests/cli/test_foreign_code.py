@@ -101,6 +101,19 @@ def test_a_run_whose_configuration_hides_what_it_names(change, here, run_copy, c
     assert not (here / "ran").exists()
 
 
+def test_the_name_of_a_checkpoint_asks_for_no_module(here, run_copy, complaint, monkeypatch):
+    run = run_copy("single")
+    monkeypatch.chdir(run)
+    (run / "model.py").write_text(PAYLOAD.replace('"ran"', repr(str(here / "ran"))))
+    (run / "best.ckpt").rename(run / "model.ckpt")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    (run / "config.yaml").write_text(
+        yaml.safe_dump({**config, "model": (NAMED % "Module").replace("payload", "model")})
+    )
+    says(complaint("test", "--ckpt_path", "model.ckpt"), "'model.Module'", "is not run unasked")
+    assert not (here / "ran").exists()
+
+
 def test_what_is_named_beside_a_configuration_that_is_not_is_asked_for(here, run_copy, command):
     (here / "payload.py").write_text("from lightning.pytorch import Callback\nclass Seen(Callback):\n    pass\n")
     words = ["--trainer.callbacks=payload.Seen", "--trainer.enable_progress_bar=false"]

@@ -62,7 +62,7 @@ class ClassReport(Callback):
             written = write_report(wanted, numbers, scores.metrics)
             print(f"written: {written}_*.csv and .json")
             network = getattr(pl_module, "network", None)
-            if not task and isinstance(network, nn.Module):
+            if stage == "test" and not task and isinstance(network, nn.Module):
                 _write_json(_file(written, "weights.json"), {"sha256": weights_digest(network)})
 
 

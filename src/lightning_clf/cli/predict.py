@@ -53,8 +53,11 @@ def run(words: list[str]) -> None:
 
 def _check_replies(options: argparse.Namespace) -> None:
     """What keeps replies is no file of rows or answers, which it would be appended to, or replaced by."""
-    default = None if options.output is None else f"{options.output}.rejected.jsonl"
-    check_apart("--replies", options.replies, [options.input, options.output, options.rejected or default])
+    with importing():
+        from lightning_clf.inference.files import rejected_file
+
+    rejected = options.rejected or rejected_file(options.output)
+    check_apart("--replies", options.replies, [options.input, options.output, rejected])
 
 
 def _load(options: argparse.Namespace) -> Predictor:

@@ -40,16 +40,18 @@ def trusted_imports(words: Sequence[str]) -> Iterator[None]:
     look into.
 
     Args:
-        words: What the user typed; the classes named there are asked for.
+        words: What the user typed; the classes named there are asked for, but for what is the name of a file, as
+            `best.ckpt` is in its own folder.
     """
     from jsonargparse import set_parsing_settings  # late: it is heavy, and `doctor --help` has no use for it
     from jsonargparse._common import parsing_settings
 
-    asked = {word.rpartition("=")[2].partition(".")[0] for word in words if _DOTTED.fullmatch(word.rpartition("=")[2])}
+    values = [word.rpartition("=")[2] for word in words]
+    asked = {value.partition(".")[0] for value in values if _DOTTED.fullmatch(value) and not Path(value).exists()}
     before = dict(parsing_settings)
     # what was imported before has been run
-    packages = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - {"jsonargparse"}
-    allowed = sorted(name for name in {*packages, *asked, *_TRUSTED} if name.isidentifier())
+    packages = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+    allowed = sorted(name for name in {*packages, *asked, *_TRUSTED} - {"jsonargparse"} if name.isidentifier())
     set_parsing_settings(import_path_denylist=["*"], import_path_allowlist=allowed)
     try:
         yield

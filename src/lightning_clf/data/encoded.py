@@ -144,6 +144,11 @@ def encode_split(split: Split, encoding: Encoding, summary: Summary) -> Iterator
             return
 
 
+def content_digest(value: Any) -> bytes:
+    """What tells texts, lists of texts and numbers apart: 16 bytes in place of texts that memory may not hold."""
+    return hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 def kept_examples(split: Split, encoding: Encoding, summary: Summary) -> Iterator[tuple[int, Example]]:
     """The rows of a split that are encoded, checked, each with its id. Arguments are those of `encode_split`."""
     seen: set[bytes] = set()
@@ -154,9 +159,7 @@ def kept_examples(split: Split, encoding: Encoding, summary: Summary) -> Iterato
             summary.unlabelled += 1
             continue
         if encoding.drop_duplicates:
-            # texts may be more than memory holds, and 16 bytes tell apart more rows than there are
-            content = repr((example.text, example.pair, example.label))
-            digest = hashlib.blake2b(content.encode(), digest_size=16).digest()
+            digest = content_digest((example.text, example.pair, example.label))
             if digest in seen:
                 summary.duplicates += 1
                 continue

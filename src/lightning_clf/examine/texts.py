@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from lightning_clf.data.encoded import content_digest
 from lightning_clf.data.rows import Example, RowFormat
 from lightning_clf.data.split import Split
 from lightning_clf.examine.finding import Finding
@@ -36,12 +36,7 @@ def known_rows(split: Split, rows: RowFormat) -> list[Known]:
 
 
 def _known(example: Example, number: int) -> Known:
-    return Known(_digest((example.text, example.pair)), _digest(example.label), number)
-
-
-def _digest(value: Any) -> bytes:
-    # equal reprs are equal values here: texts, lists of texts, numbers
-    return hashlib.blake2b(repr(value).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return Known(content_digest((example.text, example.pair)), content_digest(example.label), number)
 
 
 def repeated_texts(rows: Rows, names: Mapping[str, Split]) -> Iterator[Finding]:

@@ -70,8 +70,7 @@ def predict_file(
         InputError: If a column is missing, or no row can be read, or one where this is strict; or the target cannot be
             written, or is the source; or what was begun is not what is to be gone on with.
     """
-    if rejected is None and not is_stream(target):
-        rejected = f"{target}.rejected.jsonl"
+    rejected = rejected or rejected_file(target)
     table = show is None and is_table(target)
     _refuse_one_file(source, target, rejected)
     _refuse_streams(target, rejected, is_table=table)
@@ -98,6 +97,11 @@ def predict_file(
             sink.publish(writer)
     _warn(sink.tally, rows.name, rejected, carry or ())
     return sink.tally.answered
+
+
+def rejected_file(target: str | None) -> str | None:
+    """Where rows go that cannot be read, unless another file is named: nowhere beside a stream."""
+    return None if is_stream(target) else f"{target}.rejected.jsonl"
 
 
 def _take_all(chunks: Generator[Chunk, None, None], sink: Sink, rows: Source, start: int, stop: int | None) -> None:

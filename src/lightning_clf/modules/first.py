@@ -14,6 +14,14 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
     return callbacks
 
 
+def take_shape(trainer: Trainer, module: LightningModule, stage: str) -> None:
+    """Have a module build what is not built yet; on a CPU in memory that stays with the process."""
+    if trainer.strategy.root_device.type == "cpu":
+        keep_freed_memory()
+    if build := getattr(module, "take_shape", None):  # a Trainer may be used again, with another's module
+        build(stage)
+
+
 class BuildFirst(Callback):
     """Builds the module before other callbacks are set up.
 
@@ -23,11 +31,8 @@ class BuildFirst(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Build the module; its own setup finds it built."""
-        if trainer.strategy.root_device.type == "cpu":
-            keep_freed_memory()
         for callback in callbacks_of(trainer):
             if isinstance(callback, WeightAveraging):
                 # an average of buffers rounds those that are whole numbers, such as positions; they are copied instead
                 callback._use_buffers = False
-        if take_shape := getattr(pl_module, "take_shape", None):  # a Trainer may be used again, with another's module
-            take_shape(stage)
+        take_shape(trainer, pl_module, stage)

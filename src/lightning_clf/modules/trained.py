@@ -26,7 +26,7 @@ from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw
 from lightning_clf.heads import Head
 from lightning_clf.losses import Loss, LossTerms
 from lightning_clf.modules.checks import check_finetuning, check_same_training, check_steps, warn_of_rounded_updates
-from lightning_clf.modules.first import BuildFirst, callbacks_of
+from lightning_clf.modules.first import BuildFirst, callbacks_of, take_shape
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.loading import load_module
 from lightning_clf.modules.randomness import States, random_states, set_random_state
@@ -126,8 +126,8 @@ class TrainedModule(Component, ScoredModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Build what is not built yet, and say what is to be trained."""
-        if not self._builds_first:
-            self.take_shape(stage)
+        if not self._builds_first:  # as a subclass chooses its own callbacks
+            take_shape(self.trainer, self, stage)
         if stage == "fit":
             rank_zero_info(self.describe_trainable())
             warn_of_rounded_updates(self.trainer)
