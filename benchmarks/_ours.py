@@ -8,27 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
-from lightning.pytorch import Callback, Trainer, seed_everything
-from torch.optim.lr_scheduler import LambdaLR
+from lightning.pytorch import Callback, Trainer
 
 from _blocks import Gate
 from _cells import Stopwatch
-from _corpora import KINDS, RECIPES, Recipe, encoder, file, folder, precision
-from lightning_clf import (
-    CoNLL2003DataModule,
-    MultiLabelClassifier,
-    MultiLabelDataModule,
-    SequenceDataModule,
-    SingleLabelClassifier,
-    TokenClassifier,
-)
+from _corpora import RECIPES, Recipe, encoder, file, folder, precision
 from lightning_clf.batch import Batch
 from lightning_clf.cli import main
-from lightning_clf.cpu import CheapStep, RowGradients, keep_freed_memory
-from lightning_clf.data import BaseDataModule
-from lightning_clf.finetuning import LinearSchedule, adamw
-from lightning_clf.modules import ClassifierModule
 
 CONFIGS = {
     "sst2": "sst2.yaml",
@@ -97,64 +83,28 @@ def train(corpus: str, recipe: Recipe, more: Mapping[str, object], gate: Gate) -
         gate: Passed after every step.
     """
     StepGate.gate = gate
+    train_by(corpus, recipe, "_ours.StepGate", more)
+
+
+def train_by(corpus: str, recipe: Recipe, callback: str, more: Mapping[str, object]) -> None:
+    """Train as `lightning-clf fit` does, without validation, for as long as a callback wants.
+
+    Args:
+        corpus: A key of ``RECIPES``.
+        recipe: The peer's recipe.
+        callback: The name of its class.
+        more: Further keys.
+    """
     options = {
         **_options(corpus, recipe),
         "data.init_args.source": json.dumps({"train": str(file(corpus, "train")), "val": str(file(corpus, "test"))}),
         "trainer.max_epochs": 1000,
         "trainer.limit_val_batches": 0,
-        "trainer.callbacks": "_ours.StepGate",
+        "trainer.callbacks": callback,
         **more,
     }
-    _run(corpus, 0, options, checkpoint="last.ckpt")
-
-
-def bare(corpus: str, gate: Gate) -> None:
-    """Train as `train` does, in a loop of its own around the same parts: no Trainer, no metrics, no logs.
-
-    Args:
-        corpus: A key of ``RECIPES``.
-        gate: Passed after every step.
-    """
-    keep_freed_memory()
-    seed_everything(0, verbose=False)
-    recipe, kind = RECIPES[corpus], KINDS[corpus]
-    options: dict[str, Any] = {
-        "source": {"train": str(file(corpus, "train")), "val": str(file(corpus, "test"))},
-        "batch_size": recipe.batch_size,
-        "max_length": recipe.max_length,
-        "cache_dir": tempfile.mkdtemp(),  # of a process that is killed when it is done with
-    }
-    module: ClassifierModule
-    data: BaseDataModule[Any]
-    if kind == "tags":
-        module, data = TokenClassifier(str(encoder())), CoNLL2003DataModule(**options)
-    elif kind == "multi":
-        module, data = MultiLabelClassifier(str(encoder())), MultiLabelDataModule(**options)
-    else:
-        module, data = SingleLabelClassifier(str(encoder())), SequenceDataModule(**options)
-    data.tokenizer = module.tokenizer
-    data.prepare_data()
-    data.setup("fit")
-    module.labels = data.labels
-    module.build()
-    module.train()
-    optimizer = adamw(module, recipe.learning_rate, recipe.weight_decay)
-    loader = data.train_dataloader()
-    steps = 1000 * len(loader)
-    schedule = LambdaLR(
-        optimizer, lambda step: LinearSchedule().factor(step, round(recipe.warmup_ratio * steps), steps)
-    )
-    cheap_step = CheapStep(RowGradients())
-    while True:
-        for batch in loader:
-            with cheap_step, torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-                _, terms = module.score(batch)
-            terms.mean.backward()
-            cheap_step.clip_gradients(optimizer, recipe.max_gradient_norm)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-            gate.step(len(batch))
+    with tempfile.TemporaryDirectory() as scratch:
+        _fit(CONFIGS[corpus], 0, options, Path(scratch, "run"), Path(scratch, "cache"))
 
 
 def _run(corpus: str, seed: int, options: Mapping[str, object], checkpoint: str) -> dict[str, float]:
@@ -180,13 +130,7 @@ def fit_and_score(
     """
     with tempfile.TemporaryDirectory() as scratch:
         run = folder or Path(scratch) / "run"
-        os.environ.setdefault("LIGHTNING_CLF_CACHE", str(Path(scratch) / "cache"))
-        words = [f"--{key}={value}" for key, value in {"model.init_args.encoder": encoder(), **options}.items()]
-        words += [f"--seed_everything={seed}"]
-        words += [f"--trainer.default_root_dir={run}", "--trainer.enable_progress_bar=false"]
-        watch = Stopwatch()
-        succeed(["fit", "--config", config, *words])
-        metrics = watch.read()
+        metrics = _fit(config, seed, options, run, Path(scratch, "cache"))
         for command, stage in (("validate", "val"), ("test", "test")):
             if stage == "val" and options.get("trainer.limit_val_batches") == 0:
                 continue  # the keys of a fit hold for its checkpoint too: it would see no batch
@@ -194,6 +138,16 @@ def fit_and_score(
             written = json.loads((run / f"{stage}_metrics.json").read_text(encoding="utf-8"))
             metrics |= written
         return metrics
+
+
+def _fit(config: str, seed: int, options: Mapping[str, object], run: Path, cache: Path) -> dict[str, float]:
+    os.environ.setdefault("LIGHTNING_CLF_CACHE", str(cache))
+    words = [f"--{key}={value}" for key, value in {"model.init_args.encoder": encoder(), **options}.items()]
+    words += [f"--seed_everything={seed}"]
+    words += [f"--trainer.default_root_dir={run}", "--trainer.enable_progress_bar=false"]
+    watch = Stopwatch()
+    succeed(["fit", "--config", config, *words])
+    return watch.read()
 
 
 def succeed(words: list[str]) -> None:
