@@ -20,7 +20,7 @@ from transformers import AutoModelForSequenceClassification
 
 from lightning_clf import packing
 from lightning_clf.cli import main
-from lightning_clf.first_token import narrow_last_layer
+from lightning_clf.last_layer import narrow_to_first_token
 from lightning_clf.packing import pack
 from tests.test_configs import OF_ITS_OWN, STUDENT, TASKS_BY_CONFIG, fit, source
 from tests.test_packing import CLASSES, LENGTHS, NARROWED, VERIFIED, computed, config_of, inputs_of, make
@@ -176,7 +176,7 @@ def test_the_kernel_for_texts_of_varying_length_gives_what_padding_gives(archite
 def test_the_kernel_goes_with_a_last_layer_of_the_first_token(architecture):
     reference = make(architecture, AutoModelForSequenceClassification).float().cuda()
     packed = copy.deepcopy(reference).bfloat16()
-    narrow_last_layer(packed)
+    narrow_to_first_token(packed)
     pack(packed, narrowed=True)
     inputs = {name: values.cuda() for name, values in inputs_of(reference, LENGTHS["mixed"]).items()}
     wanted, found = reference(**inputs).logits, packed(**inputs).logits

@@ -18,7 +18,7 @@ from transformers import (
 
 from lightning_clf import packing
 from lightning_clf.errors import InputError
-from lightning_clf.first_token import narrow_last_layer
+from lightning_clf.last_layer import narrow_to_first_token
 from lightning_clf.packing import ATTENTION, Packing, pack
 from tests.tiny import ARCHITECTURES
 
@@ -124,7 +124,7 @@ def test_with_a_last_layer_of_the_first_token(architecture, checkpointed):
     model = make(architecture, AutoModelForSequenceClassification)
     inputs = inputs_of(model, LENGTHS["mixed"])
     wanted = computed(model, inputs)
-    assert narrow_last_layer(model)
+    assert narrow_to_first_token(model)
     pack(model, narrowed=True)
     shapes = noted(model)
     if checkpointed:

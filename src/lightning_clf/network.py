@@ -18,10 +18,10 @@ from lightning_clf.batch import Batch
 from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config
 from lightning_clf.errors import InputError, reason
 from lightning_clf.fewer_layers import Layers, narrowed_config, with_layers
-from lightning_clf.first_token import narrow_last_layer
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.windows import mean_of_windows
 from lightning_clf.labels import LabelSpace
+from lightning_clf.last_layer import narrow_to_first_token, narrow_to_words, reading
 from lightning_clf.packing import pack
 from lightning_clf.scorer import PROBLEM_TYPES, Scorer, drop_thresholds, over_windows, restore_config
 
@@ -33,14 +33,16 @@ class Network(Scorer):
 
     Attributes:
         encoder: A stock `transformers` model: the bare encoder, or the architecture with its own head. Where the head
-            reads the first token alone, its last layer may be of that token (`first_token.py`).
+            reads the first token alone, its last layer may be of that token; where it reads first subwords alone, of
+            these in training (`last_layer.py`).
         head: What makes scores of the encoder's output, and predictions of scores.
     """
 
     def __init__(self, encoder: PreTrainedModel, head: Head, labels: LabelSpace) -> None:
         super().__init__(head, labels)
         self.encoder = encoder
-        self._narrowing = narrow_last_layer(encoder) if head.reads_first_token else None
+        self._widen = narrow_to_first_token(encoder) if head.reads_first_token else None
+        self._widen_words = narrow_to_words(encoder) if head.reads_first_subwords else None
         # from_pretrained returns modules in eval mode, and Lightning keeps the mode it finds: dropout would be off
         self.train()
 
@@ -151,19 +153,36 @@ class Network(Scorer):
         Raises:
             InputError: If the architecture is not one that was verified.
         """
-        pack(self.encoder, narrowed=self._narrowing is not None)
+        pack(self.encoder, narrowed=self._widen is not None)
+        self._forget_words()  # which places are of what is padded
 
     def widen(self) -> None:
         """Compute the encoder's last layer whole from now on, for whoever reads it besides the head."""
-        if self._narrowing is not None:
-            self._narrowing.remove()
-            self._narrowing = None
+        if self._widen is not None:
+            self._widen()
+            self._widen = None
+        self._forget_words()
+
+    def _forget_words(self) -> None:
+        if self._widen_words is not None:
+            self._widen_words()
+            self._widen_words = None
 
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""
-        if torch.is_grad_enabled():
+        if not torch.is_grad_enabled():
+            return over_windows(self._encode, batch)
+        if not self._narrows_to_words(batch):
             return self._encode(batch.inputs)
-        return over_windows(self._encode, batch)
+        first_subword, _ = batch.words()
+        with reading(first_subword[first_subword >= 0]):
+            return self._encode(batch.inputs)
+
+    def _narrows_to_words(self, batch: Batch) -> bool:
+        """Whether it pays: a GPU would have to wait for how many words there are, and a compiler for each number."""
+        if self._widen_words is None or batch.first_subword is None or torch.compiler.is_compiling():
+            return False
+        return batch.first_subword.device.type == "cpu" and not self.encoder.is_activation_checkpointing
 
     def _encode(self, inputs: dict[str, Tensor]) -> Tensor:
         return self.head.hidden(self.encoder(**inputs, return_dict=True))

@@ -74,7 +74,7 @@ def pack(encoder: PreTrainedModel, *, narrowed: bool) -> None:
 
     Args:
         encoder: A `transformers` model, with a head or without one. It is to be called with an `attention_mask`.
-        narrowed: Whether its last layer is of the first token alone (`first_token.py`). It is padded then: but for
+        narrowed: Whether its last layer is of the first token alone (`last_layer.py`). It is padded then: but for
             attention, little is left of it.
 
     Raises:

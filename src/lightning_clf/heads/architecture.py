@@ -36,10 +36,18 @@ class ArchitectureHead(Head):
 
     @property
     def reads_first_token(self) -> bool:
-        """For texts, as far as `first_token.py` knows the architecture; a subclass may read more."""
+        """For texts, as far as `last_layer.py` knows the architecture; a subclass may read more."""
+        return self._is_read_plainly and self.labels.kind != "tags"
+
+    @property
+    def reads_first_subwords(self) -> bool:
+        """For tags; a subclass may read more."""
+        return self._is_read_plainly and self.labels.kind == "tags"
+
+    @property
+    def _is_read_plainly(self) -> bool:
         cls = type(self)
-        is_own = (cls.forward, cls.hidden) == (ArchitectureHead.forward, ArchitectureHead.hidden)
-        return is_own and self.labels.kind != "tags"
+        return (cls.forward, cls.hidden) == (ArchitectureHead.forward, ArchitectureHead.hidden)
 
     def hidden(self, output: Any) -> Tensor:
         """The architecture's own logits: `[N,C]`, or `[N,T,C]` for tags."""

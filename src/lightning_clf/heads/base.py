@@ -56,7 +56,8 @@ class Head(Component, nn.Module, ABC):
 
         Args:
             hidden: The encoder's last hidden states `[N,T,H]`; of the first token alone, `[N,1,H]`, where
-                `reads_first_token` says so and the architecture allows it.
+                `reads_first_token` says so and the architecture allows it; and in training with zeros at all but first
+                subwords, where `reads_first_subwords` does.
             batch: The batch they were computed from.
 
         Returns:
@@ -90,6 +91,11 @@ class Head(Component, nn.Module, ABC):
     @property
     def reads_first_token(self) -> bool:
         """Whether nothing but the first token's hidden state is read, so that the last layer needs no other."""
+        return False
+
+    @property
+    def reads_first_subwords(self) -> bool:
+        """Whether nothing but hidden states at `Batch.first_subword` is read, so that the last layer needs no other."""
         return False
 
     def hidden(self, output: Any) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from lightning_clf.batch import Batch
 from lightning_clf.errors import check_number
 from lightning_clf.heads.base import Head
-from lightning_clf.heads.pooling import ClsPooling, SequencePooling, WordPooling, make_pooling
+from lightning_clf.heads.pooling import ClsPooling, FirstSubword, SequencePooling, WordPooling, make_pooling
 from lightning_clf.heads.windows import WindowPooling, make_windows
 from lightning_clf.labels import LabelSpace
 
@@ -44,8 +44,17 @@ class LinearHead(Head):
     @property
     def reads_first_token(self) -> bool:
         """With the pooling `cls`; a subclass may read more."""
+        return self._is_read_plainly and type(self.pooling) is ClsPooling
+
+    @property
+    def reads_first_subwords(self) -> bool:
+        """With the pooling `first`; a subclass may read more."""
+        return self._is_read_plainly and type(self.pooling) is FirstSubword
+
+    @property
+    def _is_read_plainly(self) -> bool:
         cls = type(self)
-        return (cls.forward, cls.hidden) == (LinearHead.forward, Head.hidden) and type(self.pooling) is ClsPooling
+        return (cls.forward, cls.hidden) == (LinearHead.forward, Head.hidden)
 
     def make_output(self, hidden_size: int, outputs: int) -> nn.Module:
         """The layers from pooled features `[…,H]` to scores `[…,C]`."""
