@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, seed_everything
 
 from lightning_clf.callbacks import BestCheckpoint
 from lightning_clf.data import OverSampling, UnderSampling
-from tests.training import ROWS, make_data, make_module, make_trainer
+from tests.training import ROWS, complaint, make_data, make_module, make_trainer
 
 EPOCHS = 3
 
@@ -73,7 +73,9 @@ def test_from_the_last_checkpoint_of_an_epoch(encoders, tmp_path):
     _, _, seen = fit(encoders, tmp_path / "whole")
     fit(encoders, tmp_path / "part", max_epochs=1)
     part = torch.load(tmp_path / "part" / "last.ckpt", weights_only=True)
-    assert part["SequenceDataModule"] == {"order": 0, "epoch": 1, "batches": 0}
+    kept = part["SequenceDataModule"]
+    assert {name: rows for name, (rows, _) in kept.pop("rows").items()} == {"train": 16, "val": 16}
+    assert kept == {"order": 0, "epoch": 1, "batches": 0}
     _, _, rest = fit(encoders, tmp_path / "part", tmp_path / "part" / "last.ckpt")
     assert rest == [batch for batch in seen if batch[0] > 0]
 
@@ -85,3 +87,25 @@ def test_another_fit_of_the_same_datamodule_begins_at_the_beginning(encoders, tm
         make_trainer(tmp_path, callbacks=[batches], max_epochs=2).fit(make_module("single", encoders("bert")), data)
         orders.append(batches.seen)
     assert orders[0] == orders[1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"train": ROWS["single"]}, "train: the train split has 8 rows, not the 16 of the fit"),
+        ({"train": ROWS["single"][::-1] * 2}, "train: the train split has 16 rows, but not those of the fit"),
+        ({"val": ROWS["single"][:4]}, "val: the val split has 4 rows, not the 8 of the fit"),
+        ({"val": None}, "train: the train split has 14 rows, not the 16 of the fit"),  # two are held out
+        ({"val": [{**row, "label": "bad"} for row in ROWS["single"]]}, "val: the val split has 8 rows, but not those"),
+    ],
+)
+def test_other_rows_are_refused_before_training(changed, said, encoders, tmp_path):
+    splits = {"train": ROWS["single"] * 2, "val": ROWS["single"]}
+    fit(encoders, tmp_path / "part", data={"source": splits}, max_epochs=1)
+    last = tmp_path / "part" / "last.ckpt"
+    other = {name: rows for name, rows in (splits | changed).items() if rows is not None}
+    message = complaint(lambda: fit(encoders, tmp_path / "part", last, data={"source": other}))
+    assert said in message
+    assert f"{last} is of: go on with its data, or leave --ckpt_path out and begin a new fit of its weights" in message
+    assert torch.load(last, weights_only=True)["global_step"] == 4
+    make_trainer(tmp_path).test(make_module("single", encoders("bert")), make_data("single"), ckpt_path=last)

@@ -43,9 +43,8 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
     """Splits of a source, encoded for the model's encoder and batched.
 
     The label space is known from construction. The tokenizer is that of the module being trained; outside of a Trainer,
-    set `datamodule.tokenizer` before `prepare_data` and `setup`.
-
-    A subclass defines the abstract methods; one for a known corpus only declares class attributes.
+    set `datamodule.tokenizer` before `prepare_data` and `setup`. A subclass defines the abstract methods; one for a
+    known corpus only declares class attributes.
 
     Attributes:
         corpora: Data sets this class knows, by the short name a user may give as `source`; the first is the default.
@@ -206,8 +205,7 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
         """Check and encode every split, unless the cache has it.
 
         Raises:
-            InputError: If a row cannot be used; it says which and why. Where other processes wait for this one, `setup`
-                raises it in all of them.
+            InputError: If a row cannot be used; where other processes wait for this one, `setup` raises it in all.
         """
         self._fault = shared_fault(self._prepare)
 
@@ -242,19 +240,23 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
             prepared.report_imbalance(self.class_counts, self.num_train, is_advised=by_rows)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands."""
-        place = asdict(Position.of(self.trainer, self._position.order)) if self.trainer is not None else {}
-        return {**place, "sampling": drawn} if place and (drawn := self.loading.drawn_by) else place
+        """Where training stands, and in which rows."""
+        if self.trainer is None:
+            return {}
+        place = asdict(Position.of(self.trainer, self._position.order)) | {"rows": self._opened.learned}
+        return {**place, "sampling": drawn} if (drawn := self.loading.drawn_by) else place
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Begin training where `state_dict` says.
 
         Raises:
-            InputError: If that is amid an epoch whose rows another sampling has drawn.
+            InputError: If that is amid an epoch whose rows another sampling has drawn, or a fit had other rows.
         """
         if state_dict:
-            self._position = Position(**{key: value for key, value in state_dict.items() if key != "sampling"})
+            self._position = Position.kept(state_dict)
             self.loading.check_same_epoch(self._position, state_dict.get("sampling"))
+            if self.trainer is not None:
+                self._opened.check_learned(state_dict["rows"], self.trainer)
 
     @property
     def _opened(self) -> PreparedSplits:

@@ -17,7 +17,7 @@ from lightning_clf.data.split import Split
 from lightning_clf.encoding import Tokenizer
 from lightning_clf.labels import Kind, LabelSpace
 
-_VERSION = 2  # of the encoded rows; raised when the same input is to be encoded differently
+_VERSION = 3  # of the encoded rows; raised when the same input is to be encoded differently
 _BATCH = 1000  # rows tokenised at a time
 UNLABELLED_FROM = 2**40
 """What the ids of rows count from that are read without their labels: they stand beside those of train."""
@@ -49,12 +49,14 @@ class Summary:
         unlabelled: How many were dropped because they have no label.
         empty: How many have nothing to read. They are kept.
         duplicates: How many were dropped because they repeat an earlier one.
+        digest: What tells whether other rows are the kept ones, in the same order.
     """
 
     rows: int = 0
     unlabelled: int = 0
     empty: int = 0
     duplicates: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,8 @@ def kept_examples(split: Split, encoding: Encoding, summary: Summary) -> Iterato
             seen.add(digest)
         summary.rows += 1
         summary.empty += example.is_empty
+        content = (example.text, example.pair, example.label, example.group)
+        summary.digest = content_digest((summary.digest, content)).hex()
         yield position, example
 
 

@@ -115,24 +115,25 @@ class MultiTaskDataModule(DataModule):
                 data.setup(stage)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where training stands, and what draws the rows of each task."""
+        """Where training stands, and the state of each task."""
         if self.trainer is None:
             return {}
         place = asdict(Position.of(self.trainer, self._position.order))
-        return {**place, "sampling": {name: data.loading.drawn_by for name, data in self.tasks.items()}}
+        return {**place, "tasks": {name: data.state_dict() for name, data in self.tasks.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Begin training where `state_dict` says.
 
         Raises:
-            InputError: If that is amid an epoch of which another sampling has drawn the rows of a task.
+            InputError: If that is amid an epoch of which another sampling has drawn the rows of a task, or a fit had
+                other rows.
         """
         if not state_dict:
             return
-        self._position = Position(**{key: value for key, value in state_dict.items() if key != "sampling"})
+        self._position = Position.kept(state_dict)
         for name, data in self.tasks.items():
             with told_of(name):
-                data.loading.check_same_epoch(self._position, state_dict["sampling"].get(name))
+                data.load_state_dict(state_dict["tasks"].get(name, {}))
 
     def train_dataloader(self) -> DataLoader[TaskBatches]:
         """Steps of the train splits, in the order that `mixing` makes of them."""

@@ -29,6 +29,11 @@ class Position:
         return cls(seed + int(os.environ.get("PL_GLOBAL_SEED", "0")))
 
     @classmethod
+    def kept(cls, state: dict[str, Any]) -> Self:
+        """The place a datamodule's state in a checkpoint says."""
+        return cls(state["order"], state["epoch"], state["batches"])
+
+    @classmethod
     def of(cls, trainer: Trainer, order: int) -> Self:
         """The place a Trainer has come to."""
         loop: Any = trainer.fit_loop

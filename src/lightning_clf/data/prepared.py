@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, concatenate_datasets
+from lightning.pytorch import Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_clf.counts import ClassCounts
@@ -25,6 +29,9 @@ from lightning_clf.labels import LabelSpace
 _SHOWN = 5  # labels that are listed
 _FEW = 20
 """Rows of dev below which its score is as much chance as not."""
+Learned = dict[str, tuple[int, str]]
+"""By split how many rows it has, and a digest of them."""
+_NONE = (0, "")
 UNLABELLED = "unlabelled"
 """What the rows are called that are read without labels, among the splits of a source."""
 
@@ -45,11 +52,12 @@ class PreparedSplits:
         self.splits = splits
         self.encodings = encodings
         self._rows: dict[str, Dataset] = {}
+        self._contents: dict[str, str] = {}
         for name, split in splits.items():
             loaded = cache.load(split, encodings[name], cache_dir)
             if loaded is None:
                 raise RuntimeError(f"{split.name} is not in the cache {cache_dir}: call prepare_data before setup")
-            self._rows[name] = loaded[0]
+            self._rows[name], self._contents[name] = loaded[0], loaded[1].digest
 
     def __contains__(self, name: str) -> bool:
         """Whether there is such a split, of the source or made of its train."""
@@ -124,6 +132,40 @@ class PreparedSplits:
                 "to itself): evaluate on the val split instead"
             )
         return rows
+
+    @cached_property
+    def learned(self) -> Learned:
+        """The rows a fit learns from and chooses its best epoch by, known once the source is divided."""
+        found = {}
+        for name in ("train", UNLABELLED, "val"):
+            if name in self:
+                rows, content = self._rows[name], self._contents.get(name, self._contents["train"])
+                ids = column(rows, "example_id").to_numpy()
+                found[name] = len(rows), hashlib.sha256(content.encode() + ids.tobytes()).hexdigest()
+        return found
+
+    def check_learned(self, before: Learned, trainer: Trainer) -> None:
+        """Hold the rows against those of the fit that a fit goes on with; what is only scored may be of any.
+
+        Args:
+            before: What `learned` was.
+            trainer: What goes on, from its checkpoint.
+
+        Raises:
+            InputError: If they are others, of which neither the schedule nor the best so far is.
+        """
+        if trainer.state.fn != TrainerFn.FITTING:
+            return
+        for name in {**before, **self.learned}:
+            (now, digest), (then, known) = self.learned.get(name, _NONE), before.get(name, _NONE)
+            if digest != known:
+                where = self.splits.get(name, self.splits["train"]).name
+                other = f"{now} rows, not the {then}" if now != then else f"{now} rows, but not those"
+                raise InputError(
+                    f"{where}: the {name} split has {other} of the fit that {trainer.ckpt_path} is of: go on with its "
+                    "data, or leave --ckpt_path out and begin a new fit of its weights, with the export beside it, "
+                    "best, as model.encoder"
+                )
 
     def trained_on(self) -> Dataset:
         """The rows of train, and after them those that are read without labels, if there are any."""
