@@ -183,6 +183,23 @@ def test_nothing_left_to_train_is_refused_before_anything_is_touched(complaint, 
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data.max_length", 100_000], ["data.max_length"]),
+        (["--data.source", "fewer"], ["fewer/train.jsonl: the train split has 4 rows, not the 8", "last.ckpt is of"]),
+        (["--checkpoint.mode", "min"], ["checkpoint.mode"]),
+    ],
+)
+def test_a_refused_resume_leaves_the_run_as_it_was(complaint, run_copy, tmp_path, monkeypatch, words, said):
+    run = run_copy("single")
+    write_rows(tmp_path / "fewer", {"train": SINGLE[:4], "dev": SINGLE})
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    says(complaint("fit", "--ckpt_path", run / "last.ckpt", "--trainer.max_epochs", 2, *words), *said)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
 def test_the_configuration_of_an_earlier_part_is_kept(command, run_copy):
     run = run_copy("single")
     before = (run / "config.yaml").read_text()

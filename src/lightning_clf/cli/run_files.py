@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.fabric.loggers.logger import rank_zero_experiment
+from lightning.fabric.loggers.logger import _DummyExperiment, rank_zero_experiment
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
@@ -18,29 +18,65 @@ from lightning_clf.cli.run_folder import keep_part
 
 def run_loggers(folder: Path) -> list[Logger]:
     """The loggers of a fit that names none: TensorBoard, and CSV, both in the run folder itself."""
-    return [make(folder, name="", version="") for make in (TensorBoardLogger, RunCSVLogger)]
+    return [make(folder, name="", version="") for make in (RunTensorBoardLogger, RunCSVLogger)]
 
 
-class RunCSVLogger(CSVLogger):
-    """Lightning's, but that what an earlier part of the run logged is kept: it deletes what it finds."""
+class RunTensorBoardLogger(TensorBoardLogger):
+    """Lightning's, but that there is no file before there is training: Lightning opens it before it has the data.
+
+    Attributes:
+        begun: Whether training has begun.
+    """
+
+    begun = False
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
-        """The file's writer, made when it is first asked for."""
+    def experiment(self) -> Any:
+        """The writer of the file, made when it is first asked for in training."""
+        return super().experiment if self.begun else _DummyExperiment()
+
+
+class RunCSVLogger(CSVLogger):
+    """Lightning's, but that what an earlier part of the run logged is kept, and left as it is before there is training.
+
+    Attributes:
+        begun: Whether training has begun.
+    """
+
+    begun = False
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The writer of the file, made when it is first asked for in training: it deletes what it finds."""
+        if not self.begun:
+            return _DummyExperiment()
         if self._experiment is None:
             keep_part(Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE)
-        writer: ExperimentWriter = super().experiment
-        return writer
+        return super().experiment
 
 
 class RunConfig(SaveConfigCallback):
-    """Writes the run's configuration to its folder, without the checkpoint it goes on from: fit it, and it is anew."""
+    """Has the run's files begin with its training, so that a fit that is refused leaves all as it was.
+
+    They are those of its loggers, and its configuration without the checkpoint it goes on from: fit it, and it is anew.
+    """
 
     def __init__(self, parser: LightningArgumentParser, config: Namespace, **options: Any) -> None:
         config = config.clone()
         del config["ckpt_path"]  # a null that follows --ckpt_path on the command line would take its place
         super().__init__(parser, config, save_to_log_dir=False, **options)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Nothing yet: data or a checkpoint may still be refused."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin them."""
+        for logger in trainer.loggers:
+            if isinstance(logger, RunTensorBoardLogger | RunCSVLogger):
+                logger.begun = True
+        super().setup(trainer, pl_module, "fit")
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write it, wherever a logger keeps its files."""
