@@ -188,6 +188,7 @@ def test_wrong_value_is_shown_with_what_it_must_be(refused, old, new, said):
         (["stray"], "argument 'stray' is not understood: options start with --, as in --config FILE"),
         (["--config"], "argument -c/--config: expected one argument: see --help"),
         (["--trainer.strategy", "dpp"], "trainer: You selected an invalid strategy name: `strategy='dpp'`."),
+        (["--trainer.strategy", "ddp_spawn"], "trainer.strategy starts processes by spawn, in which copies of the"),
         (["--trainer.max_epochs", "-5"], "`max_epochs` must be a non-negative integer or -1. You passed in -5."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -34,6 +34,7 @@ from lightning_clf.cli.unasked import trusted_imports
 from lightning_clf.data import BaseDataModule, DataModule
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.modules import ClassifierModule, TrainedModule
+from lightning_clf.modules.checks import check_comes_back
 
 # what a shell makes of a process that SIGTERM ended
 _TERMINATED = 128 + signal.SIGTERM
@@ -234,6 +235,8 @@ class TrainingCLI(LightningCLI):
         gc.collect()  # what a fit before this one left, as where a script calls the command again and again
         gc.freeze()  # what was imported stays: the collector need not look through all of it again and again
         try:
+            if subcommand == "fit":
+                check_comes_back(self.trainer)  # in those processes it would be a traceback
             super()._run_subcommand(subcommand)
         except InputError:
             discard_unused(self.folder)

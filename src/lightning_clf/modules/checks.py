@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -116,6 +117,8 @@ def check_trainer(trainer: Trainer, kind: Kind) -> None:
             "trainer.callbacks has a GradientAccumulationScheduler, with which nothing that follows the steps of the "
             "run can be planned: set trainer.accumulate_grad_batches in its place, one number for all epochs"
         )
+    if trainer.state.fn == TrainerFn.FITTING:
+        check_comes_back(trainer)
     if trainer.gradient_clip_val is not None:
         check_number("trainer.gradient_clip_val", trainer.gradient_clip_val, least=0)
     if kind == "score" and trainer.precision in ("bf16-true", "16-true"):
@@ -127,6 +130,20 @@ def check_trainer(trainer: Trainer, kind: Kind) -> None:
         raise InputError("trainer.strategy deepspeed keeps gradients where a loss cannot be averaged right: use ddp")
     if isinstance(trainer.strategy, FSDPStrategy | ModelParallelStrategy):
         raise InputError("trainer.strategy splits the weights, of which decay and exports must see the whole: use ddp")
+
+
+def check_comes_back(trainer: Trainer) -> None:
+    """Refuse a fit in processes that were given a copy of the module: what is built there does not come back.
+
+    Raises:
+        InputError: If the strategy spawns or forks processes out of this one.
+    """
+    launcher = trainer.strategy.launcher
+    if isinstance(launcher, _MultiProcessingLauncher):
+        raise InputError(
+            f"trainer.strategy starts processes by {launcher._start_method}, in which copies of the module are trained "
+            "while this one stays as it is: use ddp, in a script or with lightning-clf fit; in a notebook, one device"
+        )
 
 
 def warn_of_rounded_updates(trainer: Trainer) -> None:
