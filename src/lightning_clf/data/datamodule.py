@@ -14,3 +14,7 @@ class DataModule(LightningDataModule, ABC):
     @abstractmethod
     def train_dataloader(self) -> Any:
         """Batches of the train split, in an order of their own each epoch."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or another process is given: all but the Trainer, as of a module."""
+        return {**self.__dict__, "trainer": None}
