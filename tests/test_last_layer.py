@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from lightning_clf import LabelSpace
+from lightning_clf import LabelSpace, last_layer
 from lightning_clf.batch import IGNORE, Batch
 from lightning_clf.heads import ArchitectureHead, CRFHead, LinearHead, MLPHead
 from lightning_clf.last_layer import narrow_to_first_token
@@ -86,6 +86,12 @@ TAGS = LabelSpace.tags(["PER", "LOC"], "IOB2")
 OPTIONS = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
+@pytest.fixture
+def by_one(monkeypatch):
+    """No tokens besides those that are read."""
+    monkeypatch.setattr(last_layer, "_STEP", 1)
+
+
 def words_batch(first: list[list[int]]) -> Batch:
     """A batch of words whose first subwords lie at these places of the flattened inputs."""
     width = max(len(row) for row in first)
@@ -118,7 +124,7 @@ def computed_rows(module, batch: Batch) -> int:
 
 @pytest.mark.parametrize("head", [None, LinearHead(dropout=0.0), CRFHead(dropout=0.0)])
 @pytest.mark.parametrize("architecture", sorted(NARROWED))
-def test_words_and_gradients_are_those_of_the_whole_layer(architecture, head, encoders):
+def test_words_and_gradients_are_those_of_the_whole_layer(architecture, head, encoders, by_one):
     module = tagger(encoders(architecture), head=head)
     results, rows = [], []
     for _ in range(2):
@@ -134,7 +140,7 @@ def test_words_and_gradients_are_those_of_the_whole_layer(architecture, head, en
     torch.testing.assert_close(narrow_gradients, gradients, atol=1e-12, rtol=1e-9)
 
 
-def test_subwords_that_are_trained_are_computed(encoders):
+def test_subwords_that_are_trained_are_computed(encoders, by_one):
     module = tagger(encoders("bert"), train_continuations=True)
     batch = replace(BATCH, word_ids=torch.tensor([[-1, 0, 0, 1, 2, 2, 3, -1], [-1, 0, 0, 1, -1, -1, -1, -1]] * 2)[:3])
     assert computed_rows(module, batch) == 6 + 3 + 6
@@ -144,7 +150,7 @@ def test_subwords_that_are_trained_are_computed(encoders):
     ("head", "rows"),
     [(LinearHead(pooling="mean"), 24), (OwnForward(), 24), (OwnHidden(), 24), (MLPHead(), 9), (None, 9)],
 )
-def test_only_what_reads_first_subwords_alone(head, rows, encoders):
+def test_only_what_reads_first_subwords_alone(head, rows, encoders, by_one):
     module = tagger(encoders("bert"), head=head)
     features = module.network.features(replace(BATCH, word_ids=torch.full((3, 8), -1)))
     if head is None:  # logits, which have a bias
@@ -152,7 +158,7 @@ def test_only_what_reads_first_subwords_alone(head, rows, encoders):
     assert (features.abs().sum(-1) > 0).sum() == rows
 
 
-def test_the_whole_layer_where_there_is_no_word_or_it_is_computed_again(encoders):
+def test_the_whole_layer_where_there_is_no_word_or_it_is_computed_again(encoders, by_one):
     module = tagger(encoders("bert"))
     assert computed_rows(module, words_batch([[-1], [-1], [-1]])) == 24
     with torch.no_grad():
@@ -164,10 +170,20 @@ def test_the_whole_layer_where_there_is_no_word_or_it_is_computed_again(encoders
     assert computed_rows(module, BATCH) == 9
 
 
-def test_a_copy_and_what_is_packed_compute_on(encoders):
+def test_a_copy_and_what_is_packed_compute_on(encoders, by_one):
     module = tagger(encoders("bert"))
     wanted, _ = module.score(BATCH)
     assert computed_rows(copy.deepcopy(module), BATCH) == 9
     module.network.pack()
     packed, _ = module.score(BATCH)
     torch.testing.assert_close(packed[BATCH.word_mask], wanted[BATCH.word_mask], atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize(("step", "rows"), [(4, 12), (5, 10), (16, 16), (64, 24)])
+def test_the_number_of_tokens_is_rounded_up_and_changes_nothing(step, rows, encoders, monkeypatch):
+    module = tagger(encoders("bert"))
+    wanted, _ = module.score(BATCH)
+    monkeypatch.setattr(last_layer, "_STEP", step)
+    assert computed_rows(module, BATCH) == rows
+    scores, _ = module.score(BATCH)
+    torch.testing.assert_close(scores[BATCH.word_mask], wanted[BATCH.word_mask], atol=1e-12, rtol=1e-9)

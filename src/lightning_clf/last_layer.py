@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 # whose own heads for texts read the first token, and whose layers are BERT's; a test holds each against the whole layer
 _BERT_LIKE = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
+_STEP = 64
+"""How many tokens are taken is a multiple of this: oneDNN prepares products anew for each size it meets, which takes
+longer than a few rows more."""
 _READ: ContextVar[Tensor | None] = ContextVar("read", default=None)
 
 Undo = Callable[[], None]
@@ -42,7 +46,7 @@ def narrow_to_first_token(encoder: PreTrainedModel) -> Undo | None:
 def narrow_to_words(encoder: PreTrainedModel) -> Undo | None:
     """Have an encoder's last layer go on from attention with those tokens that `reading` names, where it names some.
 
-    Its output is `[N,T,H]` as before, with zeros at all others. Encoders of other architectures are left as they are.
+    Its output is `[N,T,H]` as before, with zeros at others. Encoders of other architectures are left as they are.
 
     Args:
         encoder: A `transformers` model, with a head for words or without one.
@@ -64,18 +68,26 @@ def narrow_to_words(encoder: PreTrainedModel) -> Undo | None:
 
 
 @contextlib.contextmanager
-def reading(places: Tensor) -> Iterator[None]:
+def reading(places: Tensor, tokens: int) -> Iterator[None]:
     """Say which tokens are read of what an encoder computes meanwhile. It must not be computed again in `backward`.
 
     Args:
-        places: Where in the flattened `[N*T]` they lie. Int64 `[K]`.
+        places: Where in the flattened `[N*T]` they lie, each once. Int64 `[K]`.
+        tokens: N times T.
     """
     # not an attribute of the encoder, which is copied, and may be at work in another thread
-    token = _READ.set(places if len(places) else None)
+    token = _READ.set(_with_others(places, tokens) if len(places) else None)
     try:
         yield
     finally:
         _READ.reset(token)
+
+
+def _with_others(places: Tensor, tokens: int) -> Tensor:
+    """The places, and as many others as it takes to come to a multiple of `_STEP`, as far as there are any."""
+    missing = min(-(-len(places) // _STEP) * _STEP, tokens) - len(places)
+    others = torch.ones(tokens, dtype=torch.bool).index_fill_(0, places, value=False).nonzero().squeeze(1)
+    return torch.cat([places, others[:missing]])
 
 
 def _last_layer(encoder: PreTrainedModel) -> Any:

@@ -175,7 +175,7 @@ class Network(Scorer):
         if not self._narrows_to_words(batch):
             return self._encode(batch.inputs)
         first_subword, _ = batch.words()
-        with reading(first_subword[first_subword >= 0]):
+        with reading(first_subword[first_subword >= 0], batch.inputs["input_ids"].numel()):
             return self._encode(batch.inputs)
 
     def _narrows_to_words(self, batch: Batch) -> bool:

@@ -56,8 +56,8 @@ class Head(Component, nn.Module, ABC):
 
         Args:
             hidden: The encoder's last hidden states `[N,T,H]`; of the first token alone, `[N,1,H]`, where
-                `reads_first_token` says so and the architecture allows it; and in training with zeros at all but first
-                subwords, where `reads_first_subwords` does.
+                `reads_first_token` says so and the architecture allows it; and in training perhaps with zeros at
+                all but first subwords, where `reads_first_subwords` does.
             batch: The batch they were computed from.
 
         Returns:
