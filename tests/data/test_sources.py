@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -62,7 +63,9 @@ def test_fallback_format_is_for_names_without_a_suffix(tmp_path: Path) -> None:
 
 def test_python_sources() -> None:
     dataset = Dataset.from_list(ROWS)
-    for source in (ROWS, dataset, {"train": ROWS}, {"train": dataset}, DatasetDict(train=dataset)):
+    frame = pd.DataFrame(ROWS)
+    sources = (ROWS, dataset, {"train": ROWS}, {"train": dataset}, DatasetDict(train=dataset), frame, {"train": frame})
+    for source in sources:
         split = resolve(source, SourceOptions())["train"]
         assert [row for _, row in split.rows()] == ROWS
         assert split.where(3) == "train[3]"

@@ -147,7 +147,7 @@ def one_split(value: Any, name: str, options: SourceOptions, key: str = "data.so
     """The rows of one split, without reading files.
 
     Args:
-        value: A file, a data set or a list of rows.
+        value: A file, a data set, a DataFrame of pandas or a list of rows.
         name: What messages call it.
         options: How to read it.
         key: Which key names it.
@@ -163,9 +163,11 @@ def one_split(value: Any, name: str, options: SourceOptions, key: str = "data.so
             at = "" if path.is_absolute() else f" in {Path.cwd()}"
             raise InputError(f"file {value} does not exist{at}: correct {key} ({name})")
         return FileSplit(Path(value), _format(Path(value), options))
+    if hasattr(value, "iloc") and hasattr(value, "to_dict"):  # a DataFrame, without importing what makes one
+        value = value.to_dict("records")
     if isinstance(value, Sequence):
         return ListSplit(value, name)
-    raise InputError(f"{key} gives {a_type(value)} for {name}: give a file, a Dataset or a list")
+    raise InputError(f"{key} gives {a_type(value)} for {name}: give a file, a Dataset, a DataFrame or a list of rows")
 
 
 def _from_folder(folder: Path, options: SourceOptions) -> dict[str, Split]:
