@@ -242,3 +242,9 @@ def test_a_checkpoint_of_another_version(fitted, tmp_path):
         assert message.endswith(
             "has format 2, and this version of lightning-clf reads 1: use the version that wrote it"
         )
+
+
+def test_an_argument_that_the_module_does_not_take_is_not_blamed_on_the_checkpoint(fitted):
+    assert complaint(lambda: TokenClassifier.load_from_checkpoint(str(fitted[1]), foo=1)) == (
+        "TokenClassifier takes no foo: leave it out of load_from_checkpoint"
+    )

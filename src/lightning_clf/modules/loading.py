@@ -44,7 +44,13 @@ def load_module(cls: type[M], path: str, overrides: dict[str, Any], *, strict: b
     for name in _FIXED:
         if name in overrides:
             raise InputError(f"{name} is what checkpoint {path} was trained with: leave it out, or train anew")
-    module = from_spec({**spec, "init_args": {**spec["init_args"], **overrides}}, cls)
+    try:
+        module = from_spec({**spec, "init_args": {**spec["init_args"], **overrides}}, cls)
+    except InputError as error:
+        for name in overrides:
+            if isinstance(error.__cause__, TypeError) and repr(name) in str(error.__cause__):
+                raise InputError(f"{stored.__name__} takes no {name}: leave it out of load_from_checkpoint") from error
+        raise
     module.on_load_checkpoint(checkpoint)
     weights = checkpoint["state_dict"]
     if _OF_THE_LOSS & overrides.keys():  # another loss has class weights of its own
