@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import sys
+import threading
 from types import FrameType
 from typing import Any
 
@@ -50,6 +51,9 @@ def serve(
 ) -> bool:
     """Answer requests until SIGTERM or SIGINT; then finish what was taken.
 
+    Python hands signals to the main thread alone. In another thread this answers as long as the process lives: start a
+    daemon, which does not keep a process that is done, or, to finish what was taken, a process of its own.
+
     Args:
         classifier: What answers.
         name: What the model is called.
@@ -80,7 +84,8 @@ def serve(
     config.load()
     server = _Server(config, service, f"serving {name} ({_said(classifier)})", _url(listener))
     # before and after the server handles signals itself, they are not to end the process by force
-    before = {number: signal.signal(number, server.end) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, server.end) for number in numbers}
     try:
         server.run(sockets=[listener])
     finally:
