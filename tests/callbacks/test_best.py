@@ -158,9 +158,9 @@ def test_a_metric_that_is_better_lower_needs_its_mode(encoders, tmp_path):
             module, make_data("single")
         )
 
-    assert (
-        complaint(run)
-        == "model.monitor 'val/loss' is the better the lower it is: set checkpoint.mode and early_stopping.mode to min"
+    assert complaint(run) == (
+        "model.monitor 'val/loss' is the better the lower it is: set BestCheckpoint(mode='min') and "
+        "TaskEarlyStopping(mode='min'), or in a configuration checkpoint.mode and early_stopping.mode to min"
     )
     run(mode="min")
     assert (tmp_path / "best.ckpt").is_file()

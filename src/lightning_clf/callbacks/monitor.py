@@ -10,7 +10,10 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_clf.errors import InputError
 from lightning_clf.modules.trained import TrainedModule
 
-_KEYS = "checkpoint.mode and early_stopping.mode"
+_REMEDY = (
+    "set BestCheckpoint(mode={0!r}) and TaskEarlyStopping(mode={0!r}), or in a configuration checkpoint.mode and "
+    "early_stopping.mode to {0}"
+)
 _LOWER_IS_BETTER = ("loss", "hamming_loss", "mse", "ece")
 _HIGHER_IS_BETTER = (
     *("accuracy", "f1", "precision", "recall", "entity", "auroc", "average", "pearson", "spearman"),
@@ -35,9 +38,9 @@ def watched(module: LightningModule, mode: str) -> str:
     for prefix in module.scores("val"):
         name = name.removeprefix(prefix)
     if mode == "min" and name.partition("/")[0].partition("_")[0] in _HIGHER_IS_BETTER:
-        raise InputError(f"model.monitor {module.monitor!r} is the better the higher it is: set {_KEYS} to max")
+        raise InputError(f"model.monitor {module.monitor!r} is the better the higher it is: {_REMEDY.format('max')}")
     if mode == "max" and name in _LOWER_IS_BETTER:
-        raise InputError(f"model.monitor {module.monitor!r} is the better the lower it is: set {_KEYS} to min")
+        raise InputError(f"model.monitor {module.monitor!r} is the better the lower it is: {_REMEDY.format('min')}")
     return module.monitor
 
 
