@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
@@ -65,3 +67,17 @@ def test_a_run_with_nothing_left_to_do_says_whose_best_it_keeps(encoders, tmp_pa
     fit(tmp_path / "elsewhere", None, [0.9], checkpoint=tmp_path / "run" / "last.ckpt")
     path, export = tmp_path / "run" / "best.ckpt", tmp_path / "elsewhere" / "best"
     assert lines == [f"best: that of the run before, epoch 0, kept in {path} and exported to {export}"]
+
+
+def test_a_fit_says_that_it_replaces_the_best_of_another(encoders, tmp_path):
+    def said(**options):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fit(tmp_path, encoders("bert"), **options)
+        return [str(one.message) for one in caught if "another fit" in str(one.message)]
+
+    assert said(numbers=[0.9]) == []
+    assert said(numbers=[0.9, 0.8], checkpoint=tmp_path / "last.ckpt") == []
+    assert said(numbers=[0.9]) == [
+        f"{tmp_path / 'best.ckpt'} is of another fit, and is replaced: give each fit a trainer.default_root_dir"
+    ]

@@ -139,6 +139,8 @@ class BestCheckpoint(ModelCheckpoint):
             InputError: If `mode` is not the metric's, or the best of the run so far was chosen by another.
         """
         self.monitor = watched(pl_module, self.mode)
+        if self._judged_by is None and (kept := Path(str(self.dirpath)) / "best.ckpt").is_file():
+            rank_zero_warn(f"{kept} is of another fit, and is replaced: give each fit a trainer.default_root_dir")
         now, before = (self.monitor, self.mode), self._judged_by
         if self.best_model_score is not None and before is not None and before != now:
             raise InputError(
