@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import enum
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,8 @@ def test_nested_components_are_made_again() -> None:
 
 
 def test_a_specification_reads_back_from_a_checkpoint_of_primitives() -> None:
-    part = Whole([Part(Level.HIGH, Colour.RED, scale=np.float64(0.1))], size=True, name=None)
+    others = [np.float32(0.5), np.int64(3), Path("a") / "b"]
+    part = Whole([Part(Level.HIGH, Colour.RED, scale=np.float64(0.1)), *others], size=True, name=None)
     file = io.BytesIO()
     torch.save(part.spec(), file)
     file.seek(0)
@@ -102,6 +104,8 @@ def test_a_specification_reads_back_from_a_checkpoint_of_primitives() -> None:
     inner = stored["init_args"]["parts"][0]["__component__"]["init_args"]
     assert inner == {"size": 3, "name": "red", "scale": 0.1}
     assert [type(value) for value in inner.values()] == [int, str, float]
+    assert stored["init_args"]["parts"][1:] == [0.5, 3, str(Path("a") / "b")]
+    assert [type(value) for value in stored["init_args"]["parts"][1:]] == [float, int, str]
     assert stored["init_args"]["size"] is True
 
 
@@ -120,7 +124,12 @@ def test_a_copy_knows_what_the_original_was_made_with() -> None:
         (Whole([1, {"f": len}], size=1), r"Whole\(parts=…\) is a builtin_function_or_method, which"),
         (Whole(Part(object()), size=1), r"Part\(size=…\) is an object, which"),
         (Part({1: "a"}), r"Part\(size=…\) is a mapping whose keys are not all strings"),
-        (Nameless(1, 2), r"Nameless takes 'widths' by position alone, which a checkpoint cannot hold: make it an arg"),
+        (
+            Nameless(1, 2),
+            r"Nameless takes 'widths' by position alone, which a checkpoint cannot hold: make it an argument with a "
+            r"name, a list if need be, or give by name what is passed on$",
+        ),
+        (Part(Layered), r"Part\(size=…\) is a class, Layered: give what it makes, as in Layered\(\)$"),
         (PositionOnly(1), r"PositionOnly takes 'width' by position alone"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Component) else "",

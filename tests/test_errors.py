@@ -51,10 +51,12 @@ def test_what_is_no_number_within_bounds_is_refused(value, bounds, said):
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
-def test_a_whole_number_is_of_python_or_numpy(value):
-    assert check_number("key", value, least=1, most=3, whole=True) is value
+def test_a_whole_number_is_of_python_or_numpy_and_becomes_pythons(value):
+    number = check_number("key", value, least=1, most=3, whole=True)
+    assert (number, type(number)) == (3, int)
 
 
 @pytest.mark.parametrize("value", [0.5, 1, np.float32(0.5), np.float64(0.5), np.int32(1)])
-def test_a_number_is_whole_or_not(value):
-    assert check_number("key", value, above=0, most=1) is value
+def test_a_number_is_whole_or_not_and_becomes_pythons(value):
+    number = check_number("key", value, above=0, most=1)
+    assert (number, type(number)) == (value, int if value == 1 else float)

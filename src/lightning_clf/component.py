@@ -7,6 +7,8 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from numbers import Integral, Real
+from pathlib import PurePath
 from typing import Any, Self, TypeVar
 
 from lightning_clf.errors import InputError, a_type
@@ -16,7 +18,14 @@ Spec = dict[str, Any]
 
 _NAMELESS = "*"  # marks arguments no keyword can give
 # NumPy's float64 and the members of an enum are subclasses of these, which torch.load(weights_only=True) refuses
-_PLAIN: dict[type, Callable[[Any], Any]] = {str: str.__str__, int: int.__int__, float: float.__float__}
+_PLAIN: dict[type, Callable[[Any], Any]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    Integral: int,  # NumPy's others are subclasses of none
+    Real: float,
+    PurePath: str,
+}
 
 
 class Component:
@@ -62,7 +71,7 @@ class Component:
             if name.startswith(_NAMELESS):
                 raise InputError(
                     f"{path} takes {name.removeprefix(_NAMELESS)!r} by position alone, which a checkpoint cannot hold: "
-                    "make it an argument with a name, a list if need be"
+                    "make it an argument with a name, a list if need be, or give by name what is passed on"
                 )
         init_args = {name: _primitive(value, f"{path}({name}=…)") for name, value in self._init_args.items()}
         return {"class_path": path, "init_args": init_args}
@@ -135,6 +144,8 @@ def _primitive(value: Any, where: str) -> Any:
         if not all(isinstance(key, str) for key in value):
             raise InputError(f"{where} is a mapping whose keys are not all strings, which a checkpoint cannot hold")
         return {_PLAIN[str](key): _primitive(item, where) for key, item in value.items()}
+    if isinstance(value, type):
+        raise InputError(f"{where} is a class, {value.__name__}: give what it makes, as in {value.__name__}()")
     raise InputError(
         f"{where} is {a_type(value)}, which a checkpoint cannot hold: pass numbers, strings, lists, mappings "
         "or other components"

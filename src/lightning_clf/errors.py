@@ -72,14 +72,14 @@ def check_number(
         whole: Whether it has to be an integer, which 2.0 is not.
 
     Returns:
-        The number.
+        The number, as Python's own: checkpoints hold none of NumPy's.
 
     Raises:
         InputError: If it is none, as a text or a truth value are none, or is out of bounds, infinite or NaN.
     """
     is_number = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
     if is_number and least <= value <= most and above < value < inf:
-        return value
+        return int(value) if isinstance(value, Integral) else float(value)  # type: ignore[return-value]
     if above > -inf:
         remedy = f"a number above {_plain(above)}" + ("" if most == inf else f" and at most {_plain(most)}")
     elif least == -inf and most == inf:

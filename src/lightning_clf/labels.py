@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, a_type
 from lightning_clf.schemes import SCHEMES, Scheme, entity_types, full_tagset
 
 _WHOLE_NUMBER = re.compile(r"(-?[0-9]{1,18})(?:\.0+)?")  # of no more digits than 64 bits hold
@@ -144,6 +144,11 @@ class LabelSpace:
         Raises:
             InputError: If it is none.
         """
+        if not isinstance(data, Mapping):
+            raise InputError(
+                f"labels {reprlib.repr(data)} are not what LabelSpace.to_dict writes ({a_type(data)}): leave them out "
+                "to take those of the data, or give LabelSpace.of(names, kind).to_dict()"
+            )
         try:
             limits = data.get("range")
             return cls(tuple(data["names"]), data["kind"], data.get("scheme"), tuple(limits) if limits else None)

@@ -128,8 +128,8 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
     ) -> None:
         super().__init__(max_length, stride)
         lengths = (batch_tokens, group_by_length, pad_to_multiple_of)
-        self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, seed, sampling, max_windows)
         self.seed = check_number("data.seed", seed, least=0, most=2**32 - 1, whole=True)
+        self.loading = Loading(batch_size, eval_batch_size, *lengths, num_workers, self.seed, sampling, max_windows)
         self.division = Division(check_fraction("val_fraction", val_fraction), self.seed)
         self.drop_duplicates = drop_duplicates
         self.cache_dir = Path(cache_dir).expanduser() if cache_dir is not None else cache.default_cache_dir()
@@ -138,7 +138,7 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
         self._options = SourceOptions(subset, revision, format, splits, self.split_names, self.fallback_format)
         self._prepared: PreparedSplits | None = None
         self._fault: InputError | None = None
-        self._position = Position.first(seed)
+        self._position = Position.first(self.seed)
 
     @property
     @abstractmethod

@@ -29,10 +29,7 @@ class FeedingDataModule(DataModule):
 
     def __init__(self, max_length: int | None, stride: int | None) -> None:
         super().__init__()
-        for key, value, least in (("max_length", max_length, 1), ("stride", stride, 0)):
-            if value is not None:
-                check_number(f"data.{key}", value, least=least, most=10**6, whole=True)
-        self._max_length, self._stride = max_length, stride
+        self._max_length, self._stride = _subwords("max_length", max_length, 1), _subwords("stride", stride, 0)
 
     @property
     def max_length(self) -> int:
@@ -51,3 +48,7 @@ class FeedingDataModule(DataModule):
         if tokenizer := getattr(self._module(), "tokenizer", None) or self.tokenizer:
             return tokenizer
         raise InputError("the datamodule has no tokenizer: set datamodule.tokenizer, or run it through a Trainer")
+
+
+def _subwords(key: str, value: int | None, least: int) -> int | None:
+    return None if value is None else check_number(f"data.{key}", value, least=least, most=10**6, whole=True)

@@ -61,7 +61,7 @@ class FineTuning(Component):
         self.freeze_layers = check_number("freeze_layers", freeze_layers, least=0, whole=True)
         self.layer_decay = check_number("layer_decay", layer_decay, above=0, most=1)
         if head_learning_rate is not None:
-            check_number("head_learning_rate", head_learning_rate, above=0)
+            head_learning_rate = check_number("head_learning_rate", head_learning_rate, above=0)
         self.head_learning_rate = head_learning_rate
         self.unfreeze_over = check_number("unfreeze_over", unfreeze_over, least=0, most=1)
         idle = {"freeze_layers": freeze_layers > 0, "layer_decay": layer_decay < 1, "unfreeze_over": unfreeze_over > 0}

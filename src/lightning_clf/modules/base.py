@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -67,7 +68,7 @@ class ClassifierModule(TaughtModule):
 
     def __init__(
         self,
-        encoder: str,
+        encoder: str | Path,
         *,
         encoder_layers: Layers | None = None,
         head: Head | None = None,

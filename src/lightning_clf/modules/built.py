@@ -54,7 +54,7 @@ class BuiltModule(TrainedModule):
 
     def __init__(
         self,
-        encoder: str,
+        encoder: str | Path,
         head: Head,
         loss: Loss | None,
         encoder_layers: Layers | None,
@@ -63,15 +63,15 @@ class BuiltModule(TrainedModule):
         labels: dict[str, Any] | None,
     ) -> None:
         super().__init__()
-        check_pairing(type(self).__name__, self.kind, head, loss)
+        self.labels = LabelSpace.from_dict(labels) if labels else None
         self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
-        self.encoder_name = encoder
+        check_pairing(type(self).__name__, self.kind, head, loss)
+        self.encoder_name = str(encoder)
         self.head_spec = head.spec()
         self.loss = loss
         self.encoder_layers = encoder_layers
         self.encoder_options = encoder_options
         self.attn_implementation = attn_implementation
-        self.labels = LabelSpace.from_dict(labels) if labels else None
         self.max_length: int | None = None
         self.stride: int | None = None
         self.symmetric = False

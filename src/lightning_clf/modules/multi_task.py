@@ -71,7 +71,7 @@ class MultiTaskClassifier(TrainedModule):
 
     def __init__(
         self,
-        encoder: str,
+        encoder: str | Path,
         *,
         encoder_layers: Layers | None = None,
         tasks: dict[str, TaskOptions] | None = None,
@@ -92,7 +92,7 @@ class MultiTaskClassifier(TrainedModule):
         check_packed(packed, compile, attn_implementation)
         self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
         self.compiles, self.packs = compile, packed
-        self.encoder_name = encoder
+        self.encoder_name = str(encoder)
         self.encoder_layers = encoder_layers
         self.options = {name: dict(options) for name, options in (tasks or {}).items()}
         self.loss_weights = TaskWeights(loss_weights)

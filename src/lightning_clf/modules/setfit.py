@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Literal, cast, get_args
 
 import torch
@@ -57,7 +58,7 @@ class SetFitClassifier(ClassifierModule):
 
     def __init__(
         self,
-        encoder: str,
+        encoder: str | Path,
         *,
         kind: Literal["single", "multi"] = "single",
         body_loss: EmbeddingLoss | None = None,

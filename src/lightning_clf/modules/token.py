@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -40,7 +41,7 @@ class TokenClassifier(ClassifierModule):
     default_monitor: ClassVar[str] = "val/entity_f1"
     continuation: Tensor
 
-    def __init__(self, encoder: str, *, train_continuations: bool = False, **options: Any) -> None:
+    def __init__(self, encoder: str | Path, *, train_continuations: bool = False, **options: Any) -> None:
         super().__init__(encoder, **options)
         if train_continuations and self.loss is None:
             raise InputError(
