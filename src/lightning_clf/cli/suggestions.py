@@ -17,6 +17,7 @@ _PLAIN = {
     "<class 'int'>": "a whole number",
     "<class 'float'>": "a number",
     "<class 'str'>": "text",
+    "<class 'pathlib.Path'>": "text",
     "<class 'bool'>": "true or false",
     "<class 'NoneType'>": "null",
 }
