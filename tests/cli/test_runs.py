@@ -181,6 +181,21 @@ def test_a_fit_stopped_before_its_first_step_leaves_no_folder(command, fit_words
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
 
 
+def test_a_fit_stopped_between_its_two_checkpoints_goes_on_from_the_first(
+    command, fit_words, source, tmp_path, monkeypatch, caplog
+):
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, caplog.at_level("INFO"):
+        patched.setattr("lightning_clf.callbacks.BestCheckpoint._export", stop)
+        assert command(*fit_words("single", source)).code == 130
+    best = tmp_path / "run" / "best.ckpt"
+    assert f"stopped by Ctrl-C; to go on: lightning-clf fit --ckpt_path {best}" in caplog.messages
+    assert not (tmp_path / "run" / "last.ckpt").exists()
+    assert command("fit", "--ckpt_path", best, "--trainer.max_epochs", 2).code == 0
+
+
 def test_files_of_splits_are_written_as_a_mapping(command, fit_words, source, tmp_path):
     files = {"train": str(source / "train.jsonl"), "dev": str(source / "dev.jsonl")}
     assert command(*fit_words("single", json.dumps(files), trainer__limit_train_batches=1)).code == 0

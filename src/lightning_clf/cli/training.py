@@ -268,8 +268,9 @@ class TrainingCLI(LightningCLI):
             release(self.folder)
 
     def _say_stopped(self, by: str) -> None:
-        last = self.folder / "last.ckpt"
-        how = f"to go on: lightning-clf fit --ckpt_path {last}" if last.is_file() else "there is nothing to go on from"
+        # the best is written first: between the two, it alone is there
+        there = next((path for name in ("last", "best") if (path := self.folder / f"{name}.ckpt").is_file()), None)
+        how = f"to go on: lightning-clf fit --ckpt_path {there}" if there else "there is nothing to go on from"
         rank_zero_info(f"stopped by {by}; {how}")
 
     def _prepare_subcommand_kwargs(self, subcommand: str) -> dict[str, Any]:
