@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lightning_clf import MultiLabelClassifier
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import OverSampling, SequenceDataModule
 from lightning_clf.data.imbalance import recommend, report
 from lightning_clf.labels import LabelSpace
+from lightning_clf.losses import AsymmetricLoss
 
 from .conftest import texts
 from .test_training import Recorder, trainer
@@ -146,3 +149,18 @@ class TestFit:
         said = self.messages(caplog, "fit", sampling=OverSampling(by="inverse"))
         assert said.count(self.line) == 1
         assert "data.sampling: an epoch has 18 rows in place of the 12 of train" in said
+
+    def test_what_is_set_is_not_advised(self, encoders: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        rows = [{"text": f"{number}", "labels": ["a"] if number else ["b"]} for number in range(8)]
+        for options, said in (
+            ({}, "to be tried at 7:1: model.loss: AsymmetricLoss, with data.sampling: OverSampling for the rarest"),
+            ({"loss": AsymmetricLoss()}, "for 7:1, loss or sampling are set"),
+            ({"class_weights": "inverse"}, "for 7:1, loss or sampling are set"),
+        ):
+            caplog.clear()
+            module = MultiLabelClassifier(str(encoders("bert")), **options)
+            with caplog.at_level("INFO"):
+                trainer(max_steps=1).fit(
+                    module, datamodule=SequenceDataModule({"train": rows, "dev": rows}, kind="multi")
+                )
+            assert said in caplog.messages

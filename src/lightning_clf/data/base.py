@@ -236,8 +236,7 @@ class BaseDataModule(FeedingDataModule, Generic[R]):
         self._prepared = prepared
         prepared.report_lengths()
         if stage == "fit" and "train" in self.splits:
-            by_rows = not getattr(self._module(), "learns_from_pairs", False)
-            prepared.report_imbalance(self.class_counts, self.num_train, is_advised=by_rows)
+            prepared.report_imbalance(self.class_counts, self.num_train, self._module(), self.loading.sampling)
 
     def state_dict(self) -> dict[str, Any]:
         """Where training stands, and in which rows."""

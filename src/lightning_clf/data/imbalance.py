@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data.classes import Classes
@@ -53,13 +54,26 @@ def recommend(kind: Kind, ratio: float) -> str:
     return next((rule.advice for rule in RULES if kind in rule.kinds and ratio >= rule.ratio), "")
 
 
-def report(counts: ClassCounts, rows: int, *, is_advised: bool = True) -> list[str]:
+def meets_imbalance(module: Any, sampling: object | None) -> bool:
+    """Whether something is done about imbalance already.
+
+    Args:
+        module: What is trained; of another library's nothing is known.
+        sampling: `data.sampling`.
+    """
+    if sampling is not None or not hasattr(module, "default_loss") or module.loss is None:
+        return sampling is not None
+    return bool(module.loss.spec() != module.default_loss(None).spec())
+
+
+def report(counts: ClassCounts, rows: int, *, is_advised: bool = True, is_met: bool = False) -> list[str]:
     """The imbalance of train in plain words.
 
     Args:
         counts: How often train has each label.
         rows: How many rows it has.
         is_advised: Whether to say what to try.
+        is_met: Whether the configuration does something about it already.
 
     Returns:
         A few lines; none for scores, and where labels are about as frequent as each other and none is absent.
@@ -71,10 +85,11 @@ def report(counts: ClassCounts, rows: int, *, is_advised: bool = True) -> list[s
     most, least = (classes.counts[classes.present[end]] if classes.present else 1 for end in (0, -1))
     if most < WORTH_SAYING * least and not classes.absent:
         return []
-    return list(_lines(classes, recommend(kind, most / least) if is_advised else None, rows))
+    advice = recommend(kind, most / least) if is_advised else None
+    return list(_lines(classes, advice, rows, is_met=is_met))
 
 
-def _lines(classes: Classes, advice: str | None, rows: int) -> Iterator[str]:
+def _lines(classes: Classes, advice: str | None, rows: int, *, is_met: bool) -> Iterator[str]:
     present, size = classes.present, f"train has {rows} {classes.unit}"
     if not present:
         yield f"{size} and none of the {len(classes.names)} {classes.noun}"
@@ -92,7 +107,10 @@ def _lines(classes: Classes, advice: str | None, rows: int) -> Iterator[str]:
         shown = ", ".join(classes.absent[:_MANY]) + (" …" if len(classes.absent) > _MANY else "")
         yield f"{classes.noun} without an example in train, which cannot be learned: {shown}"
     if len(present) > 1 and advice is not None:
-        yield f"to be tried at {ratio}: {advice}" if advice else f"at {ratio} the plain loss is a good start"
+        if is_met:
+            yield f"for {ratio}, loss or sampling are set"
+        else:
+            yield f"to be tried at {ratio}: {advice}" if advice else f"at {ratio} the plain loss is a good start"
 
 
 def _counted(classes: Classes, places: list[int]) -> str:

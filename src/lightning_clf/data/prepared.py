@@ -20,7 +20,7 @@ from lightning_clf.data.batching import count_windows
 from lightning_clf.data.checks import column, sum_column
 from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.holdout import hold_out
-from lightning_clf.data.imbalance import report
+from lightning_clf.data.imbalance import meets_imbalance, report
 from lightning_clf.data.shots import draw_shots
 from lightning_clf.data.split import Split
 from lightning_clf.errors import InputError
@@ -185,16 +185,18 @@ class PreparedSplits:
         if cut:
             rank_zero_info(f"max_length={encoding.max_length} cuts {unit}: {cut}")
 
-    def report_imbalance(self, counts: ClassCounts, epoch_size: int, *, is_advised: bool = True) -> None:
+    def report_imbalance(self, counts: ClassCounts, epoch_size: int, module: Any, sampling: object | None) -> None:
         """Say in a few lines how unevenly train has its labels, if it does, and how many rows an epoch has.
 
         Args:
             counts: How often train has each label.
             epoch_size: How many rows an epoch of training sees.
-            is_advised: Whether to say what to try, in keys that those have which learn from rows.
+            module: What learns of them.
+            sampling: What draws the rows of an epoch.
         """
         rows = len(self._rows["train"])
-        for line in report(counts, rows, is_advised=is_advised):
+        by_rows = not getattr(module, "learns_from_pairs", False)  # what is advised are keys of those
+        for line in report(counts, rows, is_advised=by_rows, is_met=meets_imbalance(module, sampling)):
             rank_zero_info(line)
         if UNLABELLED in self:
             name, count = self.splits[UNLABELLED].name, len(self._rows[UNLABELLED])

@@ -13,6 +13,7 @@ from lightning_clf.callbacks.monitor import check_logged, watched
 from lightning_clf.data import BaseDataModule
 from lightning_clf.data.batching import count_windows
 from lightning_clf.data.checks import count_labels
+from lightning_clf.data.imbalance import meets_imbalance
 from lightning_clf.data.prepared import UNLABELLED
 from lightning_clf.errors import InputError
 from lightning_clf.examine.cost import Cost, costs
@@ -77,7 +78,7 @@ def _of_data(module: ClassifierModule, datamodule: BaseDataModule[Any]) -> Itera
         counts = {name: count_labels(rows, labels) for name, rows in encoded.items()}
         yield from missing_labels(counts)
         if "train" in counts:
-            finding = imbalance(counts["train"], is_met=_meets_imbalance(module, datamodule))
+            finding = imbalance(counts["train"], is_met=meets_imbalance(module, datamodule.loading.sampling))
             yield from [finding] if finding is not None else []
     positions = module.network.max_positions if hasattr(module, "network") else None
     for name, rows in encoded.items():
@@ -103,12 +104,6 @@ def _encoded(datamodule: BaseDataModule[Any], name: str) -> Dataset:
         return datamodule.encoded(name).rows
     except InputError:
         return Dataset.from_dict({})
-
-
-def _meets_imbalance(module: ClassifierModule, datamodule: BaseDataModule[Any]) -> bool:
-    if datamodule.loading.sampling is not None or module.loss is None:
-        return datamodule.loading.sampling is not None
-    return module.loss.spec() != module.default_loss(None).spec()
 
 
 def _export(module: ClassifierModule, folder: Path | None) -> Finding:
