@@ -48,6 +48,15 @@ def test_labels_that_differ_by_case_alone_are_told(space):
     assert f"{one!r} and {other!r}" in finding.found
 
 
+def test_labels_that_programs_write_into_empty_cells_are_told():
+    finding = taken_for(LabelSpace.of(["ham", "NaN", "Spam", "spam"], "single"))
+    assert finding.level == "warning"
+    assert "'Spam' and 'spam' differ by case alone" in finding.found
+    assert finding.found.endswith("'NaN' is what programs write into an empty cell")
+    assert finding.advice.endswith("take such rows out, or keep the label")
+    assert taken_for(LabelSpace.of(["none", "joy"], "single")).level == "ok"  # as a label is called
+
+
 def test_labels_that_a_split_lacks_are_named():
     counts = {
         "train": ClassCounts(SPACE, (3, 0, 1), 4),

@@ -20,6 +20,7 @@ from lightning_clf.data.readers import FORMATS, suffix_format
 from lightning_clf.data.sources import SourceOptions, resolve
 from lightning_clf.errors import InputError, printable
 from lightning_clf.examine.guess import Guess, guess
+from lightning_clf.examine.labels import doubtful
 
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")
 _KEPT = ("batch_size", "max_length")  # keys of a shipped configuration's data that are good for others
@@ -46,6 +47,7 @@ def guess_source(path: Path) -> tuple[Guess, BaseDataModule[Any], Any]:
         datamodule.tokenizer = _stand_in()
         datamodule.prepare_data()
         datamodule.setup("fit")
+    found.doubts += [f"{doubt}: {remedy}" for doubt, remedy in doubtful(datamodule.labels)]
     return found, datamodule, source
 
 

@@ -13,6 +13,7 @@ from lightning_clf.labels import LabelSpace
 SEPARATORS = ("|", ";", ",")
 """What tables have between several labels in one cell."""
 
+_EMPTY = ("NaN", "nan", "NA", "N/A", "#N/A", "<NA>", "NULL", "null", "None")
 _SHOWN = 5  # names that are listed
 _FEW = {"val": "its score cannot choose the best epoch", "test": "nothing will be known of it"}
 
@@ -42,12 +43,23 @@ def taken_for(labels: LabelSpace) -> Finding:
     noun = "entity types" if labels.entity_types else "labels"
     found += f"{len(labels.entity_types or labels.names)} {noun}: {labels.shown}"
     separator = joined_by(labels.names) if labels.kind == "single" else None
-    if separator is None and (alike := _alike(labels.entity_types or labels.names)):
-        return Finding("warning", "labels", f"{found}; {alike} differ by case alone", "write them alike, or keep both")
     if separator is None:
-        return Finding("ok", "labels", found)
+        doubts = doubtful(labels)
+        advice = "; ".join(remedy for _, remedy in doubts)
+        return Finding("warning" if doubts else "ok", "labels", "; ".join([found, *(doubt for doubt, _ in doubts)]), advice)
     remedy = f"take MultiLabelClassifier and MultiLabelDataModule with data.label_separator {separator!r}"
     return Finding("warning", "labels", f"{found}, which look like several joined by {separator!r}", remedy)
+
+
+def doubtful(labels: LabelSpace) -> list[tuple[str, str]]:
+    """What of the names of labels may be a mistake, and what to do about each."""
+    names = labels.entity_types or labels.names if labels.kind != "score" else ()
+    doubts = []
+    if alike := _alike(names):
+        doubts.append((f"{alike} differ by case alone", "write them alike, or keep both"))
+    if empty := " and ".join(repr(name) for name in names if name in _EMPTY):
+        doubts.append((f"{empty} is what programs write into an empty cell", "take such rows out, or keep the label"))
+    return doubts
 
 
 def _alike(names: Sequence[str]) -> str:
