@@ -26,3 +26,17 @@ class Prediction:
     scores: Tensor | None = None
     abstained: Tensor | None = None
     label_sets: Tensor | None = None
+
+
+@dataclass
+class RowPredictions:
+    """What `trainer.predict` has of one batch, on the device of the module.
+
+    Attributes:
+        example_ids: The position in its split of each row, counted from 0, since batches are of rows of about the same
+            length. Int64 `[B]`.
+        prediction: Their answers, in that order. Without a field where B is 0, as of a process that has no row.
+    """
+
+    example_ids: Tensor
+    prediction: Prediction

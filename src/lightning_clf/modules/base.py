@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from lightning_clf.modules.checks import check_own_loss, check_packed, check_tau
 from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
 from lightning_clf.modules.taught import TaughtModule
 from lightning_clf.network import set_attention
+from lightning_clf.prediction import Prediction, RowPredictions
 
 
 class ClassifierModule(TaughtModule):
@@ -171,14 +172,16 @@ class ClassifierModule(TaughtModule):
             self.stage_scores(stage).update(terms, prediction, batch)
         return terms
 
-    def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
-        """One forward pass over validation data."""
-        self._evaluate(batch, "val")
+    def of_loader(self, place: int) -> Self:
+        """This module, as there is one task."""
+        return self
 
-    def test_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
-        """One forward pass over test data."""
-        self._evaluate(batch, "test")
-
-    def _evaluate(self, batch: Batch, stage: str) -> None:
+    def evaluate(self, batch: Batch, stage: str) -> None:
+        """One forward pass over data that nothing is learned from; counts what it scores."""
         if len(batch):  # a process may have no row, and takes part in the sums all the same
             self._step(batch, stage)
+
+    def answer(self, batch: Batch) -> RowPredictions:
+        """One forward pass, decided as the network decides: what `trainer.predict` has of a batch."""
+        prediction = self.network.decide(self(batch), batch) if len(batch) else Prediction()
+        return RowPredictions(batch.example_ids, prediction)

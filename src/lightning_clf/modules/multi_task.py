@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
-from lightning_clf.batch import Batch, TaskBatches
+from lightning_clf.batch import TaskBatches
 from lightning_clf.checkpoint import FORMAT, SECTION, TASKS, merge_stored
 from lightning_clf.data import MultiTaskDataModule
 from lightning_clf.data.multi_task import told_of
@@ -235,13 +235,9 @@ class MultiTaskClassifier(TrainedModule):
         if gives_zeros(self, compiled=self.compiles):
             self._idle.release(self)
 
-    def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
-        """One forward pass over a task's validation data."""
-        list(self._parts().values())[dataloader_idx]._evaluate(batch, "val")
-
-    def test_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
-        """One forward pass over a task's test data."""
-        list(self._parts().values())[dataloader_idx]._evaluate(batch, "test")
+    def of_loader(self, place: int) -> ClassifierModule:
+        """The module of a task: loaders are in their order."""
+        return list(self._parts().values())[place]
 
     def scores(self, stage: str) -> dict[str, StageScores]:
         """The scores of each task, by its name and a slash."""

@@ -26,14 +26,14 @@ from lightning_clf.finetuning import FineTuning, LinearSchedule, Schedule, adamw
 from lightning_clf.heads import Head
 from lightning_clf.losses import Loss, LossTerms
 from lightning_clf.modules.checks import check_finetuning, check_same_training, check_steps, warn_of_rounded_updates
+from lightning_clf.modules.evaluated import EvaluatedModule
 from lightning_clf.modules.first import BuildFirst, callbacks_of, take_shape
 from lightning_clf.modules.gradients import GradientMean
 from lightning_clf.modules.loading import load_module
 from lightning_clf.modules.randomness import States, random_states, set_random_state
-from lightning_clf.modules.stage import ScoredModule
 
 
-class TrainedModule(Component, ScoredModule, ABC):
+class TrainedModule(Component, EvaluatedModule, ABC):
     """A module that the command trains: one encoder, whatever stands on it. A subclass calls `move_by` once.
 
     Attributes:
