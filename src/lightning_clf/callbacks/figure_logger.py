@@ -103,7 +103,10 @@ class FigureLogger(Callback):
         # the step under which Lightning logs the numbers of the same epoch; those of train it logs one step later on
         step = trainer.fit_loop.epoch_loop._batches_that_stepped - (stage == "train")
         assert isinstance(pl_module, ScoredModule)
+        pl_module.note_empty(stage)  # a callback's epoch ends before the module's
         for task, scores in pl_module.scores(stage).items():
+            if scores.is_empty:
+                continue
             scores.metrics.compute()  # over processes, which all take part; what the module has computed is kept
             drawings = _drawings(scores.metrics, scores.labels) if trainer.is_global_zero else {}
             for name in self._wanted[task]:

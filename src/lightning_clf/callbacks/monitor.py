@@ -56,7 +56,12 @@ def check_logged(module: LightningModule, monitor: str, logged: Collection[str])
         InputError: If it is none of them.
     """
     if monitor not in logged:
-        tasks = module.scores("val") if isinstance(module, TrainedModule) else {"": None}
+        tasks = module.scores("val") if isinstance(module, TrainedModule) else {}
+        if tasks and all(scores.is_empty for scores in tasks.values()):
+            raise InputError(
+                f"model.monitor {monitor!r} was not logged, since {type(module).__name__}.validation_step counts "
+                "nothing: have it call super().validation_step(…), or self.log what model.monitor names"
+            )
         begins = [f"{stage}/{task}" for stage in ("train", "val") for task in ("", *tasks)]
         known = sorted({name for name in logged for begin in begins if "/" not in name.removeprefix(begin)})
         raise InputError(f"model.monitor {monitor!r} is not a metric of this task: use one of {', '.join(known)}")

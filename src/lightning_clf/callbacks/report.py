@@ -53,6 +53,8 @@ class ClassReport(Callback):
         folder = Path(self.dirpath) if self.dirpath is not None else run_files(trainer)
         tasks = pl_module.scores(stage)
         for task, scores in tasks.items():
+            if scores.is_empty:
+                continue
             others = tuple(f"{stage}/{other}" for other in tasks if other != task)
             numbers = {name: value for name, value in logged.items() if not name.startswith(others)}
             own = {name: name.removeprefix(f"{stage}/").removeprefix(task) for name in numbers}

@@ -244,10 +244,11 @@ class MultiTaskClassifier(TrainedModule):
         return {f"{name}/": part.stage_scores(stage) for name, part in self._parts().items()}
 
     def epoch_values(self, stage: str) -> dict[str, Tensor]:
-        """Every number of every task, and as `mean` that of what each is judged by."""
+        """Every number of every task, and as `mean` that of what each is judged by, where each was counted."""
         values = super().epoch_values(stage)
-        judged = [f"{name}/{part.monitor.removeprefix('val/')}" for name, part in self._parts().items()]
-        return {**values, "mean": torch.stack([values[name].float() for name in judged]).mean()}
+        judged = [values.get(f"{name}/{part.monitor.removeprefix('val/')}") for name, part in self._parts().items()]
+        means = [value.float() for value in judged if value is not None]
+        return {**values, "mean": torch.stack(means).mean()} if len(means) == len(judged) else values
 
     # ------------------------------------------------------------------ checkpoints
 

@@ -141,7 +141,9 @@ class SetFitClassifier(ClassifierModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of pairs."""
-        self.log("train/loss", self.stage_scores("train").loss.compute())
+        self.note_empty("train")
+        if not (scores := self.stage_scores("train")).is_empty:
+            self.log("train/loss", scores.loss.compute())
 
     # ------------------------------------------------------------------ the head
 

@@ -43,11 +43,15 @@ class StageScores(nn.Module):
 
     Args:
         labels: The label space, which says what the metrics are.
+
+    Attributes:
+        is_empty: Whether no process has taken in a batch; known once the epoch has ended.
     """
 
     def __init__(self, labels: LabelSpace) -> None:
         super().__init__()
         self.labels = labels
+        self.is_empty = False
         self.metrics = build_metrics(labels)
         self.loss = LossMean()
 
@@ -121,14 +125,26 @@ class ScoredModule(LightningModule):
             scores.reset()
 
     def epoch_values(self, stage: str) -> dict[str, Tensor]:
-        """Every number of a stage by its name without the stage, once all batches are counted."""
+        """Every number of a stage by its name without the stage, at its end; none of what nothing was counted of."""
         return {
             f"{prefix}{name}": value
             for prefix, scores in self.scores(stage).items()
+            if not scores.is_empty
             for name, value in scores.compute().items()
         }
 
+    def note_empty(self, stage: str) -> None:
+        """Have the scores of a stage know whether they are empty, as a step of a user's own may leave them."""
+        every = list(self.scores(stage).values())
+        # a process may have had no row, and computes what the others have counted all the same
+        counts = torch.tensor([scores.loss.update_count for scores in every], device=self.device)
+        for scores, count in zip(
+            every, cast(Tensor, self.trainer.strategy.reduce(counts, reduce_op="sum")), strict=True
+        ):
+            scores.is_empty = not count
+
     def _log_epoch(self, stage: str) -> None:
+        self.note_empty(stage)
         # Lightning would warn of float64, and rounds to float32 itself
         values = {f"{stage}/{name}": value.float() for name, value in self.epoch_values(stage).items()}
         shown = self.monitor.replace("val/", f"{stage}/")
