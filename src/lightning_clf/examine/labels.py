@@ -46,7 +46,9 @@ def taken_for(labels: LabelSpace) -> Finding:
     if separator is None:
         doubts = doubtful(labels)
         advice = "; ".join(remedy for _, remedy in doubts)
-        return Finding("warning" if doubts else "ok", "labels", "; ".join([found, *(doubt for doubt, _ in doubts)]), advice)
+        return Finding(
+            "warning" if doubts else "ok", "labels", "; ".join([found, *(doubt for doubt, _ in doubts)]), advice
+        )
     remedy = f"take MultiLabelClassifier and MultiLabelDataModule with data.label_separator {separator!r}"
     return Finding("warning", "labels", f"{found}, which look like several joined by {separator!r}", remedy)
 
