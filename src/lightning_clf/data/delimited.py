@@ -140,6 +140,11 @@ def _header(fields: list[str], where: str, delimiter: str) -> list[str]:
             f"{where} is a header of one column, {header[0]!r}, with {other!r} in it: put {_name_of(delimiter)} "
             "between fields, and quote fields that hold one"
         )
+    if "" in header and len(header) > 1:
+        raise InputError(
+            f"{where} is not a header ({', '.join(header)}), as column {header.index('') + 1} has no name: name it, or "
+            "write the table without its index (index=False in pandas)"
+        )
     if not all(header) or len(set(header)) != len(header):
         raise InputError(f"{where} is not a header ({', '.join(header)}): start the file with a distinct name a column")
     return header

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -37,8 +38,15 @@ def decode_lines(lines: Iterable[bytes], name: str, remedy: str) -> Iterator[Lin
 
     Yields:
         Each line with its end; of one that is not UTF-8 the fault, with the line's bytes that are none as `\xe9`.
+
+    Raises:
+        InputError: If the first line tells that all of it is of another encoding, or no text.
     """
     for number, line in enumerate(lines, start=1):
+        if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InputError(f"{name} is not UTF-8 but UTF-16: {remedy}")
+        if number == 1 and b"\0" in line:
+            raise InputError(f"{name} is not UTF-8 but UTF-16, or no text (line 1 holds bytes of zero): {remedy}")
         # the byte order mark that some editors and spreadsheets write is no part of the first row
         encoding = "utf-8-sig" if number == 1 else "utf-8"
         try:

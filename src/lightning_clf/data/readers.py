@@ -20,6 +20,7 @@ from lightning_clf.errors import InputError, reason
 Format = Literal["jsonl", "csv", "tsv", "parquet", "conll"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
+_SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods", ".numbers")
 _DOCUMENT_START = "-DOCSTART-"
 # not str.split(): that would also split at no-break spaces, which corpora do have inside words
 _COLUMN_BREAK = re.compile(r"[ \t]+")
@@ -31,6 +32,16 @@ def suffix_format(path: Path) -> Format | None:
     """The format a file's suffix tells, if it tells one."""
     suffix = path.suffix.removeprefix(".").lower()
     return next((format for format in FORMATS if format == suffix), None)
+
+
+def refuse_spreadsheet(file: str | Path) -> None:
+    """Say of a file that tables are kept in and that is not read how to have it read.
+
+    Raises:
+        InputError: If its suffix is that of a spreadsheet.
+    """
+    if Path(file).suffix.lower() in _SPREADSHEETS:
+        raise InputError(f"file {file} is a spreadsheet, which is not read: save its sheet as CSV in UTF-8")
 
 
 def read_rows(path: Path, format: Format, name: str | None = None) -> Iterator[tuple[int, Row]]:
@@ -242,7 +253,10 @@ def _sentence(words: list[list[str]]) -> Row:
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[Line]:
-    return decode_lines(file, f"file {name}", "save it as UTF-8")
+    for number, line in decode_lines(file, f"file {name}", "save it as UTF-8"):
+        if number == 1 and isinstance(line, str) and "\r" in line.rstrip("\r\n"):
+            raise InputError(f"file {name} has lines that end in CR alone: save it with line ends of LF or CRLF")
+        yield number, line
 
 
 _READERS: dict[Format, Callable[[BinaryIO, str], Iterator[tuple[int, Row | RowError]]]] = {
