@@ -171,6 +171,21 @@ def test_folder_without_splits_is_told_what_they_are_called(complaint, fit_words
     says(message, f"folder {tmp_path} holds no split (all.jsonl)", "call the files train, dev and test")
 
 
+def test_a_split_without_labels_is_told_how_to_leave_it_out(complaint, command, fit_words, tmp_path):
+    source = write_rows(tmp_path / "data", {"train": SINGLE, "dev": SINGLE, "test": [{"text": "a joy"}]})
+    message = complaint(*fit_words("single", source))
+    says(message, "test.jsonl line 1 has no column 'label'", "name the other splits alone in data.source")
+    files = f"{{train: {source / 'train.jsonl'}, val: {source / 'dev.jsonl'}}}"
+    assert command(*fit_words("single", files)).code == 0
+
+
+def test_a_file_that_is_called_otherwise_than_its_split_is_named(complaint, fit_words, tmp_path):
+    source = write_rows(tmp_path / "data", {"training": SINGLE, "val": SINGLE})
+    wanted = f"{source / 'training.jsonl'} is none: call it train.jsonl"
+    says(complaint(*fit_words("single", source)), "data.source has no train split", wanted)
+    says(complaint(*fit_words("single", source, data__labels="[good,bad]")), "has no train split (val only)", wanted)
+
+
 def test_hub_id_that_is_only_a_script_is_answered_with_where_to_read_it(complaint, fit_words, monkeypatch):
     def load_dataset(*args: Any, **options: Any) -> None:
         raise RuntimeError("Dataset scripts are no longer supported, but found conll2003.py")

@@ -22,6 +22,7 @@ from lightning_clf.data.encoded import Encoding
 from lightning_clf.data.holdout import hold_out
 from lightning_clf.data.imbalance import meets_imbalance, report
 from lightning_clf.data.shots import draw_shots
+from lightning_clf.data.sources import misnamed
 from lightning_clf.data.split import Split
 from lightning_clf.errors import InputError
 from lightning_clf.labels import LabelSpace
@@ -124,7 +125,10 @@ class PreparedSplits:
             InputError: If there is no such split, or none of its rows has a label.
         """
         if name not in self._rows:
-            raise InputError(f"data.source has no {name} split ({', '.join(self.splits)} only): add data.source.{name}")
+            held = ", ".join(self.splits)
+            raise InputError(
+                f"data.source has no {name} split ({held} only): add data.source.{name}{misnamed(name, self.splits)}"
+            )
         rows = self._rows[name]
         if not len(rows):
             raise InputError(

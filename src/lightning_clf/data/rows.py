@@ -17,6 +17,8 @@ from lightning_clf.labels import LabelSpace
 UNLABELLED = -1
 """What data sets on the hub write where they keep the label to themselves."""
 
+_OF_LABELS = ("label_column", "label_columns", "tags_column")  # whose lack is no fault of rows to be answered
+
 
 @dataclass(frozen=True)
 class Example:
@@ -123,9 +125,12 @@ def pick_column(key: str, given: str | None, candidates: Sequence[str], row: Row
 
 def missing_column(where: str, column: str, row: Row, key: str) -> InputError:
     """The error for a row without a column that the first row has, or that was named."""
+    leave_out = (
+        ", or name the other splits alone in data.source, as in {train: FILE, val: FILE}" if key in _OF_LABELS else ""
+    )
     return InputError(
         f"{where} has no column {column} (columns: {_columns(row)}): correct the row, or set data.{key} if all rows "
-        "have another"
+        f"have another{leave_out}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from datasets import Dataset
 
 from lightning_clf.data.hub import load_hub
-from lightning_clf.data.readers import FORMATS, Format, suffix_format
+from lightning_clf.data.readers import FORMATS, Format, refuse_spreadsheet, suffix_format
 from lightning_clf.data.split import DatasetSplit, FileSplit, ListSplit, Split
 from lightning_clf.errors import InputError, a_type
 
@@ -200,6 +200,7 @@ def _is_called(file: Path, names: Sequence[str], options: SourceOptions) -> bool
 def _format(file: Path, options: SourceOptions) -> Format:
     format = options.format or suffix_format(file) or options.fallback_format
     if format is None:
+        refuse_spreadsheet(file)
         raise InputError(f"file {file} has no suffix that tells its format: set data.format to one of {_FORMATS}")
     return format
 
@@ -226,6 +227,16 @@ def _from_hub(hub_id: str, options: SourceOptions) -> dict[str, Split]:
     return splits
 
 
+def misnamed(name: str, splits: Mapping[str, Split]) -> str:
+    """What to say of a split that is not there, where beside the others is a file that seems to be meant for it."""
+    folders = [split.path.parent for split in splits.values() if isinstance(split, FileSplit)]
+    for file in sorted(folders[0].iterdir()) if folders else ():
+        usual = SPLIT_NAMES[name]
+        if file.stem not in usual and file.stem.lower().startswith(usual) and suffix_format(file) is not None:
+            return f"; {file} is none: call it {usual[0]}{file.suffix}"
+    return ""
+
+
 def survey_split(splits: Mapping[str, Split]) -> Split:
     """The split that tells which labels there are.
 
@@ -235,6 +246,6 @@ def survey_split(splits: Mapping[str, Split]) -> Split:
     if "train" not in splits:
         raise InputError(
             f"data.source has no train split to find the labels in ({', '.join(splits)} only): "
-            "set data.labels, or add train"
+            f"set data.labels, or add train{misnamed('train', splits)}"
         )
     return splits["train"]

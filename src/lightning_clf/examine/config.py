@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerFast
 
 from lightning_clf import data
 from lightning_clf.data import BaseDataModule
-from lightning_clf.data.readers import FORMATS, suffix_format
+from lightning_clf.data.readers import FORMATS, refuse_spreadsheet, suffix_format
 from lightning_clf.data.sources import SourceOptions, resolve
 from lightning_clf.errors import InputError, printable
 from lightning_clf.examine.guess import Guess, guess
@@ -57,6 +57,7 @@ def _source(path: Path) -> str | dict[str, str]:
     if not path.expanduser().is_file():
         raise InputError(f"{path} does not exist: give a file of {', '.join(FORMATS)}, or a folder with such files")
     if suffix_format(path) is None:
+        refuse_spreadsheet(path)
         formats = ", ".join(FORMATS)
         raise InputError(f"file {path} has no suffix of a format that is read ({formats}): rename it, or convert it")
     return {"train": str(path)}
