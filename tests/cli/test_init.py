@@ -216,10 +216,21 @@ def test_what_is_doubtful_is_said_and_written(command, tmp_path, rows, doubt):
     says(config.read_text(), "# Doubtful: ", doubt)
 
 
+def test_a_label_that_stands_for_none_is_doubtful(command, tmp_path):
+    config = tmp_path / "config.yaml"
+    rows = [{"text": f"a film {n}", "label": ("good", "bad", "NaN")[n % 3]} for n in range(20)]
+    code, out, _ = command("init", write(tmp_path / "mine.csv", rows), "--output", config)
+    assert code == 0
+    says(out, "doubtful: 'NaN' is what programs write into an empty cell: take such rows out, or keep the label")
+    says(config.read_text(), "# Doubtful: 'NaN'")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
         ("mine.txt", "a\n", ("mine.txt has no suffix of a format that is read", "rename it")),
+        ("mine.xlsx", "PK", ("mine.xlsx is a spreadsheet", "save its sheet as CSV in UTF-8")),
+        ("mine.csv", ",text,label\n0,a b,x\n", ("mine.csv line 1", "column 1 has no name", "index=False")),
         ("mine.csv", "", ("mine.csv is empty",)),
         ("mine.csv", "a,b\n1,2\n3,4\n", ("mine.csv: no column looks like a label", "a (text, 2 different in 2 rows)")),
         ("mine.csv", "id,label\n1,a\n2,b\n3,a\n", ("mine.csv: no column holds text", "give text and label")),

@@ -231,6 +231,23 @@ def test_a_suffix_that_tells_no_format(complaint, trained, rows):
     says(message, "rows.json has a suffix that tells no format", "jsonl", "txt for plain text")
 
 
+def test_a_spreadsheet_is_neither_read_nor_written(complaint, trained, rows, tmp_path):
+    words = ["predict", "--model", trained("single") / "best", "--input"]
+    says(complaint(*words, rows("PK", "rows.xlsx")), "rows.xlsx is a spreadsheet", "save its sheet as CSV in UTF-8")
+    message = complaint(*words, rows('{"text": "a"}\n'), "--output", tmp_path / "answers.xlsx")
+    says(message, "answers.xlsx has the suffix of a format that is not written", "use .jsonl, .csv, .tsv or .parquet")
+    assert not (tmp_path / "answers.xlsx").exists()
+
+
+def test_a_part_without_rows_is_told(command, trained, rows, tmp_path):
+    file, out = rows('{"text": "a"}\n' * 3), tmp_path / "out.jsonl"
+    words = ["predict", "--model", trained("single") / "best", "--input", file, "--output", out, "--shard"]
+    code, _, err = command(*words, "1/2")
+    assert code == 0
+    assert f"warning: {file}: part 1/2 has no row: parts are of whole 2,048 rows, and there are 3" in err
+    assert "has no row" not in command(*words, "2/2").err
+
+
 def test_a_prediction_that_is_stopped_leaves_nothing_half_written(command, trained, rows, tmp_path, monkeypatch):
     def stop(*arguments):
         raise KeyboardInterrupt

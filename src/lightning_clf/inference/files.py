@@ -23,7 +23,7 @@ from lightning_clf.inference.predictor import Predictor
 from lightning_clf.inference.progress import progress_bar
 from lightning_clf.inference.sinks import Sink, is_stream, open_sink
 from lightning_clf.inference.source import Source, open_source, survey
-from lightning_clf.inference.writers import Writer, is_table, make_writer
+from lightning_clf.inference.writers import Writer, check_suffix, is_table, make_writer
 
 _CHUNK = 2048  # rows sorted by length together; what is held in memory at a time, and lost if the process is killed
 
@@ -70,6 +70,7 @@ def predict_file(
         InputError: If a column is missing, or no row can be read, or one where this is strict; or the target cannot be
             written, or is the source; or what was begun is not what is to be gone on with.
     """
+    check_suffix(target)
     rejected = rejected or rejected_file(target)
     table = show is None and is_table(target)
     _refuse_one_file(source, target, rejected)
@@ -87,6 +88,12 @@ def predict_file(
         job = None if is_stream(target) else lambda: _job(classifier, source, writer, options, resume)
         with open_sink(target, rejected, job, writer, resume) as sink:
             start, stop = _part(count, shard)
+            if shard is not None and start == stop:
+                warnings.warn(
+                    f"{rows.name}: part {shard[0]}/{shard[1]} has no row: parts are of whole {_CHUNK:,} rows, and "
+                    f"there are {count}",
+                    stacklevel=2,
+                )
             start += sink.tally.taken
             way = Way(carried, writer, strict, batch_size)
             if engine is None:

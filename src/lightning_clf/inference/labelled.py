@@ -11,7 +11,7 @@ from typing import Any
 from lightning_clf.data.encoded import Encoding, Summary, encode_split
 from lightning_clf.data.lines import Row
 from lightning_clf.data.option_names import naming_options
-from lightning_clf.data.readers import FORMATS, suffix_format
+from lightning_clf.data.readers import FORMATS, refuse_spreadsheet, suffix_format
 from lightning_clf.data.rows import RowFormat, UnknownLabelError, first_row
 from lightning_clf.data.split import FileSplit
 from lightning_clf.data.text_rows import LABEL_COLUMNS, TextKind, TextRows
@@ -31,6 +31,7 @@ def open_file(file: str) -> FileSplit:
     path = Path(file)
     format = suffix_format(path)
     if format is None:
+        refuse_spreadsheet(file)
         raise InputError(f"file {file} has a suffix that tells no format: use one of {', '.join(FORMATS)}")
     return FileSplit(path, format)
 

@@ -17,6 +17,7 @@ from lightning_clf.data.readers import (
     open_parquet,
     parse_json_lines,
     readable,
+    refuse_spreadsheet,
     scan_rows,
     suffix_format,
 )
@@ -71,6 +72,7 @@ def open_source(source: str, folder: str = "") -> Iterator[Source]:
     path = Path(folder, source)
     format = suffix_format(path)
     if format is None and path.suffix.lower() not in _PLAIN and path.is_file():
+        refuse_spreadsheet(source)
         raise InputError(
             f"file {source} has a suffix that tells no format: use one of {', '.join(FORMATS)}, or txt for plain text, "
             "one input a line"

@@ -23,6 +23,7 @@ Row = dict[str, Any]
 Rejected = dict[str, Any]
 """A row that is set aside: its `line`, the `reason`, and the `row` as far as it could be read."""
 _GROUPED = 8  # chunks in a row group of Parquet
+_NOT_WRITTEN = (".xlsx", ".xlsm", ".xls", ".ods", ".feather", ".arrow", ".orc", ".avro", ".pkl", ".db", ".sqlite")
 _QUOTED = re.compile('["\r\n,\t]')
 
 
@@ -163,6 +164,19 @@ _TABLES: dict[str, Callable[[pa.Schema], Writer]] = {
 def is_table(target: str | None) -> bool:
     """Whether a file of this name has columns."""
     return target is not None and Path(target).suffix.lower() in _TABLES
+
+
+def check_suffix(target: str | None) -> None:
+    """Keep from writing JSON lines, or what is for reading, under a name that promises something else.
+
+    Raises:
+        InputError: If a file of this name is expected to be of a format that is not written.
+    """
+    suffix = Path(target or "").suffix.lower()
+    if suffix in _NOT_WRITTEN:
+        raise InputError(
+            f"output {target} has the suffix of a format that is not written: use .jsonl, .csv, .tsv or .parquet"
+        )
 
 
 def make_writer(target: str | None, show: Callable[[Row], str] | None, schema: pa.Schema | None) -> Writer:
