@@ -5,11 +5,15 @@ from __future__ import annotations
 import warnings
 
 import pytest
+import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.nn import functional
 
 from lightning_clf import MultiTaskClassifier, SingleLabelClassifier
 from lightning_clf.callbacks import BestCheckpoint, ClassReport, FigureLogger, TaskEarlyStopping
+from lightning_clf.finetuning import FineTuning
+from lightning_clf.losses import CrossEntropyLoss
 from tests.several_tasks import make_tasks
 from tests.training import complaint, make_data, make_trainer
 
@@ -73,4 +77,40 @@ def test_a_best_epoch_by_what_was_not_logged_is_refused(callback, encoders, tmp_
     assert complaint(lambda: trainer.fit(OwnSteps(str(encoders("bert"))), make_data("single"))) == (
         "model.monitor 'val/f1_macro' was not logged, since OwnSteps.validation_step counts nothing: have it "
         "call super().validation_step(…), or self.log what model.monitor names"
+    )
+
+
+class OwnOptimizer(SingleLabelClassifier):
+    """An optimiser of the user's own."""
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=1e-3)
+
+
+class Told(CrossEntropyLoss):
+    """A loss that keeps what it is told of progress."""
+
+    def advance(self, progress):
+        self.progress = [*getattr(self, "progress", []), progress]
+
+
+def test_with_an_optimizer_of_ones_own_losses_and_policies_know_how_far_training_is(encoders, tmp_path):
+    finetuning = FineTuning(unfreeze_over=1.0)
+    module = OwnOptimizer(str(encoders("bert")), loss=Told(), finetuning=finetuning)
+    moving = []
+    trainer = make_trainer(tmp_path, max_epochs=2, callbacks=[LambdaCallback(
+        on_train_batch_end=lambda *_: moving.append(sum(one.requires_grad for one in module.parameters()))
+    )])  # fmt: skip
+    trainer.fit(module, make_data("single"))
+    assert module.loss.progress == [0.0, 0.25, 0.5, 0.75]
+    assert moving == sorted(moving)
+    assert len(set(moving)) > 1  # else all of it moved from the second step on
+
+
+def test_a_run_without_an_end_is_refused_whatever_the_optimizer(encoders, tmp_path):
+    trainer = make_trainer(tmp_path, max_epochs=-1, max_time="00:00:01:00")
+    module = OwnOptimizer(str(encoders("bert")))
+    assert complaint(lambda: trainer.fit(module, make_data("single"))) == (
+        "the schedule needs to know how long training is: set trainer.max_epochs or trainer.max_steps, which "
+        "trainer.max_time may cut short"
     )

@@ -203,7 +203,11 @@ def test_weights_that_are_all_zero():
     ("kind", "options", "said"),
     [
         ("score", {"precision": "bf16-true"}, "trainer.precision bf16-true would round the scores of the data"),
-        ("single", {"max_epochs": -1, "max_time": "00:00:01:00"}, "set trainer.max_epochs or trainer.max_steps"),
+        (
+            "single",
+            {"max_epochs": -1, "max_time": "00:00:01:00"},
+            "set trainer.max_epochs or trainer.max_steps, which trainer.max_time may cut short",
+        ),
         ("single", {"accumulate_grad_batches": 0}, "trainer.accumulate_grad_batches is 0: give 1 or more"),
         (
             "single",

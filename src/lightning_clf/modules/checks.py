@@ -210,7 +210,10 @@ def check_steps(steps: float) -> int:
         InputError: If the run has no end.
     """
     if not isfinite(steps):
-        raise InputError("the schedule needs to know how long training is: set trainer.max_epochs or trainer.max_steps")
+        raise InputError(
+            "the schedule needs to know how long training is: set trainer.max_epochs or trainer.max_steps, which "
+            "trainer.max_time may cut short"
+        )
     return int(steps)
 
 

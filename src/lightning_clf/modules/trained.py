@@ -175,6 +175,8 @@ class TrainedModule(Component, EvaluatedModule, ABC):
 
     def on_train_start(self) -> None:
         """Go on with the random numbers of the checkpoint that the Trainer goes on from, and settle what is frozen."""
+        # not where optimisers are made, which a subclass may do its own way
+        self._total_steps = check_steps(self.trainer.estimated_stepping_batches)
         if self.finetuning is not None:
             self.finetuning.settle(self.encoder)
         # a fit that an error ended has left its own
@@ -248,7 +250,7 @@ class TrainedModule(Component, EvaluatedModule, ABC):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with decay on matrices only, and the schedule over all steps of the run."""
         optimizer = adamw(self, self.learning_rate, self.weight_decay, self.optimizer_groups())
-        self._total_steps = total = check_steps(self.trainer.estimated_stepping_batches)
+        total = check_steps(self.trainer.estimated_stepping_batches)
         warmup = round(self.warmup_ratio * total)
         scheduler = LambdaLR(optimizer, lambda step: self.schedule.factor(step, warmup, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
