@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from lightning_clf import SingleLabelClassifier
 from lightning_clf.batch import IGNORE
-from lightning_clf.losses import CrossEntropyLoss
+from lightning_clf.heads import LinearHead
+from lightning_clf.losses import CrossEntropyLoss, LossTerms
 from tests.training import NO_DROPOUT, ROWS, make_data, make_module, make_trainer
 
 WEIGHTS = [0.5, 3.0, 1.0, 2.0, 7.0]  # O, B-LOC, I-LOC, B-PER, I-PER
@@ -209,3 +210,31 @@ def test_a_loss_that_is_nan_once_shows_in_the_epochs_mean(encoders, tmp_path):
     trainer.validate(module, make_data("single", eval_batch_size=2), verbose=False)
     assert len(calls) > 2
     assert trainer.callback_metrics["val/loss"].isnan()
+
+
+class Penalised(SingleLabelClassifier):
+    """A penalty on the weights of the head, added as `compute_loss` says."""
+
+    def penalty(self):
+        return 3 * sum(weight.square().sum() for weight in self.network.head.parameters())
+
+    def compute_loss(self, scores, batch):
+        terms = super().compute_loss(scores, batch)
+        return LossTerms(terms.total + self.penalty() * terms.weight, terms.weight)
+
+
+@pytest.mark.parametrize("accumulated", [1, 2, 3])
+def test_a_penalty_counts_once_whatever_is_accumulated(accumulated, encoders, tmp_path):
+    seed_everything(3, verbose=False)
+    options = {"head": LinearHead(dropout=0.0), "class_weights": [0.5, 3.0, 1.0]}
+    module = Penalised(str(encoders("bert")), encoder_options=NO_DROPOUT, learning_rate=1e-30, **options)
+    steps = Steps()
+    trainer = make_trainer(tmp_path, callbacks=[steps], num_sanity_val_steps=0, accumulate_grad_batches=accumulated)
+    trainer.fit(module, make_data("single", batch_size=3, group_by_length=False))
+    weight = torch.tensor([0.5, 3.0, 1.0])
+    for batches, gradients in steps.steps:
+        module.zero_grad()
+        scores, targets = torch.cat([module(one) for one in batches]), torch.cat([one.targets for one in batches])
+        (functional.cross_entropy(scores, targets, weight=weight) + module.penalty()).backward()
+        for name, parameter in module.named_parameters():
+            torch.testing.assert_close(gradients[name], parameter.grad, atol=1e-6, rtol=1e-5, msg=name)

@@ -121,7 +121,11 @@ class ClassifierModule(TaughtModule):
         return scores, self.compute_loss(*batch.labelled_part(scores))
 
     def compute_loss(self, scores: Tensor, batch: Batch) -> LossTerms:
-        """The loss of scores `[B,…]` against the batch's targets. Override to change what is compared."""
+        """The loss of scores `[B,…]` against the batch's targets. Override to change what is compared.
+
+        A penalty is added here, times the weight: `LossTerms(terms.total + penalty * terms.weight, terms.weight)`. So
+        it counts the same whatever batches are accumulated and shared by processes, and is logged.
+        """
         if self.loss is None:
             return self.network.head.structural_loss(scores, batch)
         terms: LossTerms = self.loss(scores, batch.require_targets())

@@ -210,7 +210,12 @@ class TrainedModule(Component, EvaluatedModule, ABC):
             self.finetuning.advance(self.encoder, self.trainer.global_step, self._total_steps)
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
-        """One forward pass; returns the mean of the losses, or a sum that `on_before_optimizer_step` makes one of."""
+        """One forward pass.
+
+        Returns:
+            The mean loss; with `accumulate_grad_batches` above 1 its sum, whose gradients become those of a mean at the
+            step, when all weights are known. A penalty is therefore not to be added to it, but in `compute_loss`.
+        """
         for loss in self.losses:
             loss.advance(self.trainer.global_step / self._total_steps)
         with self._cheap_step or contextlib.nullcontext():
