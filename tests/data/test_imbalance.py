@@ -161,6 +161,6 @@ class TestFit:
             module = MultiLabelClassifier(str(encoders("bert")), **options)
             with caplog.at_level("INFO"):
                 trainer(max_steps=1).fit(
-                    module, datamodule=SequenceDataModule({"train": rows, "dev": rows}, kind="multi")
+                    module, datamodule=SequenceDataModule({"train": rows, "dev": rows}, kind="multi", max_length=16)
                 )
             assert said in caplog.messages
