@@ -77,6 +77,28 @@ class Component:
         return {"class_path": path, "init_args": init_args}
 
 
+def check_part(key: str, part: object, base: type[Component], do: str) -> None:
+    """Hold what is given for a part against what parts of its sort are.
+
+    Args:
+        key: What it is called, as a user writes it.
+        part: The part, or `None`.
+        base: What it must be an instance of.
+        do: What a subclass of that has to do.
+
+    Raises:
+        InputError: If it is none.
+    """
+    if part is None or isinstance(part, base | type):  # a class is told of where it is to be stored
+        return
+    given = type(part)  # another library's may have the name of one of ours
+    room = ".".join(base.__module__.split(".")[:2])
+    raise InputError(
+        f"{key} is of the class {given.__module__}.{given.__qualname__}, and no {base.__name__}: make one of those in "
+        f"{room}, or of a subclass of {room}.{base.__name__} that {do}"
+    )
+
+
 def from_spec(spec: Spec, base: type[C]) -> C:
     """Make the component a specification describes.
 

@@ -90,6 +90,13 @@ def test_what_makes_no_sum(losses: list[Loss], weights: list[float], message: st
         WeightedSum(losses, weights)
 
 
+def test_a_part_of_another_library() -> None:
+    with pytest.raises(
+        InputError, match=r"^one of WeightedSum's losses is of the class torch\S+\.MSELoss, and no Loss"
+    ):
+        WeightedSum([torch.nn.MSELoss()], [1.0])  # type: ignore[list-item]
+
+
 def test_it_is_made_again_from_a_checkpoint(encoders: Any, tmp_path: Any) -> None:
     loss = WeightedSum([LogitAdjustedLoss(0.5), LDAMLoss(reweight_from=0.0)], [1.0, 0.25])
     assert from_spec(loss.spec(), Loss).spec() == loss.spec()

@@ -5,12 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 
+from torch import nn
+
 from lightning_clf.data import UnderSampling
 from lightning_clf.distillation import Distillation
 from lightning_clf.heads import CRFHead
 from lightning_clf.modules import SetFitClassifier
 from tests.students import UNLABELLED, fit, student
 from tests.training import LABELS, complaint, make_module
+
+
+def test_a_teacher_that_is_no_name(encoders):
+    for teacher in (nn.Linear(2, 2), ["teacher", nn.Linear(2, 2)]):
+        assert complaint(lambda teacher=teacher: Distillation(teacher)) == (
+            "model.distillation.teacher is a Linear, and no name of a folder, a file or a hub id: write a model and "
+            "its tokenizer to a folder with save_pretrained, and name that"
+        )
 
 
 def test_what_does_not_go_together(encoders, teacher, tmp_path):

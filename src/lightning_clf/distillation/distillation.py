@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lightning_clf.component import Component
-from lightning_clf.errors import InputError, check_number
+from lightning_clf.errors import InputError, a_type, check_number
 
 
 class Distillation(Component):
@@ -37,7 +37,14 @@ class Distillation(Component):
         hidden_weight: float = 0.0,
         attention_weight: float = 0.0,
     ) -> None:
-        self.teachers = [teacher] if isinstance(teacher, str) else list(teacher)
+        names = teacher if isinstance(teacher, list | tuple) else [teacher]
+        for name in names:
+            if not isinstance(name, str):
+                raise InputError(
+                    f"model.distillation.teacher is {a_type(name)}, and no name of a folder, a file or a hub id: write "
+                    "a model and its tokenizer to a folder with save_pretrained, and name that"
+                )
+        self.teachers = list(names)
         if not self.teachers:
             raise InputError("model.distillation.teacher is an empty list: name one at least")
         self.temperature = check_number("model.distillation.temperature", temperature, above=0)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_clf.batch import IGNORE
+from lightning_clf.component import check_part
 from lightning_clf.counts import ClassCounts
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.labels import LabelSpace
@@ -39,6 +40,8 @@ class WeightedSum(Loss):
             raise InputError(
                 f"WeightedSum has {len(weights)} weights for {len(losses)} losses: give one for each, in their order"
             )
+        for loss in losses:
+            check_part("one of WeightedSum's losses", loss, Loss, "returns LossTerms from forward")
         self.weights = [check_number("WeightedSum's weight", weight, least=0) for weight in weights]
         if not any(self.weights):
             raise InputError("WeightedSum's weights are all 0, so that nothing would be learned: raise one")

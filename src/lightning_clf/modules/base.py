@@ -17,7 +17,8 @@ from lightning_clf.finetuning import FineTuning, Schedule
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
-from lightning_clf.modules.checks import check_own_loss, check_packed, check_taught
+from lightning_clf.modules.checks import check_own_loss, check_packed, check_parts, check_taught
+from lightning_clf.modules.given import check_batch, check_scores, check_terms
 from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
 from lightning_clf.modules.taught import TaughtModule
 from lightning_clf.network import set_attention
@@ -89,6 +90,7 @@ class ClassifierModule(TaughtModule):
         packed: bool = False,
         labels: dict[str, Any] | None = None,
     ) -> None:
+        check_parts(head, loss)
         head = head or ArchitectureHead()
         check_own_loss(head, loss, class_weights)
         if not head.brings_loss:
@@ -129,6 +131,7 @@ class ClassifierModule(TaughtModule):
         if self.loss is None:
             return self.network.head.structural_loss(scores, batch)
         terms: LossTerms = self.loss(scores, batch.require_targets())
+        check_terms(f"{type(self.loss).__name__}.forward", terms)
         return terms
 
     # ------------------------------------------------------------------ the step
@@ -158,12 +161,16 @@ class ClassifierModule(TaughtModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""
+        check_batch(type(self).__name__, batch)
         scores: Tensor = self.network(batch)
+        check_scores(self.network.head, scores, batch, self.network.labels)
         return scores
 
     def _step(self, batch: Batch, stage: str) -> LossTerms:
+        check_batch(type(self).__name__, batch)
         with self.watching(stage) as seen:
             scores, terms = first = self.score(batch)
+        check_terms(f"{type(self).__name__}.compute_loss, or its score,", terms)
         if stage == "train" and self.r_drop:
             terms = agreeing(first, second := self.score(batch), batch, self.kind, self.r_drop)
             if not self.trainer.global_step:
