@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -147,3 +149,44 @@ def test_a_loss_of_counts_that_nobody_tells_is_refused(loss, encoders, tmp_path)
         make_trainer(tmp_path).fit(module, loader)
     module.loss.fit_counts(ClassCounts(labels, (2, 2), 4))
     make_trainer(tmp_path).fit(module, loader)
+
+
+class Halved(SingleLabelClassifier):
+    """Scores that no head knows of."""
+
+    def forward(self, batch):
+        return super().forward(batch) / 2
+
+
+class HalvedInScore(SingleLabelClassifier):
+    """The same, elsewhere."""
+
+    def score(self, batch):
+        scores, terms = super().score(batch)
+        return scores / 2, terms
+
+
+class Dearer(SingleLabelClassifier):
+    """A loss that counts twice, of the scores there are."""
+
+    def score(self, batch):
+        scores, terms = super().score(batch)
+        return scores, LossTerms(2 * terms.total, terms.weight)
+
+
+@pytest.mark.parametrize(("own", "warnings_said"), [
+    (Halved, 1), (HalvedInScore, 1), (Dearer, 0), (SingleLabelClassifier, 0),
+])  # fmt: skip
+def test_scores_that_an_export_would_not_hold_are_warned_of_once(own, warnings_said, encoders, tmp_path):
+    module, data = own(str(encoders("bert"))), make_data("single", batch_size=2)
+    trainer = make_trainer(tmp_path, max_epochs=2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trainer.fit(module, data)
+        trainer.test(module, data, verbose=False)
+    said = [str(one.message) for one in caught if "is judged by scores" in str(one.message)]
+    assert said == warnings_said * [
+        f"{own.__name__} is judged by scores of its own forward or score, which are not those of its network: the "
+        "network alone is exported, and answers in load_classifier and Classifier(module.artefact); change scores in a "
+        "head, a subclass of lightning_clf.heads.Head"
+    ]

@@ -19,6 +19,7 @@ from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.modules.checks import check_own_loss, check_packed, check_parts, check_taught
 from lightning_clf.modules.given import check_batch, check_scores, check_terms
+from lightning_clf.modules.own_scores import scores_its_own_way, warn_of_own_scores
 from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
 from lightning_clf.modules.taught import TaughtModule
 from lightning_clf.network import set_attention
@@ -67,6 +68,7 @@ class ClassifierModule(TaughtModule):
 
     kind: ClassVar[Kind]
     default_monitor: ClassVar[str]
+    _is_compared: bool = False
 
     def __init__(
         self,
@@ -118,7 +120,10 @@ class ClassifierModule(TaughtModule):
         """The task's standard loss."""
 
     def score(self, batch: Batch) -> tuple[Tensor, LossTerms]:
-        """One forward pass: scores of the batch's examples or words, and the loss."""
+        """One forward pass: scores of the batch's examples or words, and the loss.
+
+        What is exported is the network. Scores that are to be other than its own are made so in a head.
+        """
         scores = self(batch)
         return scores, self.compute_loss(*batch.labelled_part(scores))
 
@@ -160,7 +165,7 @@ class ClassifierModule(TaughtModule):
             )
 
     def forward(self, batch: Batch) -> Tensor:
-        """Scores of a batch: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""
+        """Scores of a batch, as the network gives them: `[B,C]`, `[B,W,C]` for tags, `[B]` for scores."""
         check_batch(type(self).__name__, batch)
         scores: Tensor = self.network(batch)
         check_scores(self.network.head, scores, batch, self.network.labels)
@@ -171,6 +176,9 @@ class ClassifierModule(TaughtModule):
         with self.watching(stage) as seen:
             scores, terms = first = self.score(batch)
         check_terms(f"{type(self).__name__}.compute_loss, or its score,", terms)
+        if stage != "train" and not self._is_compared and scores_its_own_way(type(self)):
+            self._is_compared = True
+            warn_of_own_scores(type(self).__name__, scores, self.network, batch)
         if stage == "train" and self.r_drop:
             terms = agreeing(first, second := self.score(batch), batch, self.kind, self.r_drop)
             if not self.trainer.global_step:
