@@ -17,8 +17,8 @@ from lightning_clf.finetuning import FineTuning, Schedule
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
-from lightning_clf.modules.checks import check_own_loss, check_packed, check_parts, check_taught
-from lightning_clf.modules.given import check_batch, check_scores, check_terms
+from lightning_clf.modules.checks import check_own_loss, check_packed, check_taught
+from lightning_clf.modules.given import check_batch, check_parts, check_scores, check_terms
 from lightning_clf.modules.own_scores import scores_its_own_way, warn_of_own_scores
 from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
 from lightning_clf.modules.taught import TaughtModule

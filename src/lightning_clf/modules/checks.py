@@ -14,7 +14,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_clf.checkpoint import SECTION
-from lightning_clf.component import Spec, check_part
+from lightning_clf.component import Spec
 from lightning_clf.distillation import Distillation
 from lightning_clf.errors import InputError, check_number
 from lightning_clf.finetuning import FineTuning
@@ -23,16 +23,6 @@ from lightning_clf.labels import Kind, LabelSpace
 from lightning_clf.losses import ClassWeights, Loss
 from lightning_clf.modules.first import callbacks_of
 from lightning_clf.specs import filled, shown
-
-
-def check_parts(head: object, loss: object) -> None:
-    """Refuse parts of other libraries, which can neither be asked what they are for nor be stored.
-
-    Raises:
-        InputError: If there is one.
-    """
-    check_part("model.head", head, Head, "defines build and forward")
-    check_part("model.loss", loss, Loss, "returns LossTerms from forward")
 
 
 def check_own_loss(head: Head, loss: Loss | None, class_weights: ClassWeights | None) -> None:

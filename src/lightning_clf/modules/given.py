@@ -1,4 +1,4 @@
-"""Batches, scores and losses that are none of this library's, told of where they come in."""
+"""Parts, batches, scores and losses that are none of this library's, told of where they come in."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from typing import TypeGuard
 from torch import Tensor
 
 from lightning_clf.batch import Batch
+from lightning_clf.component import check_part
 from lightning_clf.errors import InputError, a_type
 from lightning_clf.heads import Head
 from lightning_clf.labels import LabelSpace
-from lightning_clf.loss_terms import LossTerms
+from lightning_clf.losses import Loss, LossTerms
+
+
+def check_parts(head: object, loss: object) -> None:
+    """Refuse parts of other libraries, which can neither be asked what they are for nor be stored.
+
+    Raises:
+        InputError: If there is one.
+    """
+    check_part("model.head", head, Head, "defines build and forward")
+    check_part("model.loss", loss, Loss, "returns LossTerms from forward")
 
 
 def check_batch(module: str, batch: object) -> None:
