@@ -48,6 +48,11 @@ def test_a_page_and_a_comparison(command, words, tmp_path):
     code, out, err = command("report", *reports, "--output", tmp_path / "out" / "compare.html")
     assert (code, err) == (0, "")
     assert json.loads((tmp_path / "out" / "compare.json").read_text())["metrics"]["accuracy"]["p_value"] == 1
+    header, line, _, last = out.splitlines()
+    assert header.split() == ["first", "second", "difference", "95", "%", "interval", "p"]
+    assert line.split() == ["accuracy", *[f"{numbers['value']:.4f}"] * 2, *["+0.0000"] * 3, "1.0000"]
+    assert len(header) == len(line)
+    assert last.startswith(f"written: {tmp_path / 'out' / 'compare.html'}")
     names = {f"{name}.{suffix}" for name in ("report", "again", "compare") for suffix in ("html", "json")}
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
 

@@ -25,7 +25,7 @@ def run(words: list[str]) -> None:
 
     if options.reports:
         first, second = options.reports
-        compare(first, second, options.output)
+        print("\n".join(_compared(compare(first, second, options.output))))
     else:
         found = report(
             options.model,
@@ -50,6 +50,18 @@ def _lines(found: dict[str, Any]) -> list[str]:
             for name, each in ((name, found["metrics"][name]) for name in found["main"])
         ),
     ]
+
+
+def _compared(found: dict[str, Any]) -> list[str]:
+    lines = [f"{'':<12}{'first':>7}  {'second':>7}  {'difference':>10}  {'95 % interval':>18}  {'p':>7}"]
+    for name in found["main"]:
+        each = found["metrics"][name]
+        gap = each["difference"]
+        cells = [(each["first"], ">7"), (each["second"], ">7"), (gap["value"], ">+10"), (gap["low"], ">+8"),
+                 (gap["high"], ">+8"), (each["p_value"], ">7")]  # fmt: skip
+        shown = (format("none", form.replace("+", "")) if cell is None else f"{cell:{form}.4f}" for cell, form in cells)
+        lines.append(f"{name:<12}" + "  ".join(shown))
+    return lines
 
 
 def _check(options: argparse.Namespace) -> None:
