@@ -249,6 +249,13 @@ def test_hopeless_data_are_refused_with_what_was_found(complaint, tmp_path, name
     assert not config.exists()
 
 
+def test_the_files_of_conll_2003_are_told_their_configuration(complaint, tmp_path):
+    for name in ("eng.train", "eng.testa", "eng.testb"):
+        (tmp_path / name).write_text("Anna NNP I-NP I-PER\n")
+    message = complaint("init", tmp_path, "--output", tmp_path / "config.yaml")
+    says(message, "holds CoNLL-2003 in its own files", f"lightning-clf fit --config ner.yaml --data.source {tmp_path}")
+
+
 def test_nothing_is_written_over(complaint, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text("mine")

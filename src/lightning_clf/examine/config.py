@@ -53,6 +53,11 @@ def guess_source(path: Path) -> tuple[Guess, BaseDataModule[Any], Any]:
 
 def _source(path: Path) -> str | dict[str, str]:
     if path.expanduser().is_dir():
+        if (path.expanduser() / "eng.train").is_file():
+            raise InputError(
+                f"folder {path} holds CoNLL-2003 in its own files, for which there is a configuration: "
+                f"lightning-clf fit --config ner.yaml --data.source {path}"
+            )
         return str(path)
     if not path.expanduser().is_file():
         raise InputError(f"{path} does not exist: give a file of {', '.join(FORMATS)}, or a folder with such files")
