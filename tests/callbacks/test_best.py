@@ -13,6 +13,8 @@ from lightning.pytorch import Callback
 from lightning_clf import InputError, SingleLabelClassifier
 from lightning_clf.artefact import load_artefact
 from lightning_clf.callbacks import BestCheckpoint
+from lightning_clf.callbacks.best import readers
+from lightning_clf.heads import LinearHead
 from lightning_clf.modules import ClassifierModule
 from tests.training import complaint, make_data, make_module, make_trainer
 
@@ -285,3 +287,12 @@ def test_checkpoints_within_an_epoch_are_left_to_a_validation_that_follows(encod
         complaint(lambda: BestCheckpoint(save_every_n_steps=2.5))
         == "checkpoint.save_every_n_steps is 2.5, which is no whole number: give 1 or more"
     )
+
+
+def test_who_reads_an_export_is_told_by_where_its_heads_are_from():
+    class Own(LinearHead):
+        pass
+
+    Own.__module__ = "parts"
+    assert readers([LinearHead("mean")]).endswith("transformers read the encoder alone, as LinearHead is ours")
+    assert readers([LinearHead("mean"), Own("mean")]).startswith("lightning-clf reads this export with --import parts;")

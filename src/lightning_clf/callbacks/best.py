@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -21,6 +22,7 @@ from lightning_clf.callbacks.monitor import check_logged, warn_if_undefined, wat
 from lightning_clf.callbacks.whole_files import WholeFileIO
 from lightning_clf.checkpoint import read_checkpoint
 from lightning_clf.errors import InputError, check_number
+from lightning_clf.heads import Head
 from lightning_clf.modules.trained import TrainedModule
 
 
@@ -246,12 +248,8 @@ class BestCheckpoint(ModelCheckpoint):
             f"best: {self._judgement(checkpoint['epoch'])} kept in {self.best_model_path}"
             + (f" and exported to {self.export_folder}" if self.export else "")
         )
-        ours = {type(head).__name__ for head in cast(TrainedModule, pl_module).heads if not head.is_stock}
-        if self.export and ours:
-            rank_zero_info(
-                "lightning-clf reads this export; without it transformers read the encoder alone, as "
-                f"{' and '.join(sorted(ours))} {'is' if len(ours) == 1 else 'are'} ours"
-            )
+        if self.export and (who := readers(cast(TrainedModule, pl_module).heads)):
+            rank_zero_info(who)
 
     def _judgement(self, epoch: int) -> str:
         """By what the best was chosen, as the line that says where it is begins."""
@@ -278,6 +276,19 @@ class BestCheckpoint(ModelCheckpoint):
     def export_folder(self) -> Path:
         """Where the best is exported to."""
         return Path(str(self.dirpath)) / "best"
+
+
+def readers(heads: Iterable[Head]) -> str:
+    """Who reads an export with these heads; nothing where plain transformers do."""
+    classes = sorted({type(head) for head in heads if not head.is_stock}, key=lambda one: one.__name__)
+    if not classes:
+        return ""
+    modules = dict.fromkeys(one.__module__ for one in classes if one.__module__.partition(".")[0] != "lightning_clf")
+    if modules:
+        trusted = " and ".join(f"--import {module}" for module in modules)
+        return f"lightning-clf reads this export with {trusted}; without it transformers read the encoder alone"
+    names = f"{' and '.join(one.__name__ for one in classes)} {'is' if len(classes) == 1 else 'are'} ours"
+    return f"lightning-clf reads this export; without it transformers read the encoder alone, as {names}"
 
 
 def _validates_next(trainer: Trainer, batch_idx: int) -> bool:

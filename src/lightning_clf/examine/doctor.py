@@ -9,6 +9,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from lightning_clf.callbacks.best import readers
 from lightning_clf.callbacks.monitor import check_logged, watched
 from lightning_clf.data import BaseDataModule
 from lightning_clf.data.batching import count_windows
@@ -112,12 +113,7 @@ def _export(module: ClassifierModule, folder: Path | None) -> Finding:
     head = module.network.head
     if head.is_stock:
         return Finding("ok", "export", f"{folder}, which plain transformers loads")
-    return Finding(
-        "ok",
-        "export",
-        f"{folder}, which lightning-clf reads; without it transformers read the encoder alone, as "
-        f"{type(head).__name__} is ours",
-    )
+    return Finding("ok", "export", f"{folder}: {readers([head])}")
 
 
 def _ours(said: list[warnings.WarningMessage]) -> list[str]:
