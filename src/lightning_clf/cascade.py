@@ -67,6 +67,11 @@ class Cascade(Part):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} is {getattr(self, name)!r}, not a string")
 
+    @property
+    def asks_none(self) -> bool:
+        """Whether asking never paid, so that the threshold is below any confidence."""
+        return self.threshold == self.curve.thresholds[0]
+
     def asks(self, confidence: float) -> bool:
         """Whether the language model is asked about a row that the classifier is so sure of."""
         return confidence <= self.threshold

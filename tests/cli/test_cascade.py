@@ -146,6 +146,27 @@ def test_the_cheapest_threshold_is_chosen_written_and_followed(kind, command, co
     )
 
 
+def test_a_cascade_that_never_pays_says_so_and_asks_for_no_endpoint(command, corpus, tmp_path):
+    model, source = corpus("single")
+    rows = read_jsonl(source)
+    with served(knowing(right_of("single", rows), NAMES["single"], 0.8)) as server:
+        code, out, err = command(*words(model, source, server, "--price-per-call", 5))
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-2] == "asking never pays at these prices: the classifier answers alone"
+    assert command("predict", "--model", tmp_path / "new", "--input", source).err == ""
+
+
+def test_a_cascade_that_calibration_drops_is_told(command, corpus, tmp_path):
+    model, source = corpus("single")
+    with served(knowing(right_of("single", read_jsonl(source)), NAMES["single"], 0.8)) as server:
+        assert command(*words(model, source, server)).code == 0
+    new = tmp_path / "new"
+    code, _, err = command("calibrate", "--model", new, "--input", source, "--output", tmp_path / "again")
+    assert code == 0
+    assert f"warning: the cascade of {new} is dropped" in err
+    assert "is dropped" not in command("calibrate", "--model", model, "--input", source, "--output", tmp_path / "b").err
+
+
 def test_replies_are_paid_for_once(command, complaint, corpus, tmp_path):
     model, source = corpus("single", 12)
     right = right_of("single", read_jsonl(source))

@@ -95,7 +95,7 @@ def followed(options: argparse.Namespace, predictor: Predictor, journal: Journal
     """The classifier with its cascade where options name an endpoint.
 
     An address that stands in a folder is asked by nobody: whoever made the folder would read what is sent there. So
-    where none is named, it is said that there is a cascade, and the classifier answers alone.
+    where none is named, it is said that there is a cascade that asks, and the classifier answers alone.
 
     Raises:
         InputError: If an option is of an endpoint and there is none, or the model has no cascade.
@@ -105,7 +105,7 @@ def followed(options: argparse.Namespace, predictor: Predictor, journal: Journal
     policy = predictor.artefact.decision.cascade if isinstance(predictor, Classifier) else None
     if options.endpoint is None:
         refuse_without_endpoint(options)
-        if policy is not None:
+        if policy is not None and not policy.asks_none:
             said = (
                 f"warning: the model has a cascade, which is not followed: up to confidence {policy.threshold:.4g} "
                 f"it would ask {policy.language_model} at {policy.endpoint}; give --endpoint URL to have that done"

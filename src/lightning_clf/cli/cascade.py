@@ -69,7 +69,8 @@ def table(chosen: Chosen) -> str:
         ("cost", [cascade.cost(*each) for each in zip(curve.asked, curve.risk, strict=True)]),
     ):
         lines.append(f"{name:<14}" + "".join(f"{values[place]:>16.4f}" for place in places.values()))
-    lines.append(f"asked about where the confidence is no more than {cascade.threshold:.6g}")
+    where = f"asked about where the confidence is no more than {cascade.threshold:.6g}"
+    lines.append("asking never pays at these prices: the classifier answers alone" if cascade.asks_none else where)
     return "\n".join(lines) + "\n"
 
 

@@ -55,6 +55,11 @@ def calibrate(
     classifier.to("cpu")
     if (scaling := outcome.decision.scaling) is not None:
         outcome.decision = dataclasses.replace(outcome.decision, scaling=fold(artefact.network, scaling))
+    if artefact.decision.cascade is not None:
+        outcome.remarks.append(
+            f"the cascade of {model} is dropped, whose threshold was of other probabilities: choose one anew with "
+            "`lightning-clf cascade`"
+        )
     artefact.network.set_decision(outcome.decision)
     artefact.save(target)
     return outcome
