@@ -4,7 +4,7 @@ import functools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from lightning.pytorch import seed_everything
@@ -35,12 +35,12 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self.seconds = dict.fromkeys(NEEDED, 0.0)
-        self._started = time.perf_counter()
+        self.start()
 
     def start(self) -> None:
         """Count from now on."""
-        self.__init__()  # type: ignore[misc]
+        self.seconds = dict.fromkeys(NEEDED, 0.0)
+        self._started = time.perf_counter()
 
     def read(self) -> dict[str, float]:
         """Returns the seconds of each part since the start, `outside` among them, and of the whole `step`."""
@@ -81,14 +81,7 @@ class Clock:
         optimizer.step = timed  # type: ignore[method-assign]
 
 
-class Parts(NamedTuple):
-    """What a step is made of."""
-
-    module: ClassifierModule
-    data: BaseDataModule[Any]
-
-
-def parts(corpus: str) -> Parts:
+def parts(corpus: str) -> tuple[ClassifierModule, BaseDataModule[Any]]:
     """The module of a corpus with its network built, and its data ready for a fit, by the peer's recipe."""
     recipe, kind = RECIPES[corpus], KINDS[corpus]
     options: dict[str, Any] = {
@@ -110,7 +103,7 @@ def parts(corpus: str) -> Parts:
     data.setup("fit")
     module.labels = data.labels
     module.build()
-    return Parts(module.train(), data)
+    return module.train(), data
 
 
 def steps(corpus: str, clock: Clock) -> Iterator[None]:

@@ -7,12 +7,15 @@ their medians means something where two times one after the other would not.
 import multiprocessing
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
+
+T = TypeVar("T")
+_DRAWS = 2000
 
 
 class Block(NamedTuple):
@@ -129,19 +132,21 @@ def _receive(name: str, end: Connection) -> Block:
     raise RuntimeError(f"{name}: {got}")
 
 
-def ratio(one: Sequence[Block], other: Sequence[Block], draws: int = 2000) -> tuple[float, float, float]:
+def ratio(one: Sequence[Block], other: Sequence[Block]) -> tuple[float, float, float]:
     """The ratio of the median rates, and its 95 % interval by bootstrap over turns."""
-    ratios = sorted(_ratios(one, other, draws))
-    value = median(block.rate for block in one) / median(block.rate for block in other)
-    return value, ratios[int(0.025 * draws)], ratios[int(0.975 * draws)]
+
+    def of_medians(turns: Sequence[tuple[Block, Block]]) -> float:
+        first, second = zip(*turns, strict=True)
+        return median(block.rate for block in first) / median(block.rate for block in second)
+
+    return interval(list(zip(one, other, strict=True)), of_medians)
 
 
-def _ratios(one: Sequence[Block], other: Sequence[Block], draws: int) -> Iterator[float]:
+def interval(turns: Sequence[T], value: Callable[[Sequence[T]], float]) -> tuple[float, float, float]:
+    """A number that follows from turns, and its 95 % interval by bootstrap over them."""
     generator = random.Random(0)
-    turns = list(zip(one, other, strict=True))
-    for _ in range(draws):
-        first, second = zip(*generator.choices(turns, k=len(turns)), strict=True)
-        yield median(block.rate for block in first) / median(block.rate for block in second)
+    drawn = sorted(value(generator.choices(turns, k=len(turns))) for _ in range(_DRAWS))
+    return value(turns), drawn[int(0.025 * _DRAWS)], drawn[int(0.975 * _DRAWS)]
 
 
 def _peak_mb() -> float:

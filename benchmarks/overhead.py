@@ -9,9 +9,8 @@ compute, which both share: the forward pass with the loss, the backward pass, an
 is outside of them.
 """
 
-import random
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from statistics import median
 from typing import Any, ClassVar
 
@@ -20,11 +19,12 @@ from lightning.pytorch import Callback, Trainer
 import _bare
 import _corpora
 import _ours
+from _blocks import interval
 from _cells import machine
 from lightning_clf.modules import ClassifierModule
 
 Turn = dict[str, float]
-WARMUP, DRAWS = 20, 2000
+WARMUP = 20
 COLUMNS = (*_bare.NEEDED, "outside", "step")
 FIT, BARE = "lightning-clf fit", "bare loop"
 
@@ -78,18 +78,6 @@ class Turns(Callback):
 
     def _per_step(self, clock: _bare.Clock) -> Turn:
         return {part: seconds / self.steps for part, seconds in clock.read().items()}
-
-
-def interval(turns: Sequence[Any], value: Callable[[Sequence[Any]], float]) -> tuple[float, float, float]:
-    """A number that follows from turns, and its 95 % interval by bootstrap over them."""
-    drawn = sorted(_drawn(turns, value))
-    return value(turns), drawn[int(0.025 * DRAWS)], drawn[int(0.975 * DRAWS)]
-
-
-def _drawn(turns: Sequence[Any], value: Callable[[Sequence[Any]], float]) -> Iterator[float]:
-    generator = random.Random(0)
-    for _ in range(DRAWS):
-        yield value(generator.choices(turns, k=len(turns)))
 
 
 def outside(turns: Sequence[Turn]) -> float:

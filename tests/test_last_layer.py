@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -170,6 +171,12 @@ def test_the_whole_layer_where_there_is_no_word_or_it_is_computed_again(encoders
     assert computed_rows(module, BATCH) == 9
 
 
+def test_the_whole_layer_where_it_is_compiled(encoders, by_one):
+    module = tagger(encoders("bert"), head=LinearHead())
+    module.network.encoder.compile(backend="eager")
+    assert (module.network.features(BATCH).abs().sum(-1) > 0).sum() == 24
+
+
 def test_a_copy_and_what_is_packed_compute_on(encoders, by_one):
     module = tagger(encoders("bert"))
     wanted, _ = module.score(BATCH)
@@ -177,6 +184,15 @@ def test_a_copy_and_what_is_packed_compute_on(encoders, by_one):
     module.network.pack()
     packed, _ = module.score(BATCH)
     torch.testing.assert_close(packed[BATCH.word_mask], wanted[BATCH.word_mask], atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize("made", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
+def test_a_copy_that_is_widened_is_widened_alone(made, encoders, by_one):
+    module = tagger(encoders("bert"))
+    other = made(module)
+    other.network.widen()
+    assert computed_rows(other, BATCH) == 24
+    assert computed_rows(module, BATCH) == 9
 
 
 @pytest.mark.parametrize(("step", "rows"), [(4, 12), (5, 10), (16, 16), (64, 24)])

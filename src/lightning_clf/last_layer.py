@@ -9,25 +9,28 @@ training too.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
+
+from lightning_clf.packing import Packing
 
 # whose own heads for texts read the first token, and whose layers are BERT's; a test holds each against the whole layer
 _BERT_LIKE = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
 _STEP = 64
 """How many tokens are taken is a multiple of this: oneDNN prepares products anew for each size it meets, which takes
 longer than a few rows more."""
-_READ: ContextVar[Tensor | None] = ContextVar("read", default=None)
+_READ: ContextVar[Packing | None] = ContextVar("read", default=None)
 
-Undo = Callable[[], None]
+Handles = tuple[RemovableHandle, ...]
 
 
-def narrow_to_first_token(encoder: PreTrainedModel) -> Undo | None:
+def narrow_to_first_token(encoder: PreTrainedModel) -> Handles:
     """Have an encoder's last layer go on from attention with the first token alone.
 
     Its output is then `[N,1,H]`, and what is read at the first token is what it was, but for rounding. Encoders of
@@ -37,13 +40,13 @@ def narrow_to_first_token(encoder: PreTrainedModel) -> Undo | None:
         encoder: A `transformers` model, with a head that reads the first token, or without one.
 
     Returns:
-        What undoes it; `None` where the architecture does not allow it.
+        What undoes it when each is removed; none where the architecture does not allow it.
     """
     layer = _last_layer(encoder)
-    return None if layer is None else layer.attention.output.register_forward_pre_hook(_first_token).remove
+    return () if layer is None else (layer.attention.output.register_forward_pre_hook(_first_token),)
 
 
-def narrow_to_words(encoder: PreTrainedModel) -> Undo | None:
+def narrow_to_words(encoder: PreTrainedModel) -> Handles:
     """Have an encoder's last layer go on from attention with those tokens that `reading` names, where it names some.
 
     Its output is `[N,T,H]` as before, with zeros at others. Encoders of other architectures are left as they are.
@@ -52,42 +55,36 @@ def narrow_to_words(encoder: PreTrainedModel) -> Undo | None:
         encoder: A `transformers` model, with a head for words or without one.
 
     Returns:
-        What undoes it; `None` where the architecture does not allow it.
+        What undoes it when each is removed; none where the architecture does not allow it.
     """
     layer = _last_layer(encoder)
     if layer is None:
-        return None
-    before = layer.attention.output.register_forward_pre_hook(_take)
-    after = layer.register_forward_hook(_put_back)
-
-    def undo() -> None:
-        before.remove()
-        after.remove()
-
-    return undo
+        return ()
+    return layer.attention.output.register_forward_pre_hook(_take), layer.register_forward_hook(_put_back)
 
 
 @contextlib.contextmanager
-def reading(places: Tensor, tokens: int) -> Iterator[None]:
+def reading(places: Tensor, inputs: Tensor) -> Iterator[None]:
     """Say which tokens are read of what an encoder computes meanwhile. It must not be computed again in `backward`.
 
     Args:
         places: Where in the flattened `[N*T]` they lie, each once. Int64 `[K]`.
-        tokens: N times T.
+        inputs: The batch's `input_ids [N,T]`.
     """
     # not an attribute of the encoder, which is copied, and may be at work in another thread
-    token = _READ.set(_with_others(places, tokens) if len(places) else None)
+    token = _READ.set(_taken(places, inputs) if len(places) else None)
     try:
         yield
     finally:
         _READ.reset(token)
 
 
-def _with_others(places: Tensor, tokens: int) -> Tensor:
+def _taken(places: Tensor, inputs: Tensor) -> Packing:
     """The places, and as many others as it takes to come to a multiple of `_STEP`, as far as there are any."""
-    missing = min(-(-len(places) // _STEP) * _STEP, tokens) - len(places)
-    others = torch.ones(tokens, dtype=torch.bool).index_fill_(0, places, value=False).nonzero().squeeze(1)
-    return torch.cat([places, others[:missing]])
+    mask = torch.zeros(inputs.numel(), dtype=torch.bool).index_fill_(0, places, value=True)
+    missing = -len(places) % _STEP
+    mask[(~mask).nonzero()[:missing, 0]] = True
+    return Packing.of(mask.view_as(inputs))
 
 
 def _last_layer(encoder: PreTrainedModel) -> Any:
@@ -106,18 +103,11 @@ def _first_token(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Tensor,
 
 def _take(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Tensor, ...]:
     """What is read, `[1,K,H]`, of what was attended to `[N,T,H]` and of the layer's input `[N,T,H]`."""
-    places = _READ.get()
-    if places is None:
-        return arguments
-    attended, given = arguments
-    return tuple(states.flatten(0, 1).index_select(0, places)[None] for states in (attended, given))
+    read = _READ.get()
+    return arguments if read is None else tuple(read.pack(states) for states in arguments)
 
 
 def _put_back(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> Tensor:
     """The layer's output `[1,K,H]` where it belongs in `[N,T,H]`."""
-    places = _READ.get()
-    if places is None:
-        return output
-    windows, length, _ = arguments[0].shape
-    whole = output.new_zeros(windows * length, output.shape[-1])
-    return whole.index_copy(0, places, output[0]).view(windows, length, -1)
+    read = _READ.get()
+    return output if read is None else read.unpack(output)

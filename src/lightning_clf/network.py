@@ -21,7 +21,7 @@ from lightning_clf.fewer_layers import Layers, narrowed_config, with_layers
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.windows import mean_of_windows
 from lightning_clf.labels import LabelSpace
-from lightning_clf.last_layer import narrow_to_first_token, narrow_to_words, reading
+from lightning_clf.last_layer import Handles, narrow_to_first_token, narrow_to_words, reading
 from lightning_clf.packing import pack
 from lightning_clf.scorer import PROBLEM_TYPES, Scorer, drop_thresholds, over_windows, restore_config
 
@@ -41,8 +41,11 @@ class Network(Scorer):
     def __init__(self, encoder: PreTrainedModel, head: Head, labels: LabelSpace) -> None:
         super().__init__(head, labels)
         self.encoder = encoder
-        self._widen = narrow_to_first_token(encoder) if head.reads_first_token else None
-        self._widen_words = narrow_to_words(encoder) if head.reads_first_subwords else None
+        self._narrowing: Handles = ()
+        if head.reads_first_token:
+            self._narrowing = narrow_to_first_token(encoder)
+        elif head.reads_first_subwords:
+            self._narrowing = narrow_to_words(encoder)
         # from_pretrained returns modules in eval mode, and Lightning keeps the mode it finds: dropout would be off
         self.train()
 
@@ -153,20 +156,15 @@ class Network(Scorer):
         Raises:
             InputError: If the architecture is not one that was verified.
         """
-        pack(self.encoder, narrowed=self._widen is not None)
-        self._forget_words()  # which places are of what is padded
+        if self.head.reads_first_subwords:
+            self.widen()  # their places are of what is padded
+        pack(self.encoder, narrowed=bool(self._narrowing))
 
     def widen(self) -> None:
         """Compute the encoder's last layer whole from now on, for whoever reads it besides the head."""
-        if self._widen is not None:
-            self._widen()
-            self._widen = None
-        self._forget_words()
-
-    def _forget_words(self) -> None:
-        if self._widen_words is not None:
-            self._widen_words()
-            self._widen_words = None
+        for handle in self._narrowing:
+            handle.remove()
+        self._narrowing = ()
 
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""
@@ -175,14 +173,15 @@ class Network(Scorer):
         if not self._narrows_to_words(batch):
             return self._encode(batch.inputs)
         first_subword, _ = batch.words()
-        with reading(first_subword[first_subword >= 0], batch.inputs["input_ids"].numel()):
+        with reading(first_subword[first_subword >= 0], batch.inputs["input_ids"]):
             return self._encode(batch.inputs)
 
     def _narrows_to_words(self, batch: Batch) -> bool:
         """Whether it pays: a GPU would have to wait for how many words there are, and a compiler for each number."""
-        if self._widen_words is None or batch.first_subword is None or torch.compiler.is_compiling():
+        if not (self._narrowing and self.head.reads_first_subwords) or batch.first_subword is None:
             return False
-        return batch.first_subword.device.type == "cpu" and not self.encoder.is_activation_checkpointing
+        is_once = not self.encoder.is_activation_checkpointing and self.encoder._compiled_call_impl is None
+        return is_once and self.device.type == "cpu"
 
     def _encode(self, inputs: dict[str, Tensor]) -> Tensor:
         return self.head.hidden(self.encoder(**inputs, return_dict=True))

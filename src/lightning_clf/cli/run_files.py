@@ -21,8 +21,8 @@ def run_loggers(folder: Path) -> list[Logger]:
     return [make(folder, name="", version="") for make in (RunTensorBoardLogger, RunCSVLogger)]
 
 
-class RunTensorBoardLogger(TensorBoardLogger):
-    """Lightning's, but that there is no file before there is training: Lightning opens it before it has the data.
+class _FromTraining(Logger):
+    """A logger that has no file before there is training: Lightning opens it before it has the data.
 
     Attributes:
         begun: Whether training has begun.
@@ -34,25 +34,21 @@ class RunTensorBoardLogger(TensorBoardLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The writer of the file, made when it is first asked for in training."""
-        return super().experiment if self.begun else _DummyExperiment()
+        return super().experiment if self.begun else _DummyExperiment()  # type: ignore[misc]  # which every logger has
 
 
-class RunCSVLogger(CSVLogger):
-    """Lightning's, but that what an earlier part of the run logged is kept, and left as it is before there is training.
+class RunTensorBoardLogger(_FromTraining, TensorBoardLogger):
+    """Lightning's, from training on."""
 
-    Attributes:
-        begun: Whether training has begun.
-    """
 
-    begun = False
+class RunCSVLogger(_FromTraining, CSVLogger):
+    """Lightning's, from training on, but that what an earlier part of the run logged is kept, which it deletes."""
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The writer of the file, made when it is first asked for in training: it deletes what it finds."""
-        if not self.begun:
-            return _DummyExperiment()
-        if self._experiment is None:
+        """The writer of the file."""
+        if self.begun and self._experiment is None:
             keep_part(Path(self.log_dir) / ExperimentWriter.NAME_METRICS_FILE)
         return super().experiment
 
@@ -74,7 +70,7 @@ class RunConfig(SaveConfigCallback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin them."""
         for logger in trainer.loggers:
-            if isinstance(logger, RunTensorBoardLogger | RunCSVLogger):
+            if isinstance(logger, _FromTraining):
                 logger.begun = True
         super().setup(trainer, pl_module, "fit")
 

@@ -87,13 +87,7 @@ def predict_file(
         options = {"carry": carry and list(carry), "strict": strict, "shard": shard and list(shard)}
         job = None if is_stream(target) else lambda: _job(classifier, source, writer, options, resume)
         with open_sink(target, rejected, job, writer, resume) as sink:
-            start, stop = _part(count, shard)
-            if shard is not None and start == stop:
-                warnings.warn(
-                    f"{rows.name}: part {shard[0]}/{shard[1]} has no row: parts are of whole {_CHUNK:,} rows, and "
-                    f"there are {count}",
-                    stacklevel=2,
-                )
+            start, stop = _part(count, shard, rows.name)
             start += sink.tally.taken
             way = Way(carried, writer, strict, batch_size)
             if engine is None:
@@ -179,8 +173,8 @@ def _looked_up(
     return survey(source)
 
 
-def _part(count: int | None, shard: tuple[int, int] | None) -> tuple[int, int | None]:
-    """The first row of a part, and the one after its last, where that is known."""
+def _part(count: int | None, shard: tuple[int, int] | None, name: str) -> tuple[int, int | None]:
+    """The first row of a part, and the one after its last, where that is known. Says where there is none."""
     if count is None or shard is None:
         return 0, count
     number, parts = shard
@@ -188,6 +182,9 @@ def _part(count: int | None, shard: tuple[int, int] | None) -> tuple[int, int | 
         raise InputError(f"shard {number}/{parts} is none: count from 1/{parts} to {parts}/{parts}")
     chunks = -(-count // _CHUNK)
     start, stop = (min(chunks * place // parts * _CHUNK, count) for place in (number - 1, number))
+    if start == stop:
+        parted = f"parts are of whole {_CHUNK:,} rows, and there are {count}"
+        warnings.warn(f"{name}: part {number}/{parts} has no row: {parted}", stacklevel=3)
     return start, stop
 
 
