@@ -48,7 +48,8 @@ STAIRS = {("schemes", "errors"), ("labels", "errors"), ("labels", "schemes"), ("
           ("files", "errors"), ("counts", "labels"), ("span_grid", "labels"), ("span_grid", "schemes"),
           ("decision", "labels"), ("decision", "prediction"),
           ("decision", "primitives"), ("decision", "cascade"), ("cascade", "primitives"), ("specs", "component"),
-          ("last_layer", "packing"), ("network", "scorer"), ("network", "fewer_layers"), ("graph", "artefact"), ("exporting", "inference"),
+          ("last_layer", "packing"), ("network", "scorer"), ("network", "fewer_layers"), ("graph", "artefact"),
+          ("exporting", "inference"),
           ("language_models", "inference"), ("checkpoint", "stored"), ("exported", "network"),
           ("together", "artefact"), ("together", "graph"), ("together", "trunk"), ("digest", "together")}  # fmt: skip
 FACADE = {"__init__", "__main__"}  # hand on names, or the call; nobody imports them
