@@ -41,3 +41,19 @@ def test_a_column_of_what_the_model_does_not_read_is_refused(name, role, said, c
     artefact = classifier(name).artefact
     assert complaint(lambda: Classifier(artefact, {role: "b"})) == f"column 'b' is named for {said}: leave it out"
     Classifier(artefact, {"text": "b", "label": "c"})
+
+
+@pytest.mark.parametrize(("name", "row", "message"), [
+    ("tags", ["Anna", "sleeps"], "row 1 is a list: give a text, or a mapping with 'tokens' or 'text'"),
+    ("tags", None, "row 1 is a NoneType: give a text, or a mapping with 'tokens' or 'text'"),
+    ("single", 3, "row 1 is an int: give a text, or a mapping with 'sentence'"),
+    ("pair", ("a", "b"), "row 1 is a tuple: give a text, or a mapping with 'premise' and 'hypothesis'"),
+])  # fmt: skip
+def test_what_is_no_row(name, row, message, classifier):
+    assert complaint(lambda: classifier(name).predict([row])) == message
+
+
+@pytest.mark.parametrize(("rows", "what"), [("one text", "a str"), ({"tokens": ["Anna"]}, "a dict")])
+def test_one_row_in_the_place_of_rows(rows, what, classifier):
+    said = complaint(lambda: classifier("tags").predict(rows))
+    assert said == f"predict was given {what} for its rows: give a list, if need be of one"

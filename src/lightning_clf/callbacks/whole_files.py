@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -28,8 +33,24 @@ class WholeFileIO(TorchCheckpointIO):
         if "://" in str(path):  # a store of objects, which has no renaming and shows no half of one either
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        with write_bytes_atomically(Path(path)) as file:
+        with put_off_interrupt(), write_bytes_atomically(Path(path)) as file:
             try:
                 torch.save(checkpoint, file)
             except RuntimeError as error:  # what torch makes of a disk that is full
                 raise OSError(reason(error)) from error
+
+
+@contextlib.contextmanager
+def put_off_interrupt() -> Iterator[None]:
+    """Have Ctrl-C wait until what is written here is whole: torch would make an error of its own of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # no signal comes here
+        return
+    seen: list[tuple[int, FrameType | None]] = []
+    before = signal.signal(signal.SIGINT, lambda *signal: seen.append(signal))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if seen and callable(before):
+            before(*seen[0])

@@ -86,10 +86,12 @@ class Inputs:
         """Take the inputs from a row.
 
         Raises:
-            InputError: If a column is missing, or does not hold what it should.
+            InputError: If a column is missing, or does not hold what it should, or it is no row.
         """
         if isinstance(row, str):
             row = {self.text: row}
+        if not isinstance(row, Mapping):
+            raise InputError(f"{where} is {a_type(row)}: give a text, or a mapping with {self.said}")
         if self.tags:
             return self._read_words(row, where)
         texts = [self._text(row, self.text, where)]

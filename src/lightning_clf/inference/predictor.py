@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import nn
 
-from lightning_clf.errors import InputError
+from lightning_clf.errors import InputError, a_type
 from lightning_clf.inference.answers import Answer
 from lightning_clf.inference.columns import Carried
 from lightning_clf.inference.room import batches
@@ -136,8 +136,10 @@ class Predictor(ABC):
             from each to its answer.
 
         Raises:
-            InputError: If a row lacks a column or holds something else in it.
+            InputError: If a row lacks a column or holds something else in it, or what is given are no rows.
         """
+        if isinstance(rows, str | Mapping):  # whose letters or keys would be taken for rows
+            raise InputError(f"predict was given {a_type(rows)} for its rows: give a list, if need be of one")
         read = [self.inputs.read(row, f"row {number}") for number, row in enumerate(rows, start=1)]
         return self.predict_read(read, batch_size)
 
