@@ -15,6 +15,14 @@ CHECKPOINT = {"weights": torch.arange(5.0)}
 
 
 @pytest.fixture
+def heard():
+    """Ctrl-C raises KeyboardInterrupt, also where these tests run in the background, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def interrupted(monkeypatch):
     """Ctrl-C comes while torch writes."""
     save = torch.save
@@ -32,12 +40,18 @@ def saved(path):
     return torch.load(path, weights_only=True)
 
 
-def test_what_is_written_upon_ctrl_c_is_finished_first(interrupted, tmp_path):
-    before = signal.getsignal(signal.SIGINT)
+def test_what_is_written_upon_ctrl_c_is_finished_first(heard, interrupted, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         WholeFileIO().save_checkpoint(CHECKPOINT, tmp_path / "best.ckpt")
     torch.testing.assert_close(saved(tmp_path / "best.ckpt"), CHECKPOINT)
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_one_that_is_ignored_stays_ignored(heard, interrupted, tmp_path):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    WholeFileIO().save_checkpoint(CHECKPOINT, tmp_path / "best.ckpt")
+    torch.testing.assert_close(saved(tmp_path / "best.ckpt"), CHECKPOINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_another_thread_leaves_signals_alone(tmp_path):

@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -33,7 +32,7 @@ class WholeFileIO(TorchCheckpointIO):
         if "://" in str(path):  # a store of objects, which has no renaming and shows no half of one either
             super().save_checkpoint(checkpoint, path, storage_options)
             return
-        with put_off_interrupt(), write_bytes_atomically(Path(path)) as file:
+        with _put_off_interrupt(), write_bytes_atomically(Path(path)) as file:
             try:
                 torch.save(checkpoint, file)
             except RuntimeError as error:  # what torch makes of a disk that is full
@@ -41,16 +40,17 @@ class WholeFileIO(TorchCheckpointIO):
 
 
 @contextlib.contextmanager
-def put_off_interrupt() -> Iterator[None]:
+def _put_off_interrupt() -> Iterator[None]:
     """Have Ctrl-C wait until what is written here is whole: torch would make an error of its own of it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # no signal comes here
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield  # who set it is not known and could not set it again, or no signal comes here
         return
-    seen: list[tuple[int, FrameType | None]] = []
-    before = signal.signal(signal.SIGINT, lambda *signal: seen.append(signal))
+    seen: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: seen.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-        if seen and callable(before):
-            before(*seen[0])
+        if seen:
+            signal.raise_signal(signal.SIGINT)
