@@ -199,6 +199,14 @@ def test_scores_are_read_to_the_last(command, tmp_path):
             "2 columns hold 0 and 1, but 'label' was taken",
         ),
         (
+            [{"text": f"a film {n}", "x": n % 2, "y": n // 2 % 2, "z": ("0", "NaN")[n % 5 == 0]} for n in range(20)],
+            "not read, as 0 or 1 is missing in 'z' (4 cells)",
+        ),
+        (
+            [{"text": f"a film {n}", "label": ("NaN", "1", "2", "3")[n % 4]} for n in range(20)],
+            "3 whole numbers are taken for classes",
+        ),
+        (
             [{"text": f"a film {n}", "label": "ab"[n % 2], "score": n / 4} for n in range(20)],
             "'score' could be learned instead, or beside",
         ),
@@ -214,6 +222,13 @@ def test_what_is_doubtful_is_said_and_written(command, tmp_path, rows, doubt):
     assert code == 0
     says(out, "doubtful: ", doubt, "set data.")
     says(config.read_text(), "# Doubtful: ", doubt)
+
+
+def test_a_score_that_is_none_is_not_taken_for_a_class(command, tmp_path):
+    rows = [{"text": f"a film {n}", "score": "NaN" if n == 7 else n / 10} for n in range(20)]
+    code, _, err = command("init", write(tmp_path / "mine.csv", rows), "--output", tmp_path / "config.yaml")
+    assert code == 2
+    says(err, "score 'NaN' (", "mine.csv line 9) is not a finite number", "correct it or remove the row")
 
 
 def test_a_label_that_stands_for_none_is_doubtful(command, tmp_path):

@@ -242,6 +242,10 @@ class TestRefusals:
                 "data.sampling.factors has the key 1, which is no text: put names of labels in quotes",
             ),
             (lambda: OverSampling(factors={"a": 0}), "data.sampling.factors['a'] is 0: give 1 or more"),
+            (
+                lambda: OverSampling(factors={"a": "2"}),
+                "data.sampling.factors['a'] is '2', which is no number: give 1 or more",
+            ),
             (lambda: OverSampling(factors={"a": float("nan")}), "data.sampling.factors['a'] is nan: give 1 or more"),
             (
                 lambda: OverSampling(factors={"a": 0.5}),

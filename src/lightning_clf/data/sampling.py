@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from numbers import Real
 from typing import get_args
 
 import numpy as np
@@ -172,7 +173,7 @@ class OverSampling(FrequencySampling):
         super().__init__(by, factors)
 
     def _check_factor(self, key: str, factor: float) -> None:
-        if 0 < factor < 1:
+        if isinstance(factor, Real) and 0 < factor < 1:
             raise InputError(f"{key} is {factor:g}, but OverSampling sees every row: give 1 or more, or UnderSampling")
         check_number(key, factor, least=1)
         if factor > self.most:

@@ -10,6 +10,8 @@ from typing import Any
 from lightning_clf.data.split import Split
 
 _FLAGS = ("0", "1", "false", "true")  # what SequenceDataModule takes in label_columns
+NO_VALUES = ("NaN", "nan", "NA", "N/A", "#N/A", "<NA>", "NULL", "null", "None")
+"""Words that programs write where there is no value."""
 _MOST = 10_000  # different values that are kept apart
 
 
@@ -68,13 +70,23 @@ class Column:
         return len(self.values) == self.cells or len(self.values) == _MOST
 
     @property
+    def known(self) -> list[Hashable]:
+        """Different values, without words for none."""
+        return [value for value in self.values if value not in NO_VALUES]
+
+    @property
+    def gaps(self) -> int:
+        """How many cells are empty, or hold a word for that."""
+        return self.empty + sum(self.values.get(word, 0) for word in NO_VALUES)
+
+    @property
     def is_flags(self) -> bool:
-        """Whether every cell holds 0 or 1."""
-        return not self.empty and self._all(lambda value: str(value).strip().removesuffix(".0").lower() in _FLAGS)
+        """Whether every cell that has a value holds 0 or 1."""
+        return self._all(lambda value: str(value).strip().removesuffix(".0").lower() in _FLAGS)
 
     @property
     def is_numbers(self) -> bool:
-        """Whether every cell that is not empty holds a number."""
+        """Whether every cell that has a value holds a number."""
         return self._all(lambda value: number_in(value) is not None)
 
     @property
@@ -83,7 +95,8 @@ class Column:
         return self._all(lambda value: (number := number_in(value)) is not None and number.is_integer())
 
     def _all(self, test: Callable[[Any], bool]) -> bool:
-        return not (self.is_lists and self.cells) and bool(self.values) and all(map(test, self.values))
+        known = self.known
+        return not (self.is_lists and self.cells) and bool(known) and all(map(test, known))
 
 
 def number_in(value: Any) -> float | None:

@@ -126,11 +126,16 @@ def _labelled(split: Split, columns: Columns, splits: Sequence[Split]) -> _Label
         listed = _named(several, _LABELS) or several[-1]
         reason = f"{listed.name!r} holds lists"
         return _Labelled(_several({"label_column": listed.name}, reason, []), (listed.name,))
-    flags = [column for column in columns.values() if column.is_flags and not _is_identifier(column)]
+    likely = [column for column in columns.values() if column.is_flags and not _is_identifier(column)]
+    flags = [column for column in likely if not column.gaps]
     if named is None and len(flags) > 1:
         names = [column.name for column in flags]
         reason = f"{len(names)} columns hold 0 and 1 only"
-        return _Labelled(_several({"label_columns": names}, reason, []), tuple(names))
+        torn = [f"{column.name!r} ({column.gaps} cells)" for column in likely if column.gaps]
+        doubts = (
+            [f"not read, as 0 or 1 is missing in {', '.join(torn)}: set data.label_columns once filled"] if torn else []
+        )
+        return _Labelled(_several({"label_columns": names}, reason, doubts), tuple(names))
     column = named or _repeating(columns)
     if column is None or not column.cells:
         raise _hopeless(split, columns, "no column looks like a label")
@@ -167,10 +172,10 @@ def _of_column(split: Split, column: Column, splits: Sequence[Split], doubts: li
             f"{split.name}: column {name!r} looks like the label, but has another value in every row ({column.cells}): "
             "give a file with rows that share labels, or write the configuration by hand"
         )
-    if column.is_whole and len(column.values) > 2:
+    if column.is_whole and len(column.known) > 2:
         doubts = [
             *doubts,
-            f"{len(column.values)} whole numbers are taken for classes: if they are a scale, set data.kind: score, "
+            f"{len(column.known)} whole numbers are taken for classes: if they are a scale, set data.kind: score, "
             "data.score_range and model.class_path: SimilarityRegressor",
         ]
     found = ", ".join(map(str, list(column.values)[:6])) + (" …" if len(column.values) > 6 else "")

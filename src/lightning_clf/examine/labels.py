@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data.classes import Classes
 from lightning_clf.data.imbalance import recommend
+from lightning_clf.examine.columns import NO_VALUES
 from lightning_clf.examine.finding import Finding
 from lightning_clf.labels import LabelSpace
 
 SEPARATORS = ("|", ";", ",")
 """What tables have between several labels in one cell."""
 
-_EMPTY = ("NaN", "nan", "NA", "N/A", "#N/A", "<NA>", "NULL", "null", "None")
 _SHOWN = 5  # names that are listed
 _FEW = {"val": "its score cannot choose the best epoch", "test": "nothing will be known of it"}
 
@@ -59,7 +59,7 @@ def doubtful(labels: LabelSpace) -> list[tuple[str, str]]:
     doubts = []
     if alike := _alike(names):
         doubts.append((f"{alike} differ by case alone", "write them alike, or keep both"))
-    if empty := " and ".join(repr(name) for name in names if name in _EMPTY):
+    if empty := " and ".join(repr(name) for name in names if name in NO_VALUES):
         doubts.append((f"{empty} is what programs write into an empty cell", "take such rows out, or keep the label"))
     return doubts
 
