@@ -21,6 +21,7 @@ CONFIGS = {
     "trec": "text.yaml",
     "trec-thirds": "text.yaml",
     "trec-tenth": "text.yaml",
+    "trec-twentieth": "text.yaml",
     "sick": "nli.yaml",
     "conll2003": "ner.yaml",
     "goemotions": "multilabel.yaml",
