@@ -14,9 +14,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from lightning_clf.cpu import masks
-
-_LONG = 32
-"""Numbers a row below which PyTorch's pass over 16-bit numbers was slower than over numbers widened before."""
+from lightning_clf.cpu.softmax import softmax_, through_softmax, widened
 
 _VERY_LONG = 192
 """Subwords up to which PyTorch's gradient in 16 bits, of attention without dropout, was slower than this one (AMX)."""
@@ -79,9 +77,9 @@ class _Attention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, p: float, scale: float
     ) -> Tensor:
         queries, keys, values = _flat(query), _flat(key), _flat(value)
-        scores = _wide(_product(queries, keys.transpose(1, 2), scale))
+        scores = widened(_product(queries, keys.transpose(1, 2), scale))
         _add(to_add, scores, query.shape[:2])
-        weights = scores.softmax(-1).to(value.dtype)
+        weights = softmax_(scores).to(value.dtype)
         mask = masks.draw(weights.shape, p)
         kept_scale = masks.scale_of(p)
         ctx.save_for_backward(queries, keys, values, weights, mask)
@@ -110,9 +108,9 @@ class _WholeAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, scale: float) -> Tensor:
         queries, keys, values = _flat(query), _flat(key), _flat(value)
-        scores = _product(_wide(queries), _wide(keys).transpose(1, 2), scale)
+        scores = _product(widened(queries), widened(keys).transpose(1, 2), scale)
         _add(to_add, scores, query.shape[:2])
-        weights = scores.softmax(-1)
+        weights = softmax_(scores)
         ctx.save_for_backward(queries, keys, values, weights)
         ctx.scale, ctx.shape = scale, query.shape[:2]
         attended = torch.bmm(weights.to(values.dtype), values)
@@ -124,7 +122,7 @@ class _WholeAttention(torch.autograd.Function):
         queries, keys, values, weights = ctx.saved_tensors
         gradient = _flat(gradients[0])
         to_values = torch.bmm(weights.to(values.dtype).transpose(1, 2), gradient)
-        to_weights = torch.bmm(_wide(gradient), _wide(values).transpose(1, 2))
+        to_weights = torch.bmm(widened(gradient), widened(values).transpose(1, 2))
         to_scores = through_softmax(to_weights, weights).to(queries.dtype)
         to_queries = _product(to_scores, keys, ctx.scale)
         to_keys = _product(to_scores.transpose(1, 2), queries, ctx.scale)
@@ -132,22 +130,10 @@ class _WholeAttention(torch.autograd.Function):
         return (*shaped, None, None)
 
 
-def through_softmax(gradient: Tensor, weights: Tensor) -> Tensor:
-    """The gradient of a softmax's scores `[…,T]`, from that of its weights: what exceeds the mean under the weights."""
-    dtype = weights.dtype
-    if weights.shape[-1] < _LONG:
-        gradient, weights = _wide(gradient), _wide(weights)
-    return torch._softmax_backward_data(gradient, weights, -1, weights.dtype).to(dtype)
-
-
 def _add(mask: Tensor | None, scores: Tensor, shape: torch.Size) -> None:
     """Add a mask of `[B,heads]` to scores `[B·heads,T,T]`."""
     if mask is not None:
         scores.view(*shape, *scores.shape[1:]).add_(mask)
-
-
-def _wide(values: Tensor) -> Tensor:
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _flat(heads: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ _LOWEST = -(2**15)
 _WHOLE = {2: torch.int16, 4: torch.int32, 8: torch.int64}  # whole numbers as wide as a float, by bytes
 
 
-_seeded: ContextVar[np.random.Generator | None] = ContextVar("_seeded", default=None)
+_seeded: ContextVar[np.random.SFC64 | None] = ContextVar("_seeded", default=None)
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def draw(shape: torch.Size, p: float) -> Tensor:
         p: The probability, for which `is_between` holds.
     """
     count = shape.numel()
-    words = (_seeded.get() or _generator()).integers(0, 2**64, -(-count // 4), dtype=np.uint64)
+    words = (_seeded.get() or _generator()).random_raw(-(-count // 4))
     lanes = torch.from_numpy(words.view(np.int16)[:count]).view(shape)
     return lanes.ge_(_LOWEST + round(p * _LEVELS)).neg_()
 
@@ -64,5 +64,5 @@ def keep(values: Tensor, mask: Tensor) -> Tensor:
     return (values.view(whole) & mask.to(whole)).view(values.dtype)
 
 
-def _generator() -> np.random.Generator:
-    return np.random.Generator(np.random.SFC64(int(torch.randint(2**63 - 1, ()))))
+def _generator() -> np.random.SFC64:
+    return np.random.SFC64(int(torch.randint(2**63 - 1, ())))
