@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 _SHORT = 16
-"""Numbers a row from which on PyTorch fills a register of AVX-512; below, it takes one number after another, which lasts
-longer than passes over all rows."""
+"""Numbers a row from which on PyTorch fills a register of AVX-512; below, it takes one number after another, and longer
+than passes over all rows."""
 
 _LONG = 32
 """Numbers a row below which PyTorch's pass over 16-bit numbers was slower than over numbers widened before."""
