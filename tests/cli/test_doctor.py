@@ -57,6 +57,14 @@ def test_a_sound_fit_has_no_error_and_leaves_nothing_behind(doctor, source, tmp_
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
 
 
+def test_a_dev_split_made_of_few_rows_is_warned_of(doctor, tmp_path):
+    _, findings = doctor("single", write_rows(tmp_path / "data", {"train": SINGLE}))
+    assert findings["fit"]["level"] == "warning"
+    assert (
+        "rows are held out as dev split (data.seed=0), too few to tell which epoch is best" in findings["fit"]["found"]
+    )
+
+
 def test_findings_are_lines_with_a_sum(command, fit_words, source):
     code, out, err = command("doctor", *fit_words("single", source)[1:])
     *lines, empty, last = out.splitlines()

@@ -183,6 +183,7 @@ def test_wrong_value_is_shown_with_what_it_must_be(refused, old, new, said):
         (["--trainer.max_epoch=1"], f"trainer.max_epoch {NO_KEY} did you mean trainer.max_epochs?"),
         (["--learning_rate", "1"], f"learning_rate {NO_KEY} did you mean model.learning_rate?"),
         (["--model.learnin_rate", "1"], "model.learnin_rate is not a key of SingleLabelClassifier: did you mean"),
+        (["--model.learning_rate", "-1e-4"], "model.learning_rate is -0.0001: give a number above 0"),
         (["--model.init_args.learning_rate", "x"], "model.learning_rate is x, but must be a number: correct it"),
         (["--data", "TokenDatamodul"], f"data.class_path 'TokenDatamodul' {NO_CLASS} did you mean TokenDataModule?"),
         (["stray"], "argument 'stray' is not understood: options start with --, as in --config FILE"),

@@ -63,10 +63,9 @@ def test_what_becomes_of_few_rows_is_said(encoders, caplog):
         "train: 18 of 24 rows are drawn, all there are of what has fewer than 10 (b 8) (data.seed=0)",
         "train: 1 of the others are the dev split",
     ]
-    caplog.clear()
-    with caplog.at_level("INFO"):
+    with pytest.warns(UserWarning, match="too few to tell") as said:
         made(encoders, {"train": rows, "test": rows}, shots=None)
-    assert caplog.messages[0] == (
+    assert str(said[0].message) == (
         "train: 2 of 24 rows are held out as dev split (data.seed=0), too few to tell which epoch is best: give a dev "
         "split"
     )

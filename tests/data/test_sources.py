@@ -117,6 +117,7 @@ def test_faults(tmp_path: Path) -> None:
         (str(tmp_path / "gone"), {}, "is not a folder that exists: correct the path"),
         ("./gone", {}, "'./gone' is not a folder that exists: correct the path"),
         ("a/b/c", {}, "'a/b/c' is not a folder that exists: correct the path"),
+        ("gone.csv", {}, "'gone.csv' is a file that does not exist: correct the path, and say which split it is"),
         (file, {}, "is a file: say which split, as in source: {train: "),
         ({}, {}, "data.source is an empty mapping"),
         ({"train": str(tmp_path / "gone.csv")}, {}, "gone.csv does not exist: correct data.source (train)"),

@@ -58,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if args is None else args)
     show_traceback = "--traceback" in words
-    words = [word for word in words if word != "--traceback"]
+    words = _with_their_numbers([word for word in words if word != "--traceback"])
     try:
         with plain_warnings():
             words, modules = _without_imports(words)
@@ -80,6 +80,17 @@ def main(args: Sequence[str] | None = None) -> int:
         # the reader of our output went away, as `head` does: not an error, and nothing more can be said
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _with_their_numbers(words: list[str]) -> list[str]:
+    """The words with `--key -1e-4` as `--key=-1e-4`: argparse would take such a number for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and re.fullmatch(r"--[^=]+", joined[-1]) and re.fullmatch(r"-[\d.]+[eE][+-]?\d+", word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _without_imports(words: list[str]) -> tuple[list[str], list[str]]:

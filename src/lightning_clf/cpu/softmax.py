@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_SHORT = 16
-"""Numbers a row from which on PyTorch fills a register of AVX-512; below, it takes one number after another, and longer
-than passes over all rows."""
+_SHORT = 16 if torch.backends.cpu.get_cpu_capability() == "AVX512" else 8
+"""Numbers a row that fill a register. Of shorter rows PyTorch takes one number after another, which takes longer than
+passes over all rows."""
 
 _LONG = 32
 """Numbers a row below which PyTorch's pass over 16-bit numbers was slower than over numbers widened before."""

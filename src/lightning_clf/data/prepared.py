@@ -12,7 +12,7 @@ from typing import Any
 from datasets import Dataset, concatenate_datasets
 from lightning.pytorch import Trainer
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_clf.counts import ClassCounts
 from lightning_clf.data import cache
@@ -74,10 +74,11 @@ class PreparedSplits:
         train, split = self._rows["train"], self.splits["train"]
         kept, held = self._held_out(train, fraction, seed)
         self._rows |= {"train": train.select(kept), "val": train.select(held)}
-        few = ", too few to tell which epoch is best: give a dev split" if len(held) < _FEW else ""
-        rank_zero_info(
-            f"{split.name}: {len(held)} of {len(train)} rows are held out as dev split (data.seed={seed}){few}"
-        )
+        said = f"{split.name}: {len(held)} of {len(train)} rows are held out as dev split (data.seed={seed})"
+        if len(held) < _FEW:
+            rank_zero_warn(f"{said}, too few to tell which epoch is best: give a dev split")
+        else:
+            rank_zero_info(said)
 
     def _held_out(self, train: Dataset, fraction: float, seed: int) -> tuple[list[int], list[int]]:
         if "group" in train.column_names:  # whole ones, since a question that is trained on says nothing of others

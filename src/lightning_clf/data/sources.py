@@ -115,6 +115,11 @@ def _from_name(source: str | Path, options: SourceOptions, corpora: Mapping[str,
         return _from_folder(Path(source), options)
     if path.is_file():
         raise InputError(f"data.source {str(source)!r} is a file: say which split, as in source: {{train: {source}}}")
+    if suffix_format(path) is not None:
+        raise InputError(
+            f"data.source {str(source)!r} is a file that does not exist: correct the path, and say which split it is, "
+            f"as in source: {{train: {source}}}"
+        )
     name = str(source)
     known = {corpus.hub_id: corpus for corpus in corpora.values()} | dict(corpora)
     corpus = known.get(name, Corpus(name))
