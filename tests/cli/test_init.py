@@ -155,8 +155,8 @@ def test_a_folder_of_splits_is_taken_as_it_is(command, tmp_path, monkeypatch):
 @pytest.mark.parametrize("label", ["good", "good\ntrainer: {max_epochs: 0}\n#", "good\u2028model: {}", "g\x7f 😀"])
 def test_no_name_and_no_label_writes_keys_of_its_own(command, tmp_path, monkeypatch, name, label):
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / name, [{"text": f"text number {n}", "label": (label, "bad")[n % 2]} for n in range(6)])
-    plain = write(tmp_path / "plain.csv", [{"text": f"text number {n}", "label": "ab"[n % 2]} for n in range(6)])
+    write(tmp_path / name, [{"text": f"text number {n}", "label": (label, "bad")[n % 2]} for n in range(200)])
+    plain = write(tmp_path / "plain.csv", [{"text": f"text number {n}", "label": "ab"[n % 2]} for n in range(200)])
     code, out, err = command("init", name)
     assert (code, len(out.splitlines()), err) == (0, 2, "")
     assert command("init", plain.name, "--output", "plain.yaml")[::2] == (0, "")
