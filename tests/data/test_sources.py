@@ -117,6 +117,7 @@ def test_faults(tmp_path: Path) -> None:
         (str(tmp_path / "gone"), {}, "is not a folder that exists: correct the path"),
         ("./gone", {}, "'./gone' is not a folder that exists: correct the path"),
         ("a/b/c", {}, "'a/b/c' is not a folder that exists: correct the path"),
+        (str(tmp_path / "gone.csv"), {}, "gone.csv' is a file that does not exist: correct the path"),
         ("gone.csv", {}, "'gone.csv' is a file that does not exist: correct the path, and say which split it is"),
         (file, {}, "is a file: say which split, as in source: {train: "),
         ({}, {}, "data.source is an empty mapping"),
@@ -171,6 +172,10 @@ class TestHub:
         resolve("owner/one", SourceOptions(revision="mine"), corpora)
         resolve("two", SourceOptions(), corpora)
         assert self.calls == [("owner/one", "s", "r"), ("owner/one", "s", "mine"), ("owner/two", None, None)]
+
+    def test_a_name_may_end_as_a_file_s(self, hub: Path) -> None:
+        resolve("owner/name.csv", SourceOptions())
+        assert self.calls == [("owner/name.csv", None, None)]
 
     def test_split_names(self, hub: Path) -> None:
         swapped = resolve("a/b", SourceOptions(splits={"val": "test", "test": "validation"}))

@@ -115,7 +115,8 @@ def _from_name(source: str | Path, options: SourceOptions, corpora: Mapping[str,
         return _from_folder(Path(source), options)
     if path.is_file():
         raise InputError(f"data.source {str(source)!r} is a file: say which split, as in source: {{train: {source}}}")
-    if suffix_format(path) is not None:
+    # a data set on the hub may have such a name too, but hardly one whose owner is a folder here
+    if suffix_format(path) is not None and path.parent.is_dir():
         raise InputError(
             f"data.source {str(source)!r} is a file that does not exist: correct the path, and say which split it is, "
             f"as in source: {{train: {source}}}"
