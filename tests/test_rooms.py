@@ -31,7 +31,7 @@ FLOORS = {
         "precision",
         "specs",
     ),
-    1: ("encoding", "heads", "losses", "metrics", "finetuning", "last_layer", "packing", "cpu"),
+    1: ("encoding", "heads", "losses", "metrics", "finetuning", "last_layer", "packing", "cpu", "gpu"),
     2: ("scorer", "fewer_layers", "network", "exported", "stored", "checkpoint", "figures"),
     3: ("artefact", "graph", "token_logits", "calibration", "trunk", "together", "digest"),
     4: ("data", "auto"),

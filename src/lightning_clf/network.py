@@ -18,6 +18,7 @@ from lightning_clf.batch import Batch
 from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config
 from lightning_clf.errors import InputError, reason
 from lightning_clf.fewer_layers import Layers, narrowed_config, with_layers
+from lightning_clf.gpu import StepGraphs
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.windows import mean_of_windows
 from lightning_clf.labels import LabelSpace
@@ -42,6 +43,7 @@ class Network(Scorer):
         super().__init__(head, labels)
         self.encoder = encoder
         self._narrowing: Handles = ()
+        self._graphs: StepGraphs | None = None
         if head.reads_first_token:
             self._narrowing = narrow_to_first_token(encoder)
         elif head.reads_first_subwords:
@@ -166,19 +168,24 @@ class Network(Scorer):
             handle.remove()
         self._narrowing = ()
 
+    def replays(self, wanted: bool) -> None:
+        """Whether a pass with gradients is replayed by CUDA graphs from now on, or computed as it stands."""
+        self._graphs = StepGraphs(self, self._encode) if wanted else None
+
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""
         if not torch.is_grad_enabled():
             return over_windows(self._encode, batch)
-        if not self._narrows_to_words(batch):
+        if self._graphs is not None:
+            return self._graphs(batch.inputs)
+        if batch.first_subword is None or not self._narrows_to_words():
             return self._encode(batch.inputs)
-        first_subword, _ = batch.words()
-        with reading(first_subword[first_subword >= 0], batch.inputs["input_ids"]):
+        with reading(batch.first_subword[batch.first_subword >= 0], batch.inputs["input_ids"]):
             return self._encode(batch.inputs)
 
-    def _narrows_to_words(self, batch: Batch) -> bool:
+    def _narrows_to_words(self) -> bool:
         """Whether it pays: a GPU would have to wait for how many words there are, and a compiler for each number."""
-        if not (self._narrowing and self.head.reads_first_subwords) or batch.first_subword is None:
+        if not (self._narrowing and self.head.reads_first_subwords):
             return False
         is_once = not self.encoder.is_activation_checkpointing and self.encoder._compiled_call_impl is None
         return is_once and self.device.type == "cpu"

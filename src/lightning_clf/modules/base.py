@@ -17,7 +17,8 @@ from lightning_clf.finetuning import FineTuning, Schedule
 from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
-from lightning_clf.modules.checks import check_own_loss, check_packed, check_taught
+from lightning_clf.modules.checks import check_own_loss, check_taught
+from lightning_clf.modules.computation import check_computation, check_recordable
 from lightning_clf.modules.given import check_batch, check_parts, check_scores, check_terms
 from lightning_clf.modules.own_scores import scores_its_own_way, warn_of_own_scores
 from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
@@ -59,11 +60,14 @@ class ClassifierModule(TaughtModule):
         packed: Whether the texts of a batch are computed one after another in one row, without padding between them,
             where the architecture allows it. What is learned is the same. Neither with `compile`, which wants few
             lengths, nor with `attn_implementation`.
+        cuda_graphs: Whether the encoder's pass forward and back is recorded once for each shape of a batch and replayed
+            from then on, on one NVIDIA GPU. A step of a small encoder takes a processor longer to start than the GPU to
+            compute. Off, as it takes memory for a second set of activations.
         labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
 
     Raises:
-        InputError: If loss or head do not fit the task, both `loss` and `class_weights` are given, or `packed` stands
-            with what it does not go with.
+        InputError: If loss or head do not fit the task, both `loss` and `class_weights` are given, or ways to compute
+            stand together that do not.
     """
 
     kind: ClassVar[Kind]
@@ -90,6 +94,7 @@ class ClassifierModule(TaughtModule):
         attn_implementation: str | None = None,
         compile: bool = False,
         packed: bool = False,
+        cuda_graphs: bool = False,
         labels: dict[str, Any] | None = None,
     ) -> None:
         check_parts(head, loss)
@@ -98,16 +103,21 @@ class ClassifierModule(TaughtModule):
         if not head.brings_loss:
             loss = loss or self.default_loss(class_weights)
         super().__init__(encoder, head, loss, encoder_layers, encoder_options, attn_implementation, labels)
-        check_packed(packed, compile, attn_implementation)
+        check_computation(
+            packed=packed, compile=compile, attn_implementation=attn_implementation, cuda_graphs=cuda_graphs
+        )
         self.compiles = compile
         self.packs = packed
+        self.cuda_graphs = cuda_graphs
         self.r_drop = check_number("model.r_drop", r_drop, least=0)
         if r_drop and head.brings_loss:
             raise InputError(
                 f"model.r_drop compares scores, but those of {type(head).__name__} are none to compare: leave it out"
             )
         if distillation is not None:
-            check_taught(distillation, head, r_drop, steady=not (packed or compile or attn_implementation))
+            check_taught(
+                distillation, head, r_drop, steady=not (packed or compile or attn_implementation or cuda_graphs)
+            )
         self.distillation = distillation
         self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
         self.monitor = monitor or self.default_monitor
@@ -150,10 +160,23 @@ class ClassifierModule(TaughtModule):
             set_attention(self.network.encoder, self.attn_implementation)
         if self.packs:
             self.network.pack()
+        if self.cuda_graphs:
+            check_recordable(self.trainer, self.network.encoder)
         self.adapt_encoder()
         for loss in self.losses:
             self._tell_counts(loss)
         self.open_lessons()
+
+    def on_train_start(self) -> None:
+        """As any module; and have steps replayed, where that is asked for."""
+        super().on_train_start()
+        self.network.replays(self.cuda_graphs)
+
+    def teardown(self, stage: str) -> None:
+        """As any module; and let go of what a step kept, as an error may have ended it."""
+        super().teardown(stage)
+        if stage == "fit" and hasattr(self, "network"):
+            self.network.replays(False)
 
     def _tell_counts(self, loss: Loss) -> None:
         if self.datamodule is not None:

@@ -51,7 +51,7 @@ def check_taught(distillation: Distillation, head: Head, r_drop: float, *, stead
         distillation: What is asked of it.
         head: The student's head.
         r_drop: What two passes of a batch are drawn together by.
-        steady: Whether the encoder is computed as it stands, neither packed nor compiled nor by a named attention.
+        steady: Whether the encoder is computed as it stands: not packed, compiled, replayed, nor by a named attention.
 
     Raises:
         InputError: If the head has no logits to compare, a batch is to be computed twice, or layers cannot be seen.
@@ -65,25 +65,7 @@ def check_taught(distillation: Distillation, head: Head, r_drop: float, *, stead
     if distillation.follows_layers and not steady:
         raise InputError(
             "model.distillation.hidden_weight and attention_weight look into the encoder as it stands: leave them out, "
-            "or model.packed, model.compile and model.attn_implementation"
-        )
-
-
-def check_packed(packed: bool, compile: bool, attn_implementation: str | None) -> None:
-    """Refuse what packed batches do not go with.
-
-    Raises:
-        InputError: If the encoder is to be compiled too, or attention to be computed in a way that has a name.
-    """
-    if packed and compile:
-        raise InputError(
-            "model.packed gives every batch a length of its own, for which model.compile would compile anew: leave one "
-            "of them out"
-        )
-    if packed and attn_implementation is not None:
-        raise InputError(
-            f"model.packed has its own attention, and model.attn_implementation is {attn_implementation!r}: leave one "
-            "of them out"
+            "or model.packed, model.compile, model.cuda_graphs and model.attn_implementation"
         )
 
 

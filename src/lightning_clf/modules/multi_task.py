@@ -24,7 +24,8 @@ from lightning_clf.heads import Head
 from lightning_clf.labels import LabelSpace
 from lightning_clf.losses import Loss, LossTerms
 from lightning_clf.modules.base import ClassifierModule
-from lightning_clf.modules.checks import check_labels, check_packed, check_trainer, check_window
+from lightning_clf.modules.checks import check_labels, check_trainer, check_window
+from lightning_clf.modules.computation import check_computation
 from lightning_clf.modules.gradients import mean_of_all
 from lightning_clf.modules.idle_parameters import IdleParameters, gives_zeros
 from lightning_clf.modules.stage import StageScores
@@ -89,7 +90,7 @@ class MultiTaskClassifier(TrainedModule):
     ) -> None:
         super().__init__()
         self.spec()  # what a checkpoint could not hold is refused now, not after the first epoch
-        check_packed(packed, compile, attn_implementation)
+        check_computation(packed=packed, compile=compile, attn_implementation=attn_implementation)
         self.move_by(learning_rate, weight_decay, warmup_ratio, schedule, finetuning)
         self.compiles, self.packs = compile, packed
         self.encoder_name = str(encoder)
