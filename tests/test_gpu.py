@@ -20,10 +20,12 @@ from transformers import AutoModelForSequenceClassification
 
 from lightning_clf import packing
 from lightning_clf.cli import main
+from lightning_clf.gpu import StepGraphs
 from lightning_clf.last_layer import narrow_to_first_token
 from lightning_clf.packing import pack
 from tests.test_configs import OF_ITS_OWN, STUDENT, TASKS_BY_CONFIG, fit, source
 from tests.test_packing import CLASSES, LENGTHS, NARROWED, VERIFIED, computed, config_of, inputs_of, make
+from tests.tiny import ARCHITECTURES, ENCODERS
 from tests.training import assert_near
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")]
@@ -106,6 +108,68 @@ def test_an_option_learns_what_it_learns_on_a_cpu(encoders, source, name, option
         torch.distributed.destroy_process_group()
 
 
+REPLAYED = {
+    "text": ("text.yaml", {}),
+    "words": ("ner.yaml", {}),
+    "many": ("multilabel.yaml", {}),
+    "pairs": ("nli.yaml", {}),
+    "structure": ("ner.yaml", {"model.head": "CRFHead", "model.head.dropout": 0}),
+    "hidden states": ("text.yaml", {"model.head": "MLPHead", "model.head.dropout": 0}),
+    "frozen": ("text.yaml", {"model.finetuning": "FineTuning", "model.finetuning.freeze": "embeddings"}),
+    "lora": ("text.yaml", {"model.finetuning": "LoRA", "model.finetuning.dropout": 0.0}),
+    "accumulated": ("ner.yaml", {"trainer.accumulate_grad_batches": 2}),
+    "twice": ("text.yaml", {"model.r_drop": 1.0}),
+    "by tokens": ("text.yaml", {"data.batch_tokens": 64}),
+}
+
+
+@pytest.mark.parametrize("precision", EXACT)
+@pytest.mark.parametrize(
+    ("source", "name", "options"), [(config, config, more) for config, more in REPLAYED.values()], ids=list(REPLAYED),
+    indirect=["source"],
+)  # fmt: skip
+def test_what_is_replayed_learns_what_it_learns_on_a_cpu(encoders, source, name, options, precision, tmp_path):
+    told = {"trainer.precision": "bf16-mixed" if precision == "bfloat16" else "32-true", "model.cuda_graphs": "true"}
+    with mock.patch("torch.cuda.CUDAGraph", wraps=torch.cuda.CUDAGraph) as recorded:
+        runs = [
+            fitted(tmp_path / "reference", encoders("bert"), source, name, "cpu", **options),
+            fitted(tmp_path / "found", encoders("bert"), source, name, "gpu", **options, **told),
+        ]
+    assert recorded.called
+    wanted, found = (scores(run, "cpu") for run in runs)
+    assert found["test/loss"] == pytest.approx(wanted["test/loss"], rel=EXACT[precision])
+
+
+@pytest.mark.parametrize("architecture", ENCODERS)
+def test_an_encoder_that_is_replayed_gives_what_it_gives(architecture):
+    model = AutoModelForSequenceClassification.from_config(config_without_dropout(architecture)).cuda().train()
+    twin = copy.deepcopy(model)
+    steps = StepGraphs(twin, lambda inputs: twin(**inputs).logits)
+    for rows, length in ((3, 7), (4, 12), (3, 7), (4, 12)):
+        ids = torch.randint(5, 30, (rows, length), device="cuda")
+        mask = (torch.arange(length, device="cuda") < torch.randint(2, length + 1, (rows, 1), device="cuda")).long()
+        inputs = {"input_ids": ids, "attention_mask": mask}
+        wanted, found = model(**inputs).logits, steps(inputs)
+        torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+        for output, network in ((wanted, model), (found, twin)):
+            network.zero_grad()
+            output.square().sum().backward()
+        for (key, one), other in zip(model.named_parameters(), twin.parameters(), strict=True):
+            assert (one.grad is None) == (other.grad is None), key
+            if one.grad is not None:
+                torch.testing.assert_close(other.grad, one.grad, atol=1e-5, rtol=1e-3, msg=key)
+
+
+def config_without_dropout(architecture: str) -> Any:
+    """The tiny configuration of an architecture, for three classes."""
+    config, _ = ARCHITECTURES[architecture]()
+    config.num_labels = 3
+    for key in list(vars(config)):
+        if key.endswith(("dropout", "dropout_prob")):
+            setattr(config, key, 0.0)
+    return config
+
+
 @pytest.mark.parametrize("source", ["text.yaml"], indirect=True)
 def test_a_student_learns_what_it_learns_on_a_cpu(encoders, source, tmp_path):
     teacher = fitted(tmp_path / "teacher", encoders("bert"), source, "text.yaml", "gpu") / "best"
@@ -126,11 +190,13 @@ def test_a_model_scores_and_answers_as_on_a_cpu(encoders, source, name, tmp_path
     assert_near(answers(run / "best", rows, "cuda"), answers(run / "best", rows, "cpu"), 1e-4)
 
 
+@pytest.mark.parametrize("cuda_graphs", [False, True])
 @pytest.mark.parametrize("source", ["text.yaml"], indirect=True)
-def test_what_goes_on_ends_where_it_would_have(encoders, source, tmp_path, monkeypatch):
+def test_what_goes_on_ends_where_it_would_have(encoders, source, cuda_graphs, tmp_path, monkeypatch):
     """With dropout: the GPU's random numbers go on too."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1])
     options = {"trainer.accelerator": "gpu", "model.learning_rate": 3e-3, "trainer.precision": "bf16-mixed"}
+    options["model.cuda_graphs"] = str(cuda_graphs).lower()
     keeping = {"trainer.callbacks": f"{__name__}.KeepFirst", "trainer.max_epochs": 3}
     run = fit(tmp_path, encoders("bert"), source, ["text.yaml"], **options, **keeping)
     first, wanted = (torch.load(run / name, weights_only=True)["state_dict"] for name in ("first.ckpt", "last.ckpt"))

@@ -185,6 +185,18 @@ def test_nothing_is_recorded_of_what_has_no_gradients():
     assert replayed.calls == 1
 
 
+def test_what_cannot_be_recorded_is_told():
+    def refuse(work, pool):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    network = Net()
+    said = complaint(lambda: StepGraphs(network, network.compute, refuse)(inputs_of(4, 6)))
+    assert said == (
+        "model.cuda_graphs cannot record this encoder, which waits for the GPU on its way (operation not permitted when "
+        "stream is capturing): leave it out"
+    )
+
+
 def test_shapes_beyond_the_most_are_computed_as_ever(monkeypatch):
     monkeypatch.setattr(graphs, "MOST", 2)
     plain, replayed, steps = pair()
@@ -203,10 +215,10 @@ def test_a_fit_learns_the_same(kind, options, precision, encoders, tmp_path, mon
     monkeypatch.setattr("lightning_clf.network.StepGraphs", lambda module, compute: StepGraphs(module, compute, again))
     # a CPU's own ways of a step draw other masks as often as they are tried, and narrow to words
     monkeypatch.setattr(TrainedModule, "_has_cheap_steps", False)
-    weights = []
+    encoder, weights = encoders("bert"), []
     for cuda_graphs in (False, True):
         seed_everything(3)
-        module = make_module(kind, encoders("bert"), learning_rate=1e-3, cuda_graphs=cuda_graphs)
+        module = make_module(kind, encoder, learning_rate=1e-3, cuda_graphs=cuda_graphs)
         make_trainer(tmp_path, precision=precision, max_epochs=2, **options).fit(module, make_data(kind))
         weights.append(module.state_dict())
         assert module.network._graphs is None

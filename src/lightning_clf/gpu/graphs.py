@@ -9,12 +9,14 @@ does not see that activations which await their gradient are overwritten.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from lightning_clf.errors import InputError, reason
 
 MOST = 64
 """Shapes that are recorded. More are those of batches by tokens, most of which come once; they are computed as ever."""
@@ -65,7 +67,11 @@ class StepGraphs:
         self._pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Compute, with gradients for the weights that have them."""
+        """Compute, with gradients for the weights that have them.
+
+        Raises:
+            InputError: If the function cannot be recorded.
+        """
         awaited = self._awaited() if self._awaited is not None else None
         if awaited is not None and not awaited.is_over:
             return self._compute(dict(inputs))  # a replay would overwrite what its gradient is computed from
@@ -113,6 +119,9 @@ class _Recording:
         gradients: Where these are put, whatever the shape.
         record: What records work.
         pool: The memory that it works in.
+
+    Raises:
+        InputError: If the function cannot be recorded.
     """
 
     def __init__(
@@ -138,8 +147,17 @@ class _Recording:
             self._output, self._incoming = torch.empty_like(given), torch.zeros_like(given)
             self._used = used
             self.gradients = [gradient if is_used else None for gradient, is_used in zip(gradients, used, strict=True)]
-            self._forward = record(self._go_forward, pool)
-            self._backward = record(self._go_back, pool)
+            _keep_sums(wanted, gradients)
+            try:
+                self._forward = record(self._go_forward, pool)
+                self._backward = record(self._go_back, pool)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:
+                raise InputError(
+                    f"model.cuda_graphs cannot record this encoder, which waits for the GPU on its way ({reason(error)}): "
+                    "leave it out"
+                ) from error
         self._live = None  # whose memory is that of others now
 
     def _try(self, device: torch.device) -> tuple[Tensor, list[bool]]:
@@ -182,10 +200,7 @@ class _Recording:
 
     def backward(self, incoming: Tensor) -> list[Tensor | None]:
         """The gradients of the last pass forward, of which a weight's `grad` may be the very memory."""
-        for parameter, gradient in zip(self._wanted, self.gradients, strict=True):
-            summed = parameter.grad
-            if summed is not None and gradient is not None and summed.data_ptr() == gradient.data_ptr():
-                parameter.grad = summed.clone()  # of batches before, which this one is added to
+        _keep_sums(self._wanted, self.gradients)
         self._incoming.copy_(incoming)
         self._backward()
         return [None if gradient is None else gradient.detach() for gradient in self.gradients]
@@ -204,6 +219,14 @@ class _Replay(torch.autograd.Function):
     def backward(ctx: Any, incoming: Tensor) -> tuple[Tensor | None, ...]:
         ctx.awaited.is_over = True
         return None, None, *ctx.recording.backward(incoming)
+
+
+def _keep_sums(parameters: list[nn.Parameter], gradients: Sequence[Tensor | None]) -> None:
+    """Have gradients of batches before, which others are added to, in memory of their own."""
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        summed = parameter.grad
+        if summed is not None and gradient is not None and summed.data_ptr() == gradient.data_ptr():
+            parameter.grad = summed.clone()
 
 
 def autocast_of(device_type: str) -> torch.dtype | None:
