@@ -191,10 +191,8 @@ def test_what_cannot_be_recorded_is_told():
 
     network = Net()
     said = complaint(lambda: StepGraphs(network, network.compute, refuse)(inputs_of(4, 6)))
-    assert said == (
-        "model.cuda_graphs cannot record this encoder, which waits for the GPU on its way (operation not permitted when "
-        "stream is capturing): leave it out"
-    )
+    assert said.startswith("model.cuda_graphs cannot record this encoder (")
+    assert said.endswith("operation not permitted when stream is capturing): leave it out")
 
 
 def test_shapes_beyond_the_most_are_computed_as_ever(monkeypatch):

@@ -155,8 +155,7 @@ class _Recording:
                 raise
             except RuntimeError as error:
                 raise InputError(
-                    f"model.cuda_graphs cannot record this encoder, which waits for the GPU on its way ({reason(error)}): "
-                    "leave it out"
+                    f"model.cuda_graphs cannot record this encoder ({reason(error)}): leave it out"
                 ) from error
         self._live = None  # whose memory is that of others now
 
