@@ -106,10 +106,13 @@ def alternate(sides: Mapping[str, Side], blocks: int) -> dict[str, list[Block]]:
     processes = []
     for name, side in sides.items():
         ends[name], theirs = context.Pipe()
-        processes.append(context.Process(target=_work, args=(theirs, side), daemon=True))
+        processes.append(
+            context.Process(target=_work, args=(theirs, side))
+        )  # no daemon, which could have no processes of its own
         processes[-1].start()
-        _receive(name, ends[name])  # warmed up, one after the other
     try:
+        for name, end in ends.items():
+            _receive(name, end)  # warmed up
         results: dict[str, list[Block]] = {name: [] for name in sides}
         for turn in range(blocks):
             # back and forth, so that none is always first

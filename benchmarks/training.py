@@ -11,8 +11,9 @@ The sides train the same encoder on the same rows with the same recipe, a block 
   AdamW, and bf16 where the machine computes in it;
 - textbook: the Trainer in float32 with every text padded to 128;
 - with `--more`, ours in further ways: `frozen` embeddings, which the Trainer's are not; `compiled`, by `model.compile`;
-  `whole` attention weights, without dropout, with padding, and `packed`, which then has a kernel of the GPU's: these
-  two compare with each other.
+  `replayed`, by `model.cuda_graphs`, and `loaded aside`, with two processes that collate besides; `whole` attention
+  weights, without dropout, with padding, and `packed`, which then has a kernel of the GPU's: these two compare with
+  each other.
 """
 
 import json
@@ -40,6 +41,8 @@ MORE: dict[str, dict[str, object]] = {
     "frozen": {
         "model.init_args.finetuning": json.dumps({"class_path": "FineTuning", "init_args": {"freeze": "embeddings"}})
     },
+    "replayed": {"model.init_args.cuda_graphs": "true"},
+    "loaded aside": {"model.init_args.cuda_graphs": "true", "data.init_args.num_workers": 2},
     "whole": NO_DROPOUT,
     "packed": {**NO_DROPOUT, "model.init_args.packed": "true"},
 }

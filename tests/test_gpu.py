@@ -120,6 +120,7 @@ REPLAYED = {
     "accumulated": ("ner.yaml", {"trainer.accumulate_grad_batches": 2}),
     "twice": ("text.yaml", {"model.r_drop": 1.0}),
     "by tokens": ("text.yaml", {"data.batch_tokens": 64}),
+    "loaded aside": ("text.yaml", {"data.num_workers": 1}),
 }
 
 

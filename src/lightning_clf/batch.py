@@ -96,7 +96,8 @@ class Batch:
         return scores[self.labelled], dataclasses.replace(self, labelled=None, soft=None, **part)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """The same batch with every tensor on a device."""
+        """The same batch with every tensor on a device. A GPU is not waited for, as Lightning has it for tensors."""
+        non_blocking = non_blocking or torch.device(device).type == "cuda"
         return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
