@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import ClassVar
 from unittest import mock
 
 import pytest
@@ -183,6 +184,50 @@ def test_nothing_is_recorded_of_what_has_no_gradients():
     replayed.requires_grad_(False)
     assert not steps(inputs_of(4, 6)).requires_grad
     assert replayed.calls == 1
+
+
+class Watched(torch.autograd.Function):
+    """Notes whether autocast is on, forwards and back."""
+
+    seen: ClassVar[list[tuple[str, bool, bool]]] = []
+
+    @staticmethod
+    def forward(ctx, values):
+        Watched.seen.append(("forward", torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()))
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, incoming):
+        Watched.seen.append(("backward", torch.is_autocast_enabled("cpu"), True))
+        return incoming
+
+
+def test_autocast_is_of_the_pass_forward_alone():
+    """Autograd's threads would have it in float16; and no cast is kept, as weights move on."""
+    network = Net()
+    steps = StepGraphs(network, lambda inputs: Watched.apply(network.compute(inputs)), again)
+    Watched.seen.clear()
+    with torch.autocast("cpu", torch.bfloat16):
+        steps(inputs_of(4, 6))
+    # tried, and recorded
+    assert Watched.seen[:4] == [("forward", True, False), ("backward", False, True)] * 2
+
+
+def test_a_mask_is_heeded_by_what_is_tried_as_by_what_is_recorded():
+    """Where nothing is padded, `transformers` leaves masks out, but not in a recording."""
+    masks = []
+    network = Net()
+
+    def compute(inputs):
+        masks.append(bool(inputs["attention_mask"].all()))
+        return network.compute({"ids": inputs["ids"], "mask": inputs["attention_mask"].float()})
+
+    given = {"ids": torch.randint(20, (4, 6)), "attention_mask": torch.ones(4, 6, dtype=torch.long)}
+    found = seeded(StepGraphs(network, compute, again), given)
+    assert masks == [False, False, True]
+    assert given["attention_mask"].all()
+    wanted = seeded(network.compute, {"ids": given["ids"], "mask": given["attention_mask"].float()})
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
 
 
 def test_what_cannot_be_recorded_is_told():

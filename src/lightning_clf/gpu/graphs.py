@@ -20,6 +20,7 @@ from lightning_clf.errors import InputError, reason
 
 MOST = 64
 """Shapes that are recorded. More are those of batches by tokens, most of which come once; they are computed as ever."""
+_MASK = "attention_mask"
 _WARMUPS = 3  # as PyTorch has it, for libraries that choose or allocate as they are first called
 
 Inputs = dict[str, Tensor]
@@ -64,7 +65,7 @@ class StepGraphs:
         self._state: Any = None
         self._gradients: list[Tensor] = []
         self._awaited: weakref.ref[_Awaited] | None = None
-        self._pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
+        self._pool: Any = None
 
     def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Compute, with gradients for the weights that have them.
@@ -100,6 +101,8 @@ class StepGraphs:
         if state != self._state:
             self._known.clear()
             self._state = state
+            # of its own, since one that no recording holds any more is gone
+            self._pool = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
             self._gradients = [torch.empty_like(parameter) for parameter in wanted]
 
 
@@ -136,16 +139,13 @@ class _Recording:
         self._compute, self._wanted = compute, wanted
         self._inputs = {name: value.clone() for name, value in inputs.items()}
         self._live: Tensor | None = None
-        device = wanted[0].device
-        cuda = [device] if device.type == "cuda" else []
+        self._device = wanted[0].device
+        if _MASK in self._inputs:  # which transformers heeds in a recording, but not in a trial where nothing is padded
+            self._inputs[_MASK][..., -1] = 0
         # what is tried draws no random numbers of the run's, which is to end alike wherever it was gone on with
-        kind, dtype = device.type, autocast_of(device.type)
-        # casts that autocast keeps would be those of the recording for ever
-        uncached = torch.autocast(kind, dtype, enabled=dtype is not None, cache_enabled=False)
-        with torch.random.fork_rng(cuda), uncached:
-            given, used = self._try(device)
+        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+            given, used = self._try()
             self._output, self._incoming = torch.empty_like(given), torch.zeros_like(given)
-            self._used = used
             self.gradients = [gradient if is_used else None for gradient, is_used in zip(gradients, used, strict=True)]
             _keep_sums(wanted, gradients)
             try:
@@ -159,8 +159,9 @@ class _Recording:
                 ) from error
         self._live = None  # whose memory is that of others now
 
-    def _try(self, device: torch.device) -> tuple[Tensor, list[bool]]:
+    def _try(self) -> tuple[Tensor, list[bool]]:
         """What is computed, and which weights have a share in it; on a stream aside, as is due before a recording."""
+        device = self._device
         if device.type != "cuda":
             return self._tried()
         aside = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -172,20 +173,31 @@ class _Recording:
         return tried
 
     def _tried(self) -> tuple[Tensor, list[bool]]:
-        output = self._compute(self._inputs)
-        found = torch.autograd.grad(output, self._wanted, torch.zeros_like(output), allow_unused=True)
+        output = self._computed()
+        found = self._gradients_of(output, torch.zeros_like(output))
         return output.detach(), [gradient is not None for gradient in found]
 
+    def _computed(self) -> Tensor:
+        kind, dtype = self._device.type, autocast_of(self._device.type)
+        # casts that autocast keeps would be those of the recording for ever
+        with torch.autocast(kind, dtype, enabled=dtype is not None, cache_enabled=False):
+            return self._compute(self._inputs)
+
+    def _gradients_of(self, output: Tensor, incoming: Tensor) -> tuple[Tensor | None, ...]:
+        # a step's gradients are computed outside of autocast, which in autograd's threads is of float16 whatever it is
+        # of here
+        with torch.autocast(self._device.type, enabled=False):
+            return torch.autograd.grad(output, self._wanted, incoming, allow_unused=True)
+
     def _go_forward(self) -> None:
-        self._live = self._compute(self._inputs)
+        self._live = self._computed()
         self._output.copy_(self._live.detach())
 
     def _go_back(self) -> None:
         assert self._live is not None
-        wanted = [parameter for parameter, is_used in zip(self._wanted, self._used, strict=True) if is_used]
-        found = torch.autograd.grad(self._live, wanted, self._incoming)
+        found = self._gradients_of(self._live, self._incoming)
         targets = [gradient for gradient in self.gradients if gradient is not None]
-        torch._foreach_copy_(targets, found)
+        torch._foreach_copy_(targets, [gradient for gradient in found if gradient is not None])
 
     def take(self, inputs: Mapping[str, Tensor]) -> None:
         """Put inputs where they are read."""
