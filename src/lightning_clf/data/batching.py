@@ -19,6 +19,7 @@ from torch.utils.data import DistributedSampler
 
 from lightning_clf.data.drawing import Drawing, Numbers
 from lightning_clf.data.position import Position
+from lightning_clf.data.reading import RowReader
 
 _POOL = 50  # batches that are sorted together: enough that little is padded, few enough that batches stay varied
 _READ = 10_000  # rows whose lengths are read at a time
@@ -118,6 +119,11 @@ class BatchRows(TorchDataset[Any]):
         self.rows = rows
         self.batch_size = batch_size
         self.drawn = drawn
+        self._reader: RowReader | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what reads, which each process that collates makes for itself."""
+        return {**self.__dict__, "_reader": None}
 
     def __len__(self) -> int:
         """How many batches there are in the rows' own order."""
@@ -132,7 +138,9 @@ class BatchRows(TorchDataset[Any]):
         return self._read(batch)
 
     def _read(self, numbers: list[int]) -> list[Any]:
-        rows: list[Any] = self.rows.__getitems__(numbers)
+        if self._reader is None:
+            self._reader = RowReader(self.rows)
+        rows = self._reader.read(numbers)
         if isinstance(numbers, Share) and rows and "windows" in rows[0]:
             return [{**row, "draw": numbers.draw} for row in rows]
         return rows

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_clf.batch import IGNORE, Batch
@@ -15,6 +17,7 @@ from lightning_clf.encoding.tokenizer import Tokenizer
 from lightning_clf.labels import LabelSpace
 
 Row = Mapping[str, Any]
+Numbers = Sequence[int] | NDArray[np.integer[Any]]
 
 
 class Collator:
@@ -111,8 +114,11 @@ def _labelled(rows: Sequence[Row]) -> Tensor | None:
     return None if all(has_label) else torch.tensor(has_label)
 
 
-def _pad(values: Sequence[Sequence[int]], fill: int, length: int) -> Tensor:
-    return torch.tensor([[*row, *[fill] * (length - len(row))] for row in values], dtype=torch.int64)
+def _pad(values: Sequence[Numbers], fill: int, length: int) -> Tensor:
+    padded = np.full((len(values), length), fill, np.int64)
+    for row, numbers in zip(padded, values, strict=True):
+        row[: len(numbers)] = numbers
+    return torch.from_numpy(padded)
 
 
 def _first_subwords(batch: Batch, words: int) -> Tensor:
