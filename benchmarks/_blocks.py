@@ -104,13 +104,13 @@ def alternate(sides: Mapping[str, Side], blocks: int) -> dict[str, list[Block]]:
     context = multiprocessing.get_context("spawn")
     ends: dict[str, Connection] = {}
     processes = []
-    for name, side in sides.items():
-        ends[name], theirs = context.Pipe()
-        processes.append(
-            context.Process(target=_work, args=(theirs, side))
-        )  # no daemon, which could have no processes of its own
-        processes[-1].start()
     try:
+        for name, side in sides.items():
+            ends[name], theirs = context.Pipe()
+            # no daemon, which could have no processes of its own
+            processes.append(context.Process(target=_work, args=(theirs, side)))
+            processes[-1].start()
+            theirs.close()  # so that its end is the end of what comes from it
         for name, end in ends.items():
             _receive(name, end)  # warmed up
         results: dict[str, list[Block]] = {name: [] for name in sides}
@@ -122,7 +122,8 @@ def alternate(sides: Mapping[str, Side], blocks: int) -> dict[str, list[Block]]:
         return results
     finally:
         for process in processes:
-            process.kill()
+            if process.pid is not None:
+                process.kill()
 
 
 def _receive(name: str, end: Connection) -> Block:

@@ -141,17 +141,19 @@ def test_what_is_replayed_learns_what_it_learns_on_a_cpu(encoders, source, name,
     assert found["test/loss"] == pytest.approx(wanted["test/loss"], rel=EXACT[precision])
 
 
-@pytest.mark.parametrize("architecture", ENCODERS)
+@pytest.mark.parametrize("architecture", [name for name in ENCODERS if name != "deberta-v2"])  # which is refused
 def test_an_encoder_that_is_replayed_gives_what_it_gives(architecture):
     model = AutoModelForSequenceClassification.from_config(config_without_dropout(architecture)).cuda().train()
     twin = copy.deepcopy(model)
     steps = StepGraphs(twin, lambda inputs: twin(**inputs).logits)
+    graphs_of_before = []  # whose nodes must not reach into a capture
     for rows, length in ((3, 7), (4, 12), (3, 7), (4, 12)):
         ids = torch.randint(5, 30, (rows, length), device="cuda")
         mask = (torch.arange(length, device="cuda") < torch.randint(2, length + 1, (rows, 1), device="cuda")).long()
         inputs = {"input_ids": ids, "attention_mask": mask}
         wanted, found = model(**inputs).logits, steps(inputs)
         torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+        graphs_of_before += [wanted, found]
         for output, network in ((wanted, model), (found, twin)):
             network.zero_grad()
             output.square().sum().backward()

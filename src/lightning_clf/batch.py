@@ -95,10 +95,10 @@ class Batch:
         part = {name: value[self.labelled] for name in names if (value := getattr(self, name)) is not None}
         return scores[self.labelled], dataclasses.replace(self, labelled=None, soft=None, **part)
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """The same batch with every tensor on a device. A GPU is not waited for, as Lightning has it for tensors."""
-        non_blocking = non_blocking or torch.device(device).type == "cuda"
-        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+    def to(self, device: torch.device | str, non_blocking: bool | None = None) -> Self:
+        """The same batch with every tensor on a device; unless told, a GPU is not waited for, as Lightning has it."""
+        aside = torch.device(device).type == "cuda" if non_blocking is None else non_blocking
+        return self._map(lambda tensor: tensor.to(device, non_blocking=aside))
 
     def pin_memory(self) -> Self:
         """The same batch in page-locked memory, for faster copies to a GPU."""
@@ -129,7 +129,7 @@ class TaskBatches:
         """The number of examples, each counted once however many tasks it is of."""
         return sum(len(next(iter(group.values()))) for group in self.groups)
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+    def to(self, device: torch.device | str, non_blocking: bool | None = None) -> Self:
         """The same batches with every tensor on a device."""
         return self._map(lambda batch: batch.to(device, non_blocking=non_blocking))
 

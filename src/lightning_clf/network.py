@@ -168,9 +168,9 @@ class Network(Scorer):
             handle.remove()
         self._narrowing = ()
 
-    def replays(self, wanted: bool) -> None:
-        """Whether a pass with gradients is replayed by CUDA graphs from now on, or computed as it stands."""
-        self._graphs = StepGraphs(self, self._encode) if wanted else None
+    def replay(self, on: bool) -> None:
+        """Replay passes with gradients by CUDA graphs from now on, or compute them as they stand."""
+        self._graphs = StepGraphs(self, self._encode) if on else None
 
     def features(self, batch: Batch) -> Tensor:
         """What the head is given: hidden states `[N,T,H]`, or the architecture's own logits."""

@@ -1,22 +1,22 @@
-"""What is replayed is what would be computed. Work is recorded here by doing it again, which a CPU can."""
+"""What is replayed is what would be computed. Work is captured here to be done again, which a CPU can."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from typing import ClassVar
+import pickle
+from typing import Any, ClassVar
 from unittest import mock
 
 import pytest
 import torch
-from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lightning_clf import SingleLabelClassifier
-from lightning_clf.gpu import StepGraphs, graphs
-from lightning_clf.modules import computation
-from lightning_clf.modules.trained import TrainedModule
-from tests.training import MODULES, complaint, make_data, make_module, make_trainer
+from lightning_clf.gpu import StepGraphs, captured, graphs
+from tests.training import complaint
+
+WARMUPS = captured._WARMUPS
 
 
 class Net(nn.Module):
@@ -35,10 +35,17 @@ class Net(nn.Module):
         return self.out(functional.dropout(hidden.mean(1), 0.5, self.training))
 
 
-def again(work, pool):
-    """Records some work by doing it, and does it again."""
-    work()
-    return torch.enable_grad()(work)
+class Again:
+    """Captures work, as CUDA does without doing it, and does it."""
+
+    def __init__(self, device: torch.device) -> None:
+        pass
+
+    def __call__(self, work):
+        return torch.enable_grad()(work)
+
+    def aside(self):
+        return contextlib.nullcontext()
 
 
 def pair():
@@ -46,7 +53,7 @@ def pair():
     torch.manual_seed(0)
     plain = Net()
     replayed = copy.deepcopy(plain)
-    return plain, replayed, StepGraphs(replayed, replayed.compute, again)
+    return plain, replayed, StepGraphs(replayed, replayed.compute, Again)
 
 
 def inputs_of(rows: int, length: int) -> dict[str, Tensor]:
@@ -79,13 +86,12 @@ def test_values_and_gradients_are_the_function_s():
         assert replayed.unread.weight.grad is None
 
 
-def test_a_shape_is_recorded_once():
+def test_a_shape_is_captured_once():
     _, replayed, steps = pair()
     for _ in range(3):
         for shape in ((4, 6), (3, 6)):
             steps(inputs_of(*shape)).sum().backward()
-    # each is tried once, recorded, and then done again
-    assert replayed.calls == 2 * 2 + 6
+    assert replayed.calls == 2 * WARMUPS + 6
 
 
 def test_what_is_given_is_not_overwritten_by_the_next():
@@ -134,13 +140,65 @@ def test_a_batch_whose_gradient_is_awaited_is_left_alone():
 
 
 def test_a_gradient_that_never_comes_is_not_waited_for():
-    _, replayed, steps = pair()
+    _, _, steps = pair()
     steps(inputs_of(4, 6))  # and let go of
-    calls = replayed.calls
-    with mock.patch.object(graphs._Recording, "take", wraps=None) as taken:
+    with mock.patch.object(captured.Captured, "take", autospec=True, side_effect=captured.Captured.take) as taken:
         steps(inputs_of(4, 6))
     assert taken.called
-    assert replayed.calls == calls + 1
+
+
+def test_a_gradient_is_replayed_once():
+    """What it is computed from may be overwritten by then."""
+    _, _, steps = pair()
+    loss = steps(inputs_of(4, 6)).sum()
+    loss.backward(retain_graph=True)
+    said = complaint(loss.backward)
+    assert said == (
+        "model.cuda_graphs replays a batch's gradients once, but they are asked for again: leave it out, or call "
+        "backward once"
+    )
+
+
+def test_hooks_see_each_gradient_once():
+    plain, replayed, steps = pair()
+    for network in (plain, replayed):
+        network.out.weight.register_hook(lambda gradient: gradient * 2)
+    given = inputs_of(4, 6)
+    for _ in range(2):
+        plain.zero_grad(), replayed.zero_grad()
+        seeded(plain.compute, given).square().sum().backward()
+        seeded(steps, given).square().sum().backward()
+        assert_same_gradients(plain, replayed)
+
+
+def test_what_is_captured_shares_no_node_with_graphs_of_before():
+    """Whose stream a capture would have to wait for."""
+    _, replayed, steps = pair()
+    kept = replayed.compute(inputs_of(4, 6)).sum()
+    nodes = {id(node) for node in leaves_below(kept)}
+    with mock.patch.object(torch.autograd, "grad", wraps=torch.autograd.grad) as asked:
+        steps(inputs_of(4, 6)).sum().backward()
+    assert asked.called
+    for call in asked.call_args_list:
+        assert not {id(node) for node in leaves_below(call.args[0])} & nodes
+
+
+def leaves_below(output: Tensor) -> list[Any]:
+    """The nodes that put gradients into weights."""
+    found, ahead = [], [output.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is not None:
+            found += [node] if hasattr(node, "variable") else []
+            ahead += [following for following, _ in node.next_functions]
+    return found
+
+
+def test_a_copy_is_computed_as_ever():
+    _, _, steps = pair()
+    steps(inputs_of(4, 6))
+    assert copy.deepcopy(steps) is None
+    assert pickle.loads(pickle.dumps(steps)) is None
 
 
 def test_a_weight_that_is_frozen_is_recorded_anew():
@@ -163,7 +221,7 @@ def test_weights_that_moved_elsewhere_are_found():
     replayed.out.weight.data = replayed.out.weight.data.clone()
     replayed.zero_grad()
     steps(inputs_of(4, 6)).sum().backward()
-    assert replayed.calls == calls + 3
+    assert replayed.calls == calls + WARMUPS + 1
     with torch.no_grad():  # where they are, they may change
         for network in (plain, replayed):
             network.out.weight.mul_(2)
@@ -171,19 +229,28 @@ def test_weights_that_moved_elsewhere_are_found():
     torch.testing.assert_close(seeded(steps, given), seeded(plain.compute, given), rtol=0, atol=0)
 
 
-def test_evaluation_mode_is_recorded_by_itself():
+def test_evaluation_mode_is_captured_by_itself():
     plain, replayed, steps = pair()
     given = inputs_of(4, 6)
     steps(given).sum().backward()
-    plain.eval(), replayed.eval()
+    for network in (plain, replayed):
+        network.eval()
+    calls = replayed.calls
     torch.testing.assert_close(steps(given), plain.compute(given), rtol=0, atol=0)
+    assert replayed.calls == calls + WARMUPS + 1
 
 
-def test_nothing_is_recorded_of_what_has_no_gradients():
+@pytest.mark.parametrize("others", [False, True])
+def test_nothing_is_captured_of_what_has_no_gradients(others):
     _, replayed, steps = pair()
     replayed.requires_grad_(False)
-    assert not steps(inputs_of(4, 6)).requires_grad
-    assert replayed.calls == 1
+    replayed.unread.requires_grad_(others)
+    given = inputs_of(4, 6)
+    for _ in range(2):
+        output = seeded(steps, given)
+        assert not output.requires_grad
+        torch.testing.assert_close(output, seeded(replayed.compute, given), rtol=0, atol=0)
+    assert replayed.calls == WARMUPS + 4
 
 
 class Watched(torch.autograd.Function):
@@ -205,17 +272,16 @@ class Watched(torch.autograd.Function):
 def test_autocast_is_of_the_pass_forward_alone():
     """Autograd's threads would have it in float16; and no cast is kept, as weights move on."""
     network = Net()
-    steps = StepGraphs(network, lambda inputs: Watched.apply(network.compute(inputs)), again)
+    steps = StepGraphs(network, lambda inputs: Watched.apply(network.compute(inputs)), Again)
     Watched.seen.clear()
     with torch.autocast("cpu", torch.bfloat16):
         steps(inputs_of(4, 6))
-    # tried, and recorded
-    assert Watched.seen[:4] == [("forward", True, False), ("backward", False, True)] * 2
+    assert Watched.seen[: 2 * WARMUPS] == [("forward", True, False), ("backward", False, True)] * WARMUPS
 
 
 def test_a_mask_is_heeded_by_what_is_tried_as_by_what_is_recorded():
     """Where nothing is padded, `transformers` leaves masks out, but not in a recording."""
-    masks = []
+    masks: list[bool] = []
     network = Net()
 
     def compute(inputs):
@@ -223,77 +289,36 @@ def test_a_mask_is_heeded_by_what_is_tried_as_by_what_is_recorded():
         return network.compute({"ids": inputs["ids"], "mask": inputs["attention_mask"].float()})
 
     given = {"ids": torch.randint(20, (4, 6)), "attention_mask": torch.ones(4, 6, dtype=torch.long)}
-    found = seeded(StepGraphs(network, compute, again), given)
-    assert masks == [False, False, True]
+    found = seeded(StepGraphs(network, compute, Again), given)
+    assert masks == [*[False] * WARMUPS, True]
     assert given["attention_mask"].all()
     wanted = seeded(network.compute, {"ids": given["ids"], "mask": given["attention_mask"].float()})
     torch.testing.assert_close(found, wanted, rtol=0, atol=0)
 
 
-def test_what_cannot_be_recorded_is_told():
-    def refuse(work, pool):
-        raise RuntimeError("operation not permitted when stream is capturing")
+def test_what_cannot_be_captured_is_told():
+    """With what was first: the end of a capture says but that something was wrong."""
+
+    class Refusing(Again):
+        def __call__(self, work):
+            try:
+                raise RuntimeError("operation not permitted when stream is capturing")
+            finally:
+                raise RuntimeError("operation failed due to a previous error during capture")
 
     network = Net()
-    said = complaint(lambda: StepGraphs(network, network.compute, refuse)(inputs_of(4, 6)))
-    assert said.startswith("model.cuda_graphs cannot record this encoder (")
-    assert said.endswith("operation not permitted when stream is capturing): leave it out")
+    said = complaint(lambda: StepGraphs(network, network.compute, Refusing)(inputs_of(4, 6)))
+    assert said == (
+        "model.cuda_graphs cannot capture this encoder (RuntimeError: operation not permitted when stream is "
+        "capturing): leave it out"
+    )
 
 
 def test_shapes_beyond_the_most_are_computed_as_ever(monkeypatch):
-    monkeypatch.setattr(graphs, "MOST", 2)
+    monkeypatch.setattr(graphs, "MAX_SHAPES", 2)
     plain, replayed, steps = pair()
     for length in (2, 3, 4, 4, 2):
         given = inputs_of(4, length)
         torch.testing.assert_close(seeded(steps, given), seeded(plain.compute, given), rtol=0, atol=0)
-    # two were tried and recorded, and one of them came again
-    assert replayed.calls == 2 * 3 + 2 + 1
-
-
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-@pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 2}], ids=["", "accumulated"])
-@pytest.mark.parametrize("kind", MODULES)
-def test_a_fit_learns_the_same(kind, options, precision, encoders, tmp_path, monkeypatch):
-    monkeypatch.setattr("lightning_clf.modules.base.check_recordable", lambda *_: None)
-    monkeypatch.setattr("lightning_clf.network.StepGraphs", lambda module, compute: StepGraphs(module, compute, again))
-    # a CPU's own ways of a step draw other masks as often as they are tried, and narrow to words
-    monkeypatch.setattr(TrainedModule, "_has_cheap_steps", False)
-    encoder, weights = encoders("bert"), []
-    for cuda_graphs in (False, True):
-        seed_everything(3)
-        module = make_module(kind, encoder, learning_rate=1e-3, cuda_graphs=cuda_graphs)
-        make_trainer(tmp_path, precision=precision, max_epochs=2, **options).fit(module, make_data(kind))
-        weights.append(module.state_dict())
-        assert module.network._graphs is None
-    for name, value in weights[0].items():
-        torch.testing.assert_close(weights[1][name], value, rtol=0, atol=0, msg=name)
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        ({"packed": True}, "model.packed gives every batch a length of its own, for which model.cuda_graphs would"),
-        (
-            {"compile": True},
-            "model.compile and model.cuda_graphs are two ways to start a step's kernels at once: leave",
-        ),
-    ],
-)
-def test_what_it_does_not_go_with(options, said):
-    assert complaint(lambda: SingleLabelClassifier("encoder", cuda_graphs=True, **options)).startswith(said)
-
-
-@pytest.mark.parametrize(
-    ("options", "found"), [({}, "cpu"), ({"devices": 2, "strategy": "ddp"}, "several processes (2)")]
-)
-def test_a_fit_that_is_not_on_one_gpu_is_refused(options, found, encoders, tmp_path):
-    module = make_module("single", encoders("bert"), cuda_graphs=True)
-    trainer = Trainer(accelerator="cpu", default_root_dir=tmp_path, logger=False, **options)
-    trainer.strategy.connect(module)
-    said = complaint(lambda: computation.check_recordable(trainer, mock.Mock(is_activation_checkpointing=False)))
-    assert said == (
-        f"model.cuda_graphs is for one NVIDIA GPU, but the Trainer computes on {found}: leave it out, or set "
-        "trainer.accelerator to gpu, trainer.devices to 1 and trainer.strategy to auto"
-    )
-    if not options:
-        assert complaint(lambda: trainer.fit(module, make_data("single"))) == said
+    # one of the two that were captured came again
+    assert replayed.calls == 2 * WARMUPS + 3 + 2

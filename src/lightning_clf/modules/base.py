@@ -18,7 +18,7 @@ from lightning_clf.heads import ArchitectureHead, Head
 from lightning_clf.labels import Kind
 from lightning_clf.losses import ClassWeights, Loss, LossTerms
 from lightning_clf.modules.checks import check_own_loss, check_taught
-from lightning_clf.modules.computation import check_computation, check_recordable
+from lightning_clf.modules.computation import check_capturable, check_computation
 from lightning_clf.modules.given import check_batch, check_parts, check_scores, check_terms
 from lightning_clf.modules.own_scores import scores_its_own_way, warn_of_own_scores
 from lightning_clf.modules.r_drop import agreeing, warn_of_no_dropout
@@ -60,9 +60,9 @@ class ClassifierModule(TaughtModule):
         packed: Whether the texts of a batch are computed one after another in one row, without padding between them,
             where the architecture allows it. What is learned is the same. Neither with `compile`, which wants few
             lengths, nor with `attn_implementation`.
-        cuda_graphs: Whether the encoder's pass forward and back is recorded once for each shape of a batch and replayed
-            from then on, on one NVIDIA GPU. A step of a small encoder takes a processor longer to start than the GPU to
-            compute. Off, as it takes memory for a second set of activations.
+        cuda_graphs: Whether the encoder's pass forward and back is captured once for each shape of a batch and replayed
+            from then on, on one NVIDIA GPU, since a step of a small encoder takes a processor longer to launch than the
+            GPU to compute. Off, as it holds more memory, and an encoder must not wait for the GPU on its way.
         labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
 
     Raises:
@@ -161,7 +161,7 @@ class ClassifierModule(TaughtModule):
         if self.packs:
             self.network.pack()
         if self.cuda_graphs:
-            check_recordable(self.trainer, self.network.encoder)
+            check_capturable(self.trainer, self.network.encoder)
         self.adapt_encoder()
         for loss in self.losses:
             self._tell_counts(loss)
@@ -170,13 +170,13 @@ class ClassifierModule(TaughtModule):
     def on_train_start(self) -> None:
         """As any module; and have steps replayed, where that is asked for."""
         super().on_train_start()
-        self.network.replays(self.cuda_graphs)
+        self.network.replay(self.cuda_graphs)
 
     def teardown(self, stage: str) -> None:
-        """As any module; and let go of what a step kept, as an error may have ended it."""
+        """As any module; and let go of what steps kept."""
         super().teardown(stage)
         if stage == "fit" and hasattr(self, "network"):
-            self.network.replays(False)
+            self.network.replay(False)
 
     def _tell_counts(self, loss: Loss) -> None:
         if self.datamodule is not None:

@@ -8,6 +8,9 @@ from transformers import PreTrainedModel
 
 from lightning_clf.errors import InputError
 
+# these copy numbers to the GPU for the distances between tokens, in each pass
+_WAITING = ("deberta", "deberta-v2")
+
 
 def check_computation(
     *, packed: bool, compile: bool, attn_implementation: str | None, cuda_graphs: bool = False
@@ -21,8 +24,8 @@ def check_computation(
         cuda_graphs: Whether the encoder is replayed.
 
     Raises:
-        InputError: If packed batches are to be compiled or recorded too, or their attention to be computed in a way
-            that has a name; or what is compiled is to be recorded.
+        InputError: If packed batches are to be compiled or captured too, or their attention to be computed in a way
+            that has a name; or if what is compiled is to be captured, or attention that waits for the GPU.
     """
     if packed and compile:
         raise InputError(
@@ -31,7 +34,7 @@ def check_computation(
         )
     if packed and cuda_graphs:
         raise InputError(
-            "model.packed gives every batch a length of its own, for which model.cuda_graphs would record anew: leave "
+            "model.packed gives every batch a length of its own, for which model.cuda_graphs would capture anew: leave "
             "one of them out"
         )
     if packed and attn_implementation is not None:
@@ -41,22 +44,33 @@ def check_computation(
         )
     if compile and cuda_graphs:
         raise InputError(
-            "model.compile and model.cuda_graphs are two ways to start a step's kernels at once: leave one of them out"
+            "model.compile and model.cuda_graphs are two ways to launch a step's kernels at once: leave one of them out"
+        )
+    if cuda_graphs and (attn_implementation or "").startswith("flash"):
+        raise InputError(
+            f"model.attn_implementation {attn_implementation} waits for the GPU in each layer, which model.cuda_graphs "
+            "cannot capture: leave one of them out"
         )
 
 
-def check_recordable(trainer: Trainer, encoder: PreTrainedModel) -> None:
+def check_capturable(trainer: Trainer, encoder: PreTrainedModel) -> None:
     """Refuse a fit whose steps CUDA graphs cannot replay.
 
     Raises:
-        InputError: If it is not on one GPU alone, or activations are to be computed once more.
+        InputError: If it is not on one GPU alone, the encoder waits for the GPU on its way, or activations are to be
+            computed once more.
     """
-    device = trainer.strategy.root_device
-    if device.type != "cuda" or not isinstance(trainer.strategy, SingleDeviceStrategy):
-        found = f"several processes ({trainer.world_size})" if trainer.world_size > 1 else f"{device.type}"
+    device = trainer.strategy.root_device.type
+    if device != "cuda" or not isinstance(trainer.strategy, SingleDeviceStrategy):
         raise InputError(
-            f"model.cuda_graphs is for one NVIDIA GPU, but the Trainer computes on {found}: leave it out, or set "
-            "trainer.accelerator to gpu, trainer.devices to 1 and trainer.strategy to auto"
+            f"model.cuda_graphs is for one NVIDIA GPU alone, but the Trainer computes on {device} by "
+            f"{type(trainer.strategy).__name__}: leave it out, or set trainer.accelerator to gpu, trainer.devices to 1 "
+            "and trainer.strategy to auto"
+        )
+    if encoder.config.model_type in _WAITING:
+        raise InputError(
+            f"model.cuda_graphs cannot capture {encoder.config.model_type}, which waits for the GPU on its way: leave "
+            "it out, or choose another encoder"
         )
     if encoder.is_activation_checkpointing:
         raise InputError(
