@@ -18,7 +18,7 @@ from lightning_clf.gpu import StepGraphs
 from lightning_clf.heads import MLPHead
 from lightning_clf.modules import computation
 from lightning_clf.modules.trained import TrainedModule
-from tests.gpu.test_graphs import Again
+from tests.gpu.replayed import Again
 from tests.training import MODULES, complaint, make_data, make_module, make_trainer
 
 
