@@ -69,6 +69,14 @@ def test_rows_are_padded_to_the_longest_or_the_multiple_above(multiple: int, win
     assert batch.targets is batch.word_ids is batch.first_subword is batch.word_counts is None
 
 
+def test_a_tokenizer_without_a_token_that_pads() -> None:
+    tokenizer = SimpleNamespace(pad_token_id=None, pad_token_type_id=0)
+    rows = [{"input_ids": [3, 4], "example_id": 0}, {"input_ids": [5], "example_id": 1}]
+    batch = Collator(tokenizer, LabelSpace.of("ab", "single"))(rows)
+    assert batch.inputs["input_ids"].tolist() == [[3, 4], [5, 0]]
+    assert batch.inputs["attention_mask"].tolist() == [[1, 1], [1, 0]]
+
+
 def test_inputs_are_those_the_architecture_has() -> None:
     batch = Collator(PADS, LabelSpace.of("ab", "single"))([{"input_ids": [1], "example_id": 0}])
     assert list(batch.inputs) == ["input_ids", "attention_mask"]

@@ -39,7 +39,8 @@ class Collator:
         max_length: int | None = None,
         max_windows: int | None = None,
     ) -> None:
-        self.pad_ids = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
+        # which is masked: where a tokenizer has no token for it, any stands there
+        self.pad_ids = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
         self.labels = labels
         self.multiple = pad_to_multiple_of
         self.max_length = max_length
