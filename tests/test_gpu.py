@@ -21,6 +21,7 @@ from transformers import AutoModelForSequenceClassification
 from lightning_clf import packing
 from lightning_clf.cli import main
 from lightning_clf.gpu import StepGraphs
+from lightning_clf.gpu.capture import Capture
 from lightning_clf.last_layer import narrow_to_first_token
 from lightning_clf.packing import pack
 from tests.test_configs import OF_ITS_OWN, STUDENT, TASKS_BY_CONFIG, fit, source
@@ -161,6 +162,21 @@ def test_an_encoder_that_is_replayed_gives_what_it_gives(architecture):
             assert (one.grad is None) == (other.grad is None), key
             if one.grad is not None:
                 torch.testing.assert_close(other.grad, one.grad, atol=1e-5, rtol=1e-3, msg=key)
+
+
+def test_a_capture_that_fails_leaves_nothing_behind():
+    capture = Capture(torch.device("cuda", torch.cuda.current_device()))
+    stream = torch.cuda.current_stream()
+    with pytest.raises(RuntimeError):
+        capture(lambda: print(torch.ones(1, device="cuda").sum().item()))
+    assert torch.cuda.current_stream() == stream
+    values = torch.rand(3, device="cuda")
+    drawn = torch.empty_like(values)
+    replay = capture(drawn.uniform_)
+    replay()
+    first = drawn.clone()
+    replay()
+    assert not torch.equal(first, drawn)
 
 
 def config_without_dropout(architecture: str) -> Any:

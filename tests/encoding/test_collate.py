@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -67,6 +69,18 @@ def test_rows_are_padded_to_the_longest_or_the_multiple_above(multiple: int, win
     assert batch.example_ids.tolist() == [11, 4]
     assert batch.window_to_example.tolist() == [0, 1]
     assert batch.targets is batch.word_ids is batch.first_subword is batch.word_counts is None
+
+
+def test_numbers_that_are_not_to_be_written_to_are_not_handed_on() -> None:
+    """As rows of a mapped file have them."""
+    numbers = np.array([2, 0], np.int32)
+    numbers.flags.writeable = False
+    rows = [{"input_ids": numbers, "target": numbers, "example_id": 0}]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batch = Collator(PADS, LabelSpace.of("abc", "multi"))(rows)
+    assert batch.require_targets().tolist() == [[1.0, 0.0, 1.0]]
+    assert batch.inputs["input_ids"].tolist() == [[2, 0]]
 
 
 def test_a_tokenizer_without_a_token_that_pads() -> None:

@@ -103,14 +103,9 @@ def test_a_mask_is_heeded_by_what_is_tried_as_by_what_is_recorded():
 
 
 def test_what_cannot_be_captured_is_told():
-    """With what was first: the end of a capture says but that something was wrong."""
-
     class Refusing(Again):
         def __call__(self, work):
-            try:
-                raise RuntimeError("operation not permitted when stream is capturing")
-            finally:
-                raise RuntimeError("operation failed due to a previous error during capture")
+            raise RuntimeError("operation not permitted when stream is capturing")
 
     network = Net()
     said = complaint(lambda: StepGraphs(network, network.compute, Refusing)(inputs_of(4, 6)))

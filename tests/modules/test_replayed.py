@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from lightning_clf import SingleLabelClassifier
 from lightning_clf.finetuning import FineTuning
-from lightning_clf.gpu import StepGraphs
+from lightning_clf.gpu import StepGraphs, captured
 from lightning_clf.heads import MLPHead
 from lightning_clf.modules import computation
 from lightning_clf.modules.trained import TrainedModule
@@ -38,7 +39,9 @@ def fitted_by(
     monkeypatch.setattr(TrainedModule, "_has_cheap_steps", False)
     seed_everything(3)
     module = make_module(kind, encoder, learning_rate=1e-3, cuda_graphs=cuda_graphs, **options)
-    make_trainer(folder, max_epochs=2, **(trainer or {})).fit(module, make_data(kind))
+    with mock.patch.object(captured.Captured, "of", side_effect=captured.Captured.of) as asked:
+        make_trainer(folder, max_epochs=2, **(trainer or {})).fit(module, make_data(kind))
+    assert asked.called == cuda_graphs
     assert module.network._graphs is None
     return module.state_dict()
 
@@ -98,7 +101,7 @@ def test_a_fit_that_is_not_on_a_gpu_is_refused(encoders, tmp_path):
 def test_a_fit_that_cannot_be_captured_is_refused(strategy, encoder, said):
     trainer = mock.Mock(strategy=mock.Mock(spec=strategy, root_device=torch.device("cuda")))
     model = mock.Mock(is_activation_checkpointing=encoder.get("checkpointing", False))
-    model.config.model_type = encoder.get("model_type", "bert")
+    model.config = SimpleNamespace(**{"model_type": "bert", **encoder})
     type(trainer.strategy).__name__ = strategy.__name__
     assert complaint(lambda: computation.check_capturable(trainer, model)).startswith(said)
 

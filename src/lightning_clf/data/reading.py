@@ -18,7 +18,7 @@ _View = Callable[[int], Any]
 
 
 class RowReader:
-    """Reads rows as `Dataset.__getitems__` does, but for lists of numbers, which are arrays over the file itself.
+    """Reads rows, of which lists of numbers are arrays over the file itself, not to be written to.
 
     Args:
         rows: The encoded rows.
@@ -33,7 +33,7 @@ class RowReader:
         self._views: dict[int, dict[str, _View]] = {}
 
     def read(self, numbers: Sequence[int]) -> list[Row]:
-        """The rows with these numbers."""
+        """The rows with these numbers, from 0 on."""
         places = np.asarray(numbers, np.int64)
         if self._order is not None:
             places = self._order[places].astype(np.int64)

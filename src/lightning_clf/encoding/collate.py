@@ -56,7 +56,7 @@ class Collator:
         if not rows:
             return Batch(inputs={}, example_ids=torch.arange(0), window_to_example=torch.arange(0))
         windows = self._windows(rows)
-        lengths = torch.tensor([window.stop - window.start for _, window in windows])
+        lengths = torch.tensor([int(window.stop - window.start) for _, window in windows])
         longest = max(1, int(lengths.max()))
         length = -(-longest // self.multiple) * self.multiple
         length = max(longest, min(length, self.max_length or length))
@@ -89,11 +89,11 @@ class Collator:
         draw = random.Random(str([rows[0].get("draw"), *(row["example_id"] for row in rows)]))
         windows = []
         for place, row in enumerate(rows):
-            ends = list(accumulate(row["windows"]))
+            ends = list(accumulate(map(int, row["windows"])))
             kept: Sequence[int] = range(len(ends))
             if self.max_windows is not None and len(ends) > self.max_windows:
                 kept = sorted(draw.sample(kept, self.max_windows))
-            windows += [(place, slice(ends[number] - row["windows"][number], ends[number])) for number in kept]
+            windows += [(place, slice(ends[number] - int(row["windows"][number]), ends[number])) for number in kept]
         return windows
 
     def _targets(self, rows: Sequence[Row]) -> Tensor:
@@ -102,10 +102,13 @@ class Collator:
             known = [[IGNORE] * row["word_count"] if row["target"] is None else row["target"] for row in rows]
             return _pad(known, IGNORE, max(1, max(len(target) for target in known)))
         if self.labels.kind == "multi":
-            dense = torch.zeros(len(rows), len(self.labels))
-            for row, indices in enumerate(targets):
-                dense[row, slice(None) if indices is None else indices] = IGNORE if indices is None else 1.0
-            return dense
+            dense = np.zeros((len(rows), len(self.labels)), np.float32)
+            for row, indices in zip(dense, targets, strict=True):
+                if indices is None:
+                    row[:] = IGNORE
+                else:
+                    row[np.asarray(indices, np.int64)] = 1
+            return torch.from_numpy(dense)
         numbers = [IGNORE if target is None else target for target in targets]
         return torch.tensor(numbers, dtype=torch.float32 if self.labels.kind == "score" else torch.int64)
 

@@ -32,19 +32,27 @@ class Capture:
 
         Returns:
             What does it.
+
+        Raises:
+            BaseException: What the work raised, rather than what the end of its capture makes of that.
         """
         graph = torch.cuda.CUDAGraph()
         before = torch.cuda.current_stream(self.stream.device)
+        failed: BaseException | None = None
         try:
             # threads that load data may allocate page-locked memory meanwhile
             with torch.cuda.graph(graph, self._pool, self.stream, capture_error_mode="thread_local"):
-                work()
-        except BaseException:
+                try:
+                    work()
+                except BaseException as error:
+                    failed = error
+                    raise
+        except BaseException as error:
             # PyTorch leaves the stream, and random numbers, as they were amid the capture
             torch.cuda.set_stream(before)
             with contextlib.suppress(RuntimeError):
                 graph.reset()
-            raise
+            raise failed or error from None
         return graph.replay
 
     @contextlib.contextmanager

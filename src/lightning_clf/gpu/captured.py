@@ -98,11 +98,9 @@ class Captured:
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
-                first: BaseException = error
-                while first.__context__ is not None:  # the end of a capture says but that something was wrong
-                    first = first.__context__
-                said = reason(first) if isinstance(first, Exception) else type(first).__name__
-                raise InputError(f"model.cuda_graphs cannot capture this encoder ({said}): leave it out") from error
+                raise InputError(
+                    f"model.cuda_graphs cannot capture this encoder ({reason(error)}): leave it out"
+                ) from error
         made._live = None  # whose memory is that of others now
         return made
 

@@ -27,11 +27,12 @@ class StepGraphs:
 
     What it gives and the gradients are those of the function: random numbers are drawn anew by each replay, from the
     same generator. A batch that comes while another's gradient is still awaited is computed as ever, as are shapes
-    beyond the first `MAX_SHAPES`. Hooks that keep what a layer gives see what is captured alone.
+    beyond the first `MAX_SHAPES`. Hooks that keep what a layer gives see what is captured alone, what Python draws by
+    chance is drawn once, and gradients are in memory that the next replay overwrites: clone those that are kept.
 
     Args:
-        module: Whose weights the function computes with. What is captured is forgotten as they move elsewhere, as
-            others of them have gradients, and as a part of it is put into another mode.
+        module: Whose weights the function computes with, which are not to be exchanged for others. What is captured is
+            forgotten as they move elsewhere, as others of them have gradients, and as a part is put into another mode.
         compute: Makes one tensor of several, by name.
         capture: What captures work; the default is for CUDA.
     """

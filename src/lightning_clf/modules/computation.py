@@ -72,6 +72,11 @@ def check_capturable(trainer: Trainer, encoder: PreTrainedModel) -> None:
             f"model.cuda_graphs cannot capture {encoder.config.model_type}, which waits for the GPU on its way: leave "
             "it out, or choose another encoder"
         )
+    if any(getattr(encoder.config, key, 0) for key in ("layerdrop", "encoder_layerdrop", "decoder_layerdrop")):
+        raise InputError(
+            "model.cuda_graphs cannot capture an encoder that drops layers by chance (layerdrop): leave it out, or set "
+            "that to 0 in model.encoder_options"
+        )
     if encoder.is_activation_checkpointing:
         raise InputError(
             "model.cuda_graphs keeps what activation checkpointing computes once more: leave one of them out"
