@@ -32,7 +32,7 @@ def fitted_by(
     trainer: dict[str, Any] | None = None,
     **options: Any,
 ) -> dict[str, Tensor]:
-    """The weights that a fit ends with."""  # fmt: skip
+    """The weights that a fit ends with."""
     monkeypatch.setattr("lightning_clf.modules.base.check_capturable", lambda *_: None)
     monkeypatch.setattr("lightning_clf.network.StepGraphs", lambda module, compute: StepGraphs(module, compute, Again))
     # a CPU's own ways of a step draw other masks as often as they are tried, and narrow to words
@@ -64,6 +64,10 @@ def test_a_fit_learns_the_same(kind, options, precision, encoders, tmp_path, mon
             {"compile": True},
             "model.compile and model.cuda_graphs are two ways to launch a step's kernels at once: leave",
         ),
+        (
+            {"attn_implementation": "flash_attention_2"},
+            "model.attn_implementation flash_attention_2 waits for the GPU in each layer, which model.cuda_graphs",
+        ),
     ],
 )
 def test_what_it_does_not_go_with(options, said):
@@ -90,6 +94,11 @@ def test_a_fit_that_is_not_on_a_gpu_is_refused(encoders, tmp_path):
             SingleDeviceStrategy,
             {"model_type": "deberta-v2"},
             "model.cuda_graphs cannot capture deberta-v2, which waits",
+        ),
+        (
+            SingleDeviceStrategy,
+            {"encoder_layerdrop": 0.1},
+            "model.cuda_graphs cannot capture an encoder that drops layers by chance (layerdrop)",
         ),
         (
             SingleDeviceStrategy,

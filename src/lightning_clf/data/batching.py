@@ -137,10 +137,14 @@ class BatchRows(TorchDataset[Any]):
             batch = batch if self.drawn is None else self.drawn[batch].tolist()
         return self._read(batch)
 
-    def _read(self, numbers: list[int]) -> list[Any]:
+    def _encoded(self, numbers: list[int]) -> list[Any]:
+        """The encoded rows with these numbers."""
         if self._reader is None:
             self._reader = RowReader(self.rows)
-        rows = self._reader.read(numbers)
+        return self._reader.read(numbers)
+
+    def _read(self, numbers: list[int]) -> list[Any]:
+        rows = self._encoded(numbers)
         if isinstance(numbers, Share) and rows and "windows" in rows[0]:
             return [{**row, "draw": numbers.draw} for row in rows]
         return rows

@@ -152,7 +152,7 @@ class PairRows(BatchRows):
     def _read(self, numbers: list[int]) -> list[RowPair]:
         found = self.pairs.rows[numbers]
         each = np.unique(found)
-        rows: dict[int, Row] = dict(zip(each.tolist(), self.rows.__getitems__(each.tolist()), strict=True))
+        rows: dict[int, Row] = dict(zip(each.tolist(), self._encoded(each.tolist()), strict=True))
         return [(rows[first], rows[second]) for first, second in found.tolist()]
 
 

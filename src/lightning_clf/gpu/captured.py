@@ -11,12 +11,12 @@ from torch.autograd.function import once_differentiable
 from torch.func import functional_call
 
 from lightning_clf.errors import InputError, reason
+from lightning_clf.gpu.capture import Work
 
 _MASK = "attention_mask"
 _WARMUPS = 3  # as PyTorch has it, for libraries that choose or allocate as they are first called
 
 Inputs = dict[str, Tensor]
-Work = Callable[[], None]
 
 
 class Called(nn.Module):
