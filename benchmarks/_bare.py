@@ -20,7 +20,7 @@ from lightning_clf import (
     SingleLabelClassifier,
     TokenClassifier,
 )
-from lightning_clf.cpu import CheapStep, RowGradients
+from lightning_clf.cpu import CheapStep, RowGradients, take_memory
 from lightning_clf.data import BaseDataModule
 from lightning_clf.finetuning import LinearSchedule, adamw
 from lightning_clf.modules import ClassifierModule
@@ -103,6 +103,7 @@ def parts(corpus: str) -> tuple[ClassifierModule, BaseDataModule[Any]]:
     data.setup("fit")
     module.labels = data.labels
     module.build()
+    take_memory(module)
     return module.train(), data
 
 
@@ -120,7 +121,7 @@ def steps(corpus: str, clock: Clock) -> Iterator[None]:
     total = 1000 * len(loader)
     warmup = round(recipe.warmup_ratio * total)
     schedule = LambdaLR(optimizer, lambda step: LinearSchedule().factor(step, warmup, total))
-    cheap_step = CheapStep(RowGradients())
+    cheap_step = CheapStep(RowGradients(), module)
     clock.time_step(optimizer)
     clip, score = clock.time("optimiser", cheap_step.clip_gradients), clock.time("forward", module.score)
     while True:

@@ -6,11 +6,17 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
 
-from lightning_clf.cpu import memory
+from lightning_clf import SingleLabelClassifier
+from lightning_clf.cpu import memory, take_memory
+from tests.training import make_data, make_trainer
 
 SCRIPT = """
 import resource, sys
@@ -67,3 +73,34 @@ def test_what_comes_after_is_in_huge_pages(may_have: str, least: int, most: int)
 def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not memory.keep_freed_memory.__wrapped__()
+
+
+def test_weights_of_a_mapped_file_come_to_memory_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "weights.safetensors"
+    save_file({"weight": torch.arange(6.0).view(2, 3), "bias": torch.ones(2)}, file)
+    linear = nn.Linear(3, 2)
+    mapped = load_file(file)
+    linear.weight.data, linear.bias.data = mapped["weight"], mapped["bias"]
+    weight, place = linear.weight, linear.weight.data_ptr()
+    take_memory(linear)
+    assert linear.weight is weight
+    assert linear.weight.data_ptr() != place
+    assert linear.weight.data_ptr() % 64 == 0  # as PyTorch allocates
+    assert torch.equal(linear.weight, torch.arange(6.0).view(2, 3))
+    assert linear.weight.requires_grad
+
+
+def test_weights_that_share_their_memory_go_on_sharing_it() -> None:
+    network = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2)])
+    one, other, tied = network
+    other.weight.data = one.weight.data.t()  # a view
+    tied.bias = one.bias  # the same
+    take_memory(network)
+    assert other.weight.data_ptr() == one.weight.data_ptr()
+    assert tied.bias is one.bias
+
+
+def test_a_fit_has_its_weights_in_memory_of_their_own(encoders: Callable[[str], Path], tmp_path: Path) -> None:
+    module, data = SingleLabelClassifier(str(encoders("bert"))), make_data("single")
+    make_trainer(tmp_path, max_steps=1).fit(module, data)
+    assert all(weight.data_ptr() % 64 == 0 for weight in module.parameters())

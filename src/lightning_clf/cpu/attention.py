@@ -6,7 +6,7 @@ gradient. Without dropout it has one, whose gradient in 16 bits is slower than t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ def attention(
         narrow = torch.get_autocast_dtype("cpu")
         query, key, value = query.to(narrow), key.to(narrow), value.to(narrow)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    to_add = _to_add(attn_mask)
+    to_add = additive(attn_mask)
     attended: Tensor
     if dropout_p:
         attended = _Attention.apply(query, key, value, to_add, dropout_p, scale)  # type: ignore[no-untyped-call]
@@ -58,8 +58,8 @@ def _is_slow_without_dropout(query: Tensor, key: Tensor) -> bool:
     return is_narrow and torch.is_grad_enabled() and query.requires_grad and key.shape[2] <= _VERY_LONG
 
 
-def _to_add(mask: Tensor | None) -> Tensor | None:
-    """A mask to be added to scores, in float32."""
+def additive(mask: Tensor | None) -> Tensor | None:
+    """A mask to be added to scores, in float32; of booleans, those that may be attended to are true."""
     if mask is None:
         return None
     # no infinity: a row that may attend to nothing, as in padding, must not become NaN
@@ -69,37 +69,66 @@ def _to_add(mask: Tensor | None) -> Tensor | None:
     return mask.float().clamp(min=lowest)
 
 
-class _Attention(torch.autograd.Function):
-    """Softmax in float32 or wider; what is kept for the gradient is as narrow as what came in."""
+class Scales(NamedTuple):
+    """What scores, and weights that were kept, are multiplied with."""
 
+    scores: float
+    kept: float
+
+
+def attend(
+    queries: Tensor, keys: Tensor, values: Tensor, *, to_add: Tensor | None, shape: torch.Size, p: float, scales: Scales
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Attention with dropout, without a graph. Softmax is in float32 or wider.
+
+    Args:
+        queries: `[B·heads,T,H/heads]`, as are keys and values.
+        keys: See queries.
+        values: See queries.
+        to_add: A mask to add to scores, that broadcasts to `[B,heads,T,T]`.
+        shape: `[B,heads]`.
+        p: The probability of dropout, for which `masks.is_between` holds.
+        scales: What scores and kept weights are multiplied with.
+
+    Returns:
+        What was attended to `[B·heads,T,H/heads]`; and for the gradient weights and mask `[B·heads,T,T]`, the weights
+        as narrow as what came in.
+    """
+    scores = widened(_product(queries, keys.transpose(1, 2), scales.scores))
+    _add(to_add, scores, shape)
+    weights = softmax_(scores).to(values.dtype)
+    mask = masks.draw(weights.shape, p)
+    return _product(masks.keep(weights, mask), values, scales.kept), weights, mask
+
+
+def through_attention(
+    gradient: Tensor, queries: Tensor, keys: Tensor, values: Tensor, weights: Tensor, mask: Tensor, *, scales: Scales
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of queries, keys and values `[B·heads,T,H/heads]`, from that of what `attend` gave."""
+    to_values = _product(masks.keep(weights, mask).transpose(1, 2), gradient, scales.kept)
+    to_weights = masks.keep(_product(gradient, values.transpose(1, 2), scales.kept), mask)
+    to_scores = through_softmax(to_weights, weights)
+    to_queries = _product(to_scores, keys, scales.scores)
+    to_keys = _product(to_scores.transpose(1, 2), queries, scales.scores)
+    return to_queries, to_keys, to_values
+
+
+class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, p: float, scale: float
     ) -> Tensor:
         queries, keys, values = _flat(query), _flat(key), _flat(value)
-        scores = widened(_product(queries, keys.transpose(1, 2), scale))
-        _add(to_add, scores, query.shape[:2])
-        weights = softmax_(scores).to(value.dtype)
-        mask = masks.draw(weights.shape, p)
-        kept_scale = masks.scale_of(p)
+        ctx.scales, ctx.shape = Scales(scale, masks.scale_of(p)), query.shape[:2]
+        attended, weights, mask = attend(queries, keys, values, to_add=to_add, shape=ctx.shape, p=p, scales=ctx.scales)
         ctx.save_for_backward(queries, keys, values, weights, mask)
-        ctx.scales, ctx.shape = (scale, kept_scale), query.shape[:2]
-        attended = _product(masks.keep(weights, mask), values, kept_scale)
         return attended.view(*ctx.shape, *attended.shape[1:])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        queries, keys, values, weights, mask = ctx.saved_tensors
-        scale, kept_scale = ctx.scales
-        gradient = _flat(gradients[0])
-        to_values = _product(masks.keep(weights, mask).transpose(1, 2), gradient, kept_scale)
-        to_weights = masks.keep(_product(gradient, values.transpose(1, 2), kept_scale), mask)
-        to_scores = through_softmax(to_weights, weights)
-        to_queries = _product(to_scores, keys, scale)
-        to_keys = _product(to_scores.transpose(1, 2), queries, scale)
-        shaped = (part.view(*ctx.shape, *part.shape[1:]) for part in (to_queries, to_keys, to_values))
-        return (*shaped, None, None, None)
+        parts = through_attention(_flat(gradients[0]), *ctx.saved_tensors, scales=ctx.scales)
+        return (*(part.view(*ctx.shape, *part.shape[1:]) for part in parts), None, None, None)
 
 
 class _WholeAttention(torch.autograd.Function):

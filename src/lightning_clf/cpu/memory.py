@@ -8,6 +8,9 @@ import functools
 import mmap
 import os
 import platform
+from collections import Counter
+
+from torch import nn
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # what malloc.h calls these
 _NEVER = -1  # gives none of the heap's end back
@@ -58,3 +61,20 @@ def _ask_for_huge_pages(libc: ctypes.CDLL) -> None:
     begin = -(-end // mmap.PAGESIZE) * mmap.PAGESIZE
     if (size := libc.sbrk(0) - begin) > 0:
         libc.madvise(begin, size, mmap.MADV_HUGEPAGE)
+
+
+def take_memory(module: nn.Module) -> None:
+    """Have weights on the CPU in memory of their own, as PyTorch lays it out.
+
+    Those of a `safetensors` file are where that file is mapped, begin anywhere, and are in small pages even once they
+    were written to. Besides, a mapped file must not change.
+
+    Args:
+        module: Whose weights. Those that share their memory with others are left where they are.
+    """
+    weights = [weight for weight in module.parameters() if weight.device.type == "cpu"]
+    known = Counter(weight.untyped_storage().data_ptr() for weight in weights)
+    for weight in weights:
+        storage = weight.untyped_storage()
+        if known[storage.data_ptr()] == 1 and storage.nbytes() == weight.nbytes:
+            weight.data = weight.data.clone()

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 from torch.overrides import TorchFunctionMode
@@ -16,21 +16,25 @@ from lightning_clf.cpu import masks
 from lightning_clf.cpu.attention import attention
 from lightning_clf.cpu.dropout import dropout
 from lightning_clf.cpu.embedding import RowGradients
+from lightning_clf.cpu.layers import Layers
 
 
 class CheapStep(TorchFunctionMode):
     """A context in which what a forward pass calls, and its gradient, is computed in cheaper ways.
 
-    Dropout and attention with dropout draw cheap masks; what several layers read is narrowed once; and a large
-    embedding's gradient is kept in one place. None of it reaches into `backward`, where a `TorchFunctionMode` is not
-    heard: a network that checkpoints activations must not be computed in it.
+    Dropout and attention with dropout draw cheap masks; what several layers read is narrowed once; the parts of
+    BERT-like layers are one function each in bfloat16; and a large embedding's gradient is kept in one place. None of
+    it reaches into `backward`, where a `TorchFunctionMode` is not heard: a network that checkpoints activations must
+    not be computed in it.
 
     Args:
         rows: Where the gradients of large embeddings are kept.
+        module: What is computed in it, whose BERT-like layers are looked for; `None` looks for none.
     """
 
-    def __init__(self, rows: RowGradients) -> None:
+    def __init__(self, rows: RowGradients, module: nn.Module | None = None) -> None:
         super().__init__()
+        self._layers = None if module is None else Layers(module)
         self._narrowed: tuple[Tensor, int, Tensor] | None = None
         self._seeded = ExitStack()
         self._ways: dict[Callable[..., Any], Callable[..., Any]] = {
@@ -49,10 +53,14 @@ class CheapStep(TorchFunctionMode):
     def __enter__(self) -> Self:
         self._seeded.enter_context(masks.seeded_once())
         super().__enter__()  # type: ignore[no-untyped-call]
+        if self._layers is not None:
+            self._layers.enter()
         return self
 
     def __exit__(self, *exception: Any) -> None:
         self._narrowed = None
+        if self._layers is not None:
+            self._layers.leave()
         super().__exit__(*exception)  # type: ignore[no-untyped-call]
         self._seeded.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 
-from lightning_clf.cpu import keep_freed_memory
+from lightning_clf.cpu import keep_freed_memory, take_memory
 
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:
@@ -15,11 +15,14 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
 
 
 def take_shape(trainer: Trainer, module: LightningModule, stage: str) -> None:
-    """Have a module build what is not built yet; on a CPU in memory that stays with the process."""
-    if trainer.strategy.root_device.type == "cpu":
+    """Have a module build what is not built yet; on a CPU in memory that stays with the process, and is its own."""
+    is_on_cpu = trainer.strategy.root_device.type == "cpu"
+    if is_on_cpu:
         keep_freed_memory()
     if build := getattr(module, "take_shape", None):  # a Trainer may be used again, with another's module
         build(stage)
+    if is_on_cpu and stage == "fit":
+        take_memory(module)
 
 
 class BuildFirst(Callback):

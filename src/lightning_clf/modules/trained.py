@@ -198,7 +198,7 @@ class TrainedModule(Component, EvaluatedModule, ABC):
             return None
         is_alone = isinstance(self.trainer.strategy, SingleDeviceStrategy)
         shared = () if self._shared is None else self._shared.weights
-        return CheapStep(RowGradients(None if is_alone else shared))
+        return CheapStep(RowGradients(None if is_alone else shared), self)
 
     def on_train_end(self) -> None:
         """Let go of what a step kept."""
