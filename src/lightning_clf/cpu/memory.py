@@ -1,16 +1,20 @@
-"""What a CPU's allocator does with memory that was freed, and in which pages it takes what it needs."""
+"""Where a process has its memory: what becomes of what it freed, in which pages it is, and whose."""
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import ctypes
 import functools
 import mmap
 import os
 import platform
+import sys
 from collections import Counter
+from pathlib import Path
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # what malloc.h calls these
 _NEVER = -1  # gives none of the heap's end back
@@ -64,17 +68,39 @@ def _ask_for_huge_pages(libc: ctypes.CDLL) -> None:
 
 
 def take_memory(module: nn.Module) -> None:
-    """Have weights on the CPU in memory of their own, as PyTorch lays it out.
+    """Have weights that lie in a mapped file move to memory of their own, as PyTorch lays it out.
 
-    Those of a `safetensors` file are where that file is mapped, begin anywhere, and are in small pages even once they
-    were written to. Besides, a mapped file must not change.
+    `safetensors` maps its files. There a weight begins anywhere, and is in small pages even once it was written to.
+    Besides, such a file must not change.
 
     Args:
-        module: Whose weights. Those that share their memory with others are left where they are.
+        module: Whose weights. Frozen ones stay, as processes share the pages of a file; so do those that share their
+            memory with others.
     """
-    weights = [weight for weight in module.parameters() if weight.device.type == "cpu"]
-    known = Counter(weight.untyped_storage().data_ptr() for weight in weights)
-    for weight in weights:
-        storage = weight.untyped_storage()
-        if known[storage.data_ptr()] == 1 and storage.nbytes() == weight.nbytes:
-            weight.data = weight.data.clone()
+    known = Counter(_place(tensor) for tensor in (*module.parameters(), *module.buffers()) if _is_plain(tensor))
+    files = _mapped_files()
+    for weight in module.parameters():
+        if weight.requires_grad and _is_plain(weight) and known[_place(weight)] == 1:
+            address = weight.data_ptr()
+            before = bisect.bisect_right(files, (address, sys.maxsize)) - 1
+            if before >= 0 and address < files[before][1]:
+                weight.data = weight.data.clone()
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor is PyTorch's own, with memory on the CPU: not one that is yet to be shaped, for instance."""
+    return type(tensor) in (nn.Parameter, Tensor) and tensor.device.type == "cpu" and tensor.layout == torch.strided
+
+
+def _place(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _mapped_files() -> list[tuple[int, int]]:
+    """From where to where files are mapped in this process, in order; none where Linux does not say so."""
+    try:
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    regions = [(fields[0].split("-"), fields[4]) for fields in map(str.split, lines)]
+    return sorted((int(begin, 16), int(end, 16)) for (begin, end), inode in regions if inode != "0")

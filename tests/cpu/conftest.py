@@ -1,0 +1,42 @@
+"""Encoders with parts that may be computed as one function each."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from transformers import AutoModel, CamembertConfig, CamembertModel, ElectraConfig, ElectraModel
+
+from lightning_clf.cpu import blocks
+
+MADE = {"camembert": (CamembertConfig, CamembertModel), "electra": (ElectraConfig, ElectraModel)}
+PARTS = ("self_attention", "intermediate", "output")
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The parts that were computed as one function, by name."""
+    names = []
+    for name in PARTS:
+        function = getattr(blocks, name)
+
+        def noted(*given, function=function, name=name, **keys):
+            names.append(name)
+            return function(*given, **keys)
+
+        monkeypatch.setattr(blocks, name, noted)
+    return names
+
+
+@pytest.fixture
+def model(encoders, request):
+    torch.manual_seed(0)
+    if request.param in MADE:
+        config, model_class = MADE[request.param]
+        size = {"hidden_size": 16, "embedding_size": 16, "intermediate_size": 32}
+        model = model_class(config(vocab_size=40, num_hidden_layers=2, num_attention_heads=2, **size))
+    else:
+        model = AutoModel.from_pretrained(encoders("electra" if request.param == "projected" else request.param))
+    for parameter in model.parameters():  # as they begin, biases and shifts are zero
+        nn.init.normal_(parameter, std=0.2)
+    return model.train()
