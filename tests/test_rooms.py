@@ -30,6 +30,7 @@ FLOORS = {
         "loss_terms",
         "precision",
         "specs",
+        "bert_like",
     ),
     1: ("encoding", "heads", "losses", "metrics", "finetuning", "last_layer", "packing", "cpu", "gpu"),
     2: ("scorer", "fewer_layers", "network", "exported", "stored", "checkpoint", "figures"),

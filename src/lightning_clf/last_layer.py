@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
+from lightning_clf.bert_like import BERT_LIKE
 from lightning_clf.packing import Packing
 
-# whose own heads for texts read the first token, and whose layers are BERT's; a test holds each against the whole layer
-_BERT_LIKE = frozenset({"bert", "camembert", "electra", "roberta", "xlm-roberta"})
 _STEP = 64
 """How many tokens are taken is a multiple of this: oneDNN prepares products anew for each size it meets, which takes
 longer than a few rows more."""
@@ -89,7 +88,7 @@ def _taken(places: Tensor, inputs: Tensor) -> Packing:
 
 def _last_layer(encoder: PreTrainedModel) -> Any:
     config = encoder.config
-    if config.model_type not in _BERT_LIKE or config.is_decoder or not config.num_hidden_layers:
+    if config.model_type not in BERT_LIKE or config.is_decoder or not config.num_hidden_layers:
         return None
     body: Any = encoder.base_model
     return body.encoder.layer[-1]

@@ -9,7 +9,7 @@ from transformers import AutoModel, CamembertConfig, CamembertModel, ElectraConf
 
 from lightning_clf.cpu import blocks
 
-MADE = {"camembert": (CamembertConfig, CamembertModel), "electra": (ElectraConfig, ElectraModel)}
+_MADE = {"camembert": (CamembertConfig, CamembertModel), "electra": (ElectraConfig, ElectraModel)}
 PARTS = ("self_attention", "intermediate", "output")
 
 
@@ -31,8 +31,8 @@ def computed(monkeypatch):
 @pytest.fixture
 def model(encoders, request):
     torch.manual_seed(0)
-    if request.param in MADE:
-        config, model_class = MADE[request.param]
+    if request.param in _MADE:
+        config, model_class = _MADE[request.param]
         size = {"hidden_size": 16, "embedding_size": 16, "intermediate_size": 32}
         model = model_class(config(vocab_size=40, num_hidden_layers=2, num_attention_heads=2, **size))
     else:

@@ -77,7 +77,7 @@ def test_another_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def mapped(tmp_path: Path) -> nn.Module:
-    """A layer whose weights lie in a mapped file, and a count of batches in memory."""
+    """A layer whose weights lie in a mapped file."""
     file = tmp_path / "weights.safetensors"
     save_file({"weight": torch.arange(6.0).view(2, 3), "bias": torch.ones(2)}, file)
     layer = nn.Linear(3, 2)

@@ -30,7 +30,7 @@ def attention(
     scale: float | None = None,
     enable_gqa: bool = False,
 ) -> Tensor:
-    """Takes the place of `torch.nn.functional.scaled_dot_product_attention`: `[B,heads,T,H/heads]` each."""
+    """Takes the place of `torch.nn.functional.scaled_dot_product_attention`: `[N,heads,T,H/heads]` each."""
     learns_mask = attn_mask is not None and attn_mask.requires_grad
     is_plain = query.dim() == 4 and query.shape[:2] == key.shape[:2] == value.shape[:2]
     is_cheaper = masks.is_between(dropout_p) or (dropout_p == 0 and _is_slow_without_dropout(query, key))
@@ -82,16 +82,16 @@ def attend(
     """Attention with dropout, without a graph. Softmax is in float32 or wider.
 
     Args:
-        queries: `[B·heads,T,H/heads]`, as are keys and values.
+        queries: `[N·heads,T,H/heads]`, as are keys and values.
         keys: See queries.
         values: See queries.
-        to_add: A mask to add to scores, that broadcasts to `[B,heads,T,T]`.
-        shape: `[B,heads]`.
+        to_add: A mask to add to scores, that broadcasts to `[N,heads,T,T]`.
+        shape: `[N,heads]`.
         p: The probability of dropout, for which `masks.is_between` holds.
         scales: What scores and kept weights are multiplied with.
 
     Returns:
-        What was attended to `[B·heads,T,H/heads]`; and for the gradient weights and mask `[B·heads,T,T]`, the weights
+        What was attended to `[N·heads,T,H/heads]`; and for the gradient weights and mask `[N·heads,T,T]`, the weights
         as narrow as what came in.
     """
     scores = widened(_product(queries, keys.transpose(1, 2), scales.scores))
@@ -104,7 +104,7 @@ def attend(
 def through_attention(
     gradient: Tensor, queries: Tensor, keys: Tensor, values: Tensor, weights: Tensor, mask: Tensor, *, scales: Scales
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of queries, keys and values `[B·heads,T,H/heads]`, from that of what `attend` gave."""
+    """The gradients of queries, keys and values `[N·heads,T,H/heads]`, from that of what `attend` gave."""
     to_values = _product(masks.keep(weights, mask).transpose(1, 2), gradient, scales.kept)
     to_weights = masks.keep(_product(gradient, values.transpose(1, 2), scales.kept), mask)
     to_scores = through_softmax(to_weights, weights)
@@ -160,13 +160,13 @@ class _WholeAttention(torch.autograd.Function):
 
 
 def _add(mask: Tensor | None, scores: Tensor, shape: torch.Size) -> None:
-    """Add a mask of `[B,heads]` to scores `[B·heads,T,T]`."""
+    """Add a mask of `[N,heads]` to scores `[N·heads,T,T]`."""
     if mask is not None:
         scores.view(*shape, *scores.shape[1:]).add_(mask)
 
 
 def _flat(heads: Tensor) -> Tensor:
-    """`[B,heads,T,H/heads]` as `[B·heads,T,H/heads]`, side by side in memory as batched products want it."""
+    """`[N,heads,T,H/heads]` as `[N·heads,T,H/heads]`, side by side in memory as batched products want it."""
     return heads.reshape(-1, *heads.shape[2:])
 
 

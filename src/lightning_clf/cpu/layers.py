@@ -10,15 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules import module as modules
+from transformers import CONFIG_MAPPING
 from transformers.activations import GELUActivation
 
+from lightning_clf.bert_like import BERT_LIKE
 from lightning_clf.cpu import blocks, masks
 from lightning_clf.cpu.attention import additive
 from lightning_clf.cpu.blocks import NarrowWeights
-
-_ARCHITECTURES = {"bert": "Bert", "camembert": "Camembert", "electra": "Electra", "roberta": "Roberta",
-                  "xlm_roberta": "XLMRoberta"}  # fmt: skip
-"""By name of their module in `transformers`, how the names of their classes begin: their layers are BERT's."""
 
 _UNHEARD = frozenset({"output_attentions", "output_hidden_states", "return_dict", "use_cache"})
 """What comes down to attention by keyword and is not for `sdpa`."""
@@ -40,13 +38,9 @@ class Layers:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        ways = {
-            f"transformers.models.{name}.modeling_{name}.{prefix}{part}": way
-            for name, prefix in _ARCHITECTURES.items()
-            for part, way in _WAYS.items()
-        }
+        ways = {name: way for model_type in BERT_LIKE for name, way in _ways_of(model_type).items()}
         self._narrow = NarrowWeights()
-        named = [(part, ways.get(f"{type(part).__module__}.{type(part).__qualname__}")) for part in module.modules()]
+        named = [(part, ways.get(_name(type(part)))) for part in module.modules()]
         self._ways = [
             (part, functools.partial(way, part, self._narrow))
             for part, way in named
@@ -126,6 +120,17 @@ _WAYS: dict[str, Callable[..., Any]] = {
     "Intermediate": _intermediate,
     "Output": _output,
 }
+
+
+def _ways_of(model_type: str) -> dict[str, Callable[..., Any]]:
+    """How the parts of an architecture are computed, by the full names of their classes."""
+    architecture, prefix = model_type.replace("-", "_"), CONFIG_MAPPING[model_type].__name__.removesuffix("Config")
+    module = f"transformers.models.{architecture}.modeling_{architecture}"
+    return {f"{module}.{prefix}{part}": way for part, way in _WAYS.items()}
+
+
+def _name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _is_narrow_step(part: nn.Module, states: Tensor, dtype: torch.dtype) -> bool:
