@@ -1,4 +1,4 @@
-"""Encoders with parts that may be computed as one function each."""
+"""Encoders with layers, and parts, that may be computed as one function each."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from transformers import AutoModel, CamembertConfig, CamembertModel, ElectraConf
 from lightning_clf.cpu import blocks
 
 _MADE = {"camembert": (CamembertConfig, CamembertModel), "electra": (ElectraConfig, ElectraModel)}
-PARTS = ("self_attention", "intermediate", "output")
+PARTS = ("layer", "self_attention", "intermediate", "output")
 
 
 @pytest.fixture
 def computed(monkeypatch):
-    """The parts that were computed as one function, by name."""
+    """The layers, and parts of them, that were computed as one function, by name."""
     names = []
     for name in PARTS:
         function = getattr(blocks, name)

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from lightning_clf.cpu import blocks, masks
-from lightning_clf.cpu.blocks import NarrowWeights
+from lightning_clf.cpu import blocks, masks, passes
+from lightning_clf.cpu.blocks import Ending, NarrowWeights
+from lightning_clf.cpu.passes import Attending
 
 H, HEADS, I = 16, 4, 24  # noqa: E741
 P = 0.3
@@ -18,7 +19,7 @@ SHAPES = [(3, 12), (1, 1), (2, 40), (1, 17)]
 @pytest.fixture(autouse=True)
 def kept(monkeypatch):
     """The masks that are drawn, in order; products are in float32."""
-    monkeypatch.setattr(blocks, "NARROW", torch.float32)
+    monkeypatch.setattr(passes, "NARROW", torch.float32)
     drawn, draw = [], masks.draw
 
     def noted(shape, p):
@@ -53,7 +54,7 @@ def test_self_attention(shape, masked, kept):
     torch.manual_seed(0)
     hidden, linears = normal(*shape, H), [nn.Linear(H, H) for _ in range(3)]
     to_add = torch.randn(shape[0], 1, 1, shape[1]) if masked else None
-    found = blocks.self_attention(hidden, to_add, linears, NarrowWeights(), heads=HEADS, p=P, scale=0.4)
+    found = blocks.self_attention(hidden, to_add, linears, NarrowWeights(), Attending(HEADS, P, scale=0.4))
     query, key, value = (
         functional.linear(hidden.double(), layer.weight.double(), layer.bias.double())
         .view(*shape, HEADS, -1)
@@ -83,7 +84,7 @@ def test_output(shape, part_of_a_larger_one, kept):
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
     states, residual = (hidden[:, :1], given[:, :1]) if part_of_a_larger_one else (hidden, given)
-    found = blocks.output(states, residual, layer, norm, NarrowWeights(), p=P)
+    found = blocks.output(states, residual, Ending(layer, norm, P), NarrowWeights())
     projected = functional.linear(states.double(), layer.weight.double(), layer.bias.double())
     added = residual.double() + dropped(projected, kept[0])
     expected = functional.layer_norm(added, (H,), norm.weight.double(), norm.bias.double(), 1e-3)

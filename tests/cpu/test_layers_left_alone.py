@@ -14,6 +14,8 @@ from lightning_clf.cpu import CheapStep, RowGradients
 from tests.cpu.parts import distance, inputs, step
 from tests.tiny import ARCHITECTURES
 
+PARTS = ["self_attention", "output", "intermediate", "output"]
+
 
 def frozen(model):
     model.encoder.layer[0].output.dense.bias.requires_grad_(requires_grad=False)
@@ -110,6 +112,47 @@ def in_evaluation(model):
     return ["output", "intermediate", "output"]
 
 
+def hooked_part(model):
+    model.encoder.layer[0].attention.register_forward_hook(lambda module, given, output: (output[0] * 2, output[1]))
+    return PARTS
+
+
+def hooked_part_before(model):
+    model.encoder.layer[0].output.register_forward_pre_hook(lambda module, given: (given[0] * 2, given[1]))
+    return PARTS
+
+
+def in_chunks(model):
+    model.encoder.layer[0].chunk_size_feed_forward = 4
+    return ["self_attention", "output", *["intermediate", "output"] * 3]  # of twelve subwords
+
+
+def decoder(model):
+    model.encoder.layer[0].is_decoder = True
+    return PARTS
+
+
+def layer_in_evaluation(model):
+    model.encoder.layer[0].training = False
+    return PARTS
+
+
+def another_attention(model):
+    class Mine(type(model.encoder.layer[0].attention)):
+        def forward(self, *given, **options):
+            states, weights = super().forward(*given, **options)
+            return states * 2, weights
+
+    model.encoder.layer[0].attention.__class__ = Mine
+    return PARTS
+
+
+def replaced_attention(model):
+    part = model.encoder.layer[0].attention
+    part.forward = lambda *given, **options: (type(part).forward(part, *given, **options)[0] * 2, None)
+    return PARTS
+
+
 def replaced(model):
     part = model.encoder.layer[0].intermediate
     part.forward = lambda hidden: type(part).forward(part, hidden) * 2
@@ -127,14 +170,15 @@ def test_other_architectures_are_left_alone(model, computed):
     "change",
     [frozen, frozen_norm, frozen_below, another_layer, parametrized, hooked, hooked_before, without_attention_dropout,
      without_dropout, another_activation, spectral, with_an_adapter, another_norm, no_dropout_layer,
-     dropout_in_evaluation, causal, hooked_backward, in_evaluation, replaced],
+     dropout_in_evaluation, causal, hooked_backward, in_evaluation, hooked_part, hooked_part_before, in_chunks, decoder,
+     layer_in_evaluation, another_attention, replaced_attention, replaced],
 )  # fmt: skip
 @pytest.mark.parametrize("model", ["bert"], indirect=True)
 def test_a_part_that_is_not_as_it_came_is_computed_by_its_own_code(model, computed, change):
     first = change(model)
     memory = {name: buffer.clone() for name, buffer in model.named_buffers()}
     found = step(model)
-    assert sorted(computed) == sorted([*first, "self_attention", "output", "intermediate", "output"])
+    assert sorted(computed) == sorted([*first, "layer"])
     moved = {name: buffer.clone() for name, buffer in model.named_buffers()}
     for name, buffer in model.named_buffers():
         buffer.copy_(memory[name])
@@ -155,7 +199,7 @@ def test_it_is_for_training_in_bfloat16_with_sdpa(model, computed, how):
     context = CheapStep(RowGradients(()), model)
     with grad, context, torch.autocast("cpu", dtype, enabled=how != "float32"):
         model(**inputs())
-    assert computed.count("self_attention") == 0
+    assert computed.count("self_attention") == computed.count("layer") == 0
     assert len(computed) == (6 if how == "eager" else 0)
 
 

@@ -1,33 +1,27 @@
-"""The parts of BERT's layers, each as one function whose gradient is written by hand.
+"""The layers of BERT as one function each, and their parts, whose gradients are written by hand.
 
 A step of a small encoder is short enough for what surrounds its products to count: each operation of PyTorch leaves a
 node in a graph, what autocast narrows is a node too, and query, key and value are three products whose gradients are
-summed up afterwards. Here a part of a layer is one node, the three are one product, and dropout's scale and the
-residual are applied at once. Weights and what goes into products are narrow, as autocast has them; what is summed up
-over layers, and normalised, is float32.
-
-Beside the letters of other rooms, I is the width between the two linear layers of a feed-forward part.
+summed up afterwards. Here a layer is one node, or each of its parts is where something else looks at them; the three
+are one product, and dropout's scale and the residual are applied at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
-from lightning_clf.cpu import masks
-from lightning_clf.cpu.attention import Scales, attend, through_attention
-
-NARROW = torch.bfloat16
-"""The dtype of products."""
+from lightning_clf.cpu import passes
+from lightning_clf.cpu.passes import Attending, Linear, Norm
 
 
 class NarrowWeights:
-    """Weights in `NARROW`, each narrowed once a step, as autocast does, however often it is read."""
+    """Weights in `passes.NARROW`, each narrowed once a step, as autocast does, however often it is read."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Tensor, ...], Tensor] = {}
@@ -35,27 +29,38 @@ class NarrowWeights:
     def of(self, *weights: Tensor) -> Tensor:
         """Weights of one shape `[K,…]`, one below the other `[len(weights)·K,…]`."""
         if weights not in self._known:
-            first = weights[0].detach()
-            joined = first.new_empty((len(weights) * len(first), *first.shape[1:]), dtype=NARROW)
-            for place, weight in zip(joined.chunk(len(weights)), weights, strict=True):
-                place.copy_(weight.detach())
-            self._known[weights] = joined
+            self._known[weights] = _joined([weight.detach() for weight in weights])
         return self._known[weights]
+
+    def linear(self, *layers: nn.Linear) -> Linear:
+        """The weights of linear layers of one shape, one below the other."""
+        return Linear(self.of(*(layer.weight for layer in layers)), self.of(*(layer.bias for layer in layers)))
 
     def clear(self) -> None:
         """Forget them, as they are about to change."""
         self._known.clear()
 
 
+def _joined(weights: Sequence[Tensor]) -> Tensor:
+    first = weights[0]
+    if len(weights) == 1:
+        return first.to(passes.NARROW)
+    joined = first.new_empty((len(weights) * len(first), *first.shape[1:]), dtype=passes.NARROW)
+    for place, weight in zip(joined.chunk(len(weights)), weights, strict=True):
+        place.copy_(weight)
+    return joined
+
+
+class Ending(NamedTuple):
+    """What a part ends with: a linear layer, dropout with probability `p`, the residual and its norm."""
+
+    linear: nn.Linear
+    norm: nn.LayerNorm
+    p: float
+
+
 def self_attention(
-    hidden: Tensor,
-    to_add: Tensor | None,
-    linears: Sequence[nn.Linear],
-    narrow: NarrowWeights,
-    *,
-    heads: int,
-    p: float,
-    scale: float,
+    hidden: Tensor, to_add: Tensor | None, linears: Sequence[nn.Linear], narrow: NarrowWeights, attending: Attending
 ) -> Tensor:
     """What each token attends to, before it is projected.
 
@@ -64,157 +69,169 @@ def self_attention(
         to_add: A mask to add to scores, that broadcasts to `[N,heads,T,T]`.
         linears: Query, key and value, each `H` to `H`.
         narrow: The step's narrow weights.
-        heads: How many heads there are.
-        p: The probability of dropout on attention, for which `masks.is_between` holds.
-        scale: What scores are multiplied with.
+        attending: How.
 
     Returns:
         `[N,T,H]`, narrow.
     """
-    weights, biases = [linear.weight for linear in linears], [linear.bias for linear in linears]
     attended: Tensor = _SelfAttention.apply(  # type: ignore[no-untyped-call]
-        hidden, to_add, heads, p, scale, narrow.of(*weights), narrow.of(*biases), *weights, *biases
+        hidden, to_add, attending, narrow.linear(*linears), *_weights(linears)
     )
     return attended
 
 
 def intermediate(hidden: Tensor, linear: nn.Linear, narrow: NarrowWeights) -> Tensor:
     """A linear layer and GELU: `[N,T,H]` in float32 to `[N,T,I]`, narrow."""
-    weight, bias = linear.weight, linear.bias
-    raised: Tensor = _Intermediate.apply(hidden, narrow.of(weight), narrow.of(bias), weight, bias)  # type: ignore[no-untyped-call]
+    raised: Tensor = _Intermediate.apply(hidden, narrow.linear(linear), linear.weight, linear.bias)  # type: ignore[no-untyped-call]
     return raised
 
 
-def output(
-    hidden: Tensor, given: Tensor, linear: nn.Linear, norm: nn.LayerNorm, narrow: NarrowWeights, *, p: float
-) -> Tensor:
-    """What a part of a layer ends with: a linear layer, dropout, the residual and its norm.
+def output(hidden: Tensor, given: Tensor, ending: Ending, narrow: NarrowWeights) -> Tensor:
+    """What a part of a layer ends with.
 
     Args:
         hidden: What the part made, `[N,T,H]` of attention and `[N,T,I]` of a feed-forward part, narrow.
         given: What it made that from, `[N,T,H]`, float32.
-        linear: The layer.
-        norm: The norm.
+        ending: How it ends.
         narrow: The step's narrow weights.
-        p: The probability of dropout, for which `masks.is_between` holds.
 
     Returns:
         `[N,T,H]`, float32.
     """
-    weight, bias = linear.weight, linear.bias
+    linear, norm, p = ending
     normal: Tensor = _Output.apply(  # type: ignore[no-untyped-call]
-        hidden, given, p, norm.eps, narrow.of(weight), narrow.of(bias), weight, bias, norm.weight, norm.bias
+        hidden, given, p, norm.eps, narrow.linear(linear), linear.weight, linear.bias, norm.weight, norm.bias
     )
     return normal
+
+
+def layer(
+    hidden: Tensor,
+    to_add: Tensor | None,
+    linears: Sequence[nn.Linear],
+    endings: tuple[Ending, Ending],
+    narrow: NarrowWeights,
+    attending: Attending,
+) -> Tensor:
+    """A whole layer: `self_attention` and its end, `intermediate` and its end.
+
+    Args:
+        hidden: `[N,T,H]`, float32.
+        to_add: A mask to add to scores, that broadcasts to `[N,heads,T,T]`.
+        linears: Query, key and value, each `H` to `H`, and what raises `H` to `I`.
+        endings: How attention and the feed-forward part end.
+        narrow: The step's narrow weights.
+        attending: How tokens attend to each other.
+
+    Returns:
+        `[N,T,H]`, float32.
+    """
+    *of_attention, raising = linears
+    ends = [(narrow.linear(linear), norm.eps, p) for linear, norm, p in endings]
+    parameters = [(*_weights([linear]), norm.weight, norm.bias) for linear, norm, _ in endings]
+    raised: Tensor = _Layer.apply(  # type: ignore[no-untyped-call]
+        hidden,
+        to_add,
+        attending,
+        (narrow.linear(*of_attention), narrow.linear(raising)),
+        ends,
+        *_weights(of_attention),
+        *parameters[0],
+        *_weights([raising]),
+        *parameters[1],
+    )
+    return raised
+
+
+def _weights(linears: Sequence[nn.Linear]) -> list[Tensor]:
+    return [*(linear.weight for linear in linears), *(linear.bias for linear in linears)]
 
 
 class _SelfAttention(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        hidden: Tensor,
-        to_add: Tensor | None,
-        heads: int,
-        p: float,
-        scale: float,
-        weight: Tensor,
-        bias: Tensor,
-        *parameters: Tensor,
+        ctx: Any, hidden: Tensor, to_add: Tensor | None, attending: Attending, linear: Linear, *parameters: Tensor
     ) -> Tensor:
-        texts, length, _ = hidden.shape
-        states = hidden.flatten(0, 1).to(NARROW)
-        projected = functional.linear(states, weight, bias).view(texts, length, 3, heads, -1)
-        # [N,T,3,heads,H/heads] to [3,N·heads,T,H/heads], as batched products want them
-        parts = projected.permute(2, 0, 3, 1, 4).flatten(1, 2).contiguous()
-        ctx.scales, ctx.shape = Scales(scale, masks.scale_of(p)), hidden.shape
-        shape = torch.Size((texts, heads))
-        attended, weights, mask = attend(*parts.unbind(), to_add=to_add, shape=shape, p=p, scales=ctx.scales)
-        ctx.save_for_backward(states, weight, parts, weights, mask)
-        # a copy, also of one head: what a function gives that is a view may not be written to, as hooks do
-        joined = attended.new_empty(hidden.shape)
-        joined.view(texts, length, heads, -1).copy_(attended.view(texts, heads, length, -1).transpose(1, 2))
-        return joined
+        attended, kept = passes.attend_forth(hidden.to(passes.NARROW), to_add, linear, attending)
+        ctx.save_for_backward(*kept)
+        ctx.attending = attending
+        return attended
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        states, weight, parts, weights, mask = ctx.saved_tensors
-        texts, length, _ = ctx.shape
-        heads = parts.shape[1] // texts
-        gradient = gradients[0].reshape(texts, length, heads, -1).transpose(1, 2).flatten(0, 1)
-        queries, keys, values = parts.unbind()
-        to_parts = through_attention(gradient, queries, keys, values, weights, mask, scales=ctx.scales)
-        to_projected = gradient.new_empty((texts, length, 3, heads, gradient.shape[-1]))
-        for part, to_part in enumerate(to_parts):
-            to_projected[:, :, part].copy_(to_part.view(texts, heads, length, -1).transpose(1, 2))
-        to_states, to_weight, to_bias = _through_linear(to_projected.flatten(2).flatten(0, 1), states, weight)
-        to_parameters = (*to_weight.chunk(3), *to_bias.chunk(3))
-        return to_states.view(ctx.shape), None, None, None, None, None, None, *to_parameters
+        to_hidden, *rest = passes.attend_back(gradients[0], ctx.saved_tensors, ctx.attending)
+        return to_hidden, None, None, None, *_thirds(*rest)
 
 
 class _Intermediate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, *parameters: Tensor) -> Tensor:
-        states = hidden.flatten(0, 1).to(NARROW)
-        raised = functional.linear(states, weight, bias)
-        ctx.save_for_backward(states, weight, raised)
-        ctx.shape = hidden.shape
-        return functional.gelu(raised.view(*hidden.shape[:2], -1))
+    def forward(ctx: Any, hidden: Tensor, linear: Linear, *parameters: Tensor) -> Tensor:
+        raised, kept = passes.raise_forth(hidden.to(passes.NARROW), linear)
+        ctx.save_for_backward(*kept)
+        return raised
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        states, weight, raised = ctx.saved_tensors
-        to_raised = torch.ops.aten.gelu_backward(gradients[0].flatten(0, 1), raised)
-        to_states, *to_parameters = _through_linear(to_raised, states, weight)
-        return to_states.view(ctx.shape), None, None, *to_parameters
+        to_hidden, *rest = passes.raise_back(gradients[0], ctx.saved_tensors)
+        return to_hidden, None, *rest
 
 
 class _Output(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        hidden: Tensor,
-        given: Tensor,
-        p: float,
-        epsilon: float,
-        weight: Tensor,
-        bias: Tensor,
-        *parameters: Tensor,
+        ctx: Any, hidden: Tensor, given: Tensor, p: float, epsilon: float, linear: Linear, *parameters: Tensor
     ) -> Tensor:
         _, _, scale, shift = parameters
-        states = hidden.flatten(0, 1)
-        projected = functional.linear(states, weight, bias)
-        mask = masks.draw(projected.shape, p)
-        added = masks.keep(projected, mask).float().view(given.shape)
-        torch.add(given, added, alpha=masks.scale_of(p), out=added)
-        normal, mean, spread = torch.native_layer_norm(added, given.shape[-1:], scale, shift, epsilon)
-        ctx.save_for_backward(states, weight, mask, added, mean, spread, scale, shift)
-        ctx.kept = masks.scale_of(p)
+        normal, kept = passes.end_forth(hidden, given, linear, Norm(scale, shift, epsilon), p)
+        ctx.save_for_backward(*kept)
+        ctx.p = p
         return normal
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        states, weight, mask, added, mean, spread, scale, shift = ctx.saved_tensors
-        to_given, to_scale, to_shift = torch.ops.aten.native_layer_norm_backward(
-            gradients[0], added, added.shape[-1:], mean, spread, scale, shift, [True, True, True]
-        )
-        to_projected = masks.keep(to_given.flatten(0, 1).to(NARROW), mask).mul_(ctx.kept)
-        to_states, to_weight, to_bias = _through_linear(to_projected, states, weight)
-        to_hidden = to_states.view(*added.shape[:2], -1)
-        return to_hidden, to_given, None, None, None, None, to_weight, to_bias, to_scale, to_shift
+        to_hidden, to_given, *rest = passes.end_back(gradients[0], ctx.saved_tensors, ctx.p)
+        return to_hidden, to_given, None, None, None, *rest
 
 
-def _through_linear(gradient: Tensor, states: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What a linear layer of K to L numbers hands back.
+class _Layer(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        to_add: Tensor | None,
+        attending: Attending,
+        linears: tuple[Linear, Linear],
+        ends: Sequence[tuple[Linear, float, float]],
+        *parameters: Tensor,
+    ) -> Tensor:
+        *_, scale, shift, _, _, _, _, last_scale, last_shift = parameters
+        (linear, epsilon, p), (last_linear, last_epsilon, last_p) = ends
+        norm, last_norm = Norm(scale, shift, epsilon), Norm(last_scale, last_shift, last_epsilon)
+        attended, kept = passes.attend_forth(hidden.to(passes.NARROW), to_add, linears[0], attending)
+        middle, more = passes.end_forth(attended, hidden, linear, norm, p)
+        raised, further = passes.raise_forth(middle.to(passes.NARROW), linears[1])
+        normal, last = passes.end_forth(raised, middle, last_linear, last_norm, last_p)
+        ctx.save_for_backward(*kept, *more, *further, *last)
+        ctx.lengths = [len(some) for some in (kept, more, further, last)]
+        ctx.attending, ctx.ps = attending, (p, last_p)
+        return normal
 
-    Args:
-        gradient: Of what it gave, `[M,L]`.
-        states: What it was given, `[M,K]`.
-        weight: Its narrow weight `[L,K]`.
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        saved = iter(ctx.saved_tensors)
+        kept, more, further, last = (tuple(islice(saved, length)) for length in ctx.lengths)
+        to_raised, to_middle, *of_last = passes.end_back(gradients[0], last, ctx.ps[1])
+        to_states, *of_raising = passes.raise_back(to_raised, further)
+        to_attended, to_hidden, *of_end = passes.end_back(to_middle.add_(to_states), more, ctx.ps[0])
+        to_states, *of_attention = passes.attend_back(to_attended, kept, ctx.attending)
+        to_parameters = (*_thirds(*of_attention), *of_end, *of_raising, *of_last)
+        return to_hidden.add_(to_states), None, None, None, None, *to_parameters
 
-    Returns:
-        The gradients of what it was given, as narrow as that, and of its weight `[L,K]` and bias `[L]` in float32.
-    """
-    return gradient @ weight, (gradient.t() @ states).float(), gradient.sum(0).float()
+
+def _thirds(weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+    """Of weights that are one below the other, those of query, key and value, and their biases."""
+    return *weight.chunk(3), *bias.chunk(3)
