@@ -120,7 +120,8 @@ def steps(corpus: str, clock: Clock) -> Iterator[None]:
     loader = data.train_dataloader()
     total = 1000 * len(loader)
     warmup = round(recipe.warmup_ratio * total)
-    schedule = LambdaLR(optimizer, lambda step: LinearSchedule().factor(step, warmup, total))
+    factor = LinearSchedule().factor
+    schedule = LambdaLR(optimizer, lambda step: factor(step, warmup, total))
     cheap_step = CheapStep(RowGradients(), module)
     clock.time_step(optimizer)
     clip, score = clock.time("optimiser", cheap_step.clip_gradients), clock.time("forward", module.score)

@@ -62,6 +62,12 @@ def narrow_to_words(encoder: PreTrainedModel) -> Handles:
     return layer.attention.output.register_forward_pre_hook(_take), layer.register_forward_hook(_put_back)
 
 
+def is_computed_once(encoder: PreTrainedModel) -> bool:
+    """Whether a step computes the last layer once, rather than once more in `backward` to save memory."""
+    layer = _last_layer(encoder)
+    return layer is None or not layer.gradient_checkpointing
+
+
 @contextlib.contextmanager
 def reading(places: Tensor, inputs: Tensor) -> Iterator[None]:
     """Say which tokens are read of what an encoder computes meanwhile. It must not be computed again in `backward`.

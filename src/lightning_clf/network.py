@@ -22,7 +22,7 @@ from lightning_clf.gpu import StepGraphs
 from lightning_clf.heads.base import Head
 from lightning_clf.heads.windows import mean_of_windows
 from lightning_clf.labels import LabelSpace
-from lightning_clf.last_layer import Handles, narrow_to_first_token, narrow_to_words, reading
+from lightning_clf.last_layer import Handles, is_computed_once, narrow_to_first_token, narrow_to_words, reading
 from lightning_clf.packing import pack
 from lightning_clf.scorer import PROBLEM_TYPES, Scorer, drop_thresholds, over_windows, restore_config
 
@@ -187,8 +187,8 @@ class Network(Scorer):
         """Whether it pays: a GPU would have to wait for how many words there are, and a compiler for each number."""
         if not (self._narrowing and self.head.reads_first_subwords):
             return False
-        is_once = not self.encoder.is_activation_checkpointing and self.encoder._compiled_call_impl is None
-        return is_once and self.device.type == "cpu"
+        is_plain = is_computed_once(self.encoder) and self.encoder._compiled_call_impl is None
+        return is_plain and self.device.type == "cpu"
 
     def _encode(self, inputs: dict[str, Tensor]) -> Tensor:
         return self.head.hidden(self.encoder(**inputs, return_dict=True))
