@@ -167,8 +167,20 @@ def test_the_whole_layer_where_there_is_no_word_or_it_is_computed_again(encoders
     module.network.encoder.gradient_checkpointing_enable()
     _, terms = module.score(BATCH)
     terms.mean.backward()
+    assert computed_rows(module, BATCH) == 24
+    last = module.network.encoder.base_model.encoder.layer[-1]
+    last.gradient_checkpointing = False  # the others are computed again by themselves
+    assert computed_rows(module, BATCH) == 9
+    module.score(BATCH)[1].mean.backward()
     module.network.encoder.gradient_checkpointing_disable()
     assert computed_rows(module, BATCH) == 9
+
+
+def test_a_last_layer_that_was_exchanged_for_another_kind_is_computed_once(encoders):
+    encoder = AutoModelForSequenceClassification.from_pretrained(encoders("bert"))
+    assert last_layer.is_computed_once(encoder)
+    encoder.base_model.encoder.layer[-1] = torch.nn.Identity()
+    assert last_layer.is_computed_once(encoder)
 
 
 def test_the_whole_layer_where_it_is_compiled(encoders, by_one):

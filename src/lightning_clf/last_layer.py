@@ -65,7 +65,7 @@ def narrow_to_words(encoder: PreTrainedModel) -> Handles:
 def is_computed_once(encoder: PreTrainedModel) -> bool:
     """Whether a step computes the last layer once, rather than once more in `backward` to save memory."""
     layer = _last_layer(encoder)
-    return layer is None or not layer.gradient_checkpointing
+    return not getattr(layer, "gradient_checkpointing", False)  # which what wraps a layer may lack
 
 
 @contextlib.contextmanager

@@ -8,16 +8,16 @@ from torch import nn
 from transformers import AutoModel, CamembertConfig, CamembertModel, ElectraConfig, ElectraModel
 
 from lightning_clf.cpu import blocks
+from tests.cpu.parts import PARTS
 
 _MADE = {"camembert": (CamembertConfig, CamembertModel), "electra": (ElectraConfig, ElectraModel)}
-PARTS = ("layer", "self_attention", "intermediate", "output")
 
 
 @pytest.fixture
 def computed(monkeypatch):
     """The layers, and parts of them, that were computed as one function, by name."""
     names = []
-    for name in PARTS:
+    for name in {"layer", *PARTS}:
         function = getattr(blocks, name)
 
         def noted(*given, function=function, name=name, **keys):

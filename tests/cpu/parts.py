@@ -6,6 +6,9 @@ import torch
 
 from lightning_clf.cpu import CheapStep, RowGradients
 
+PARTS = ["self_attention", "output", "intermediate", "output"]
+"""The parts of a layer, in the order in which they are computed."""
+
 
 def inputs():
     ids = torch.arange(5, 41).view(3, 12) % 13 + 5
@@ -14,11 +17,11 @@ def inputs():
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def step(model, *, ours=True, autocast=True, weights=None):
-    """States and gradients of one step, whose masks are those of one seed."""
+def step(model, *, ours=True, autocast=True, weights=None, context=None):
+    """States and gradients of one step, whose masks are those of one seed; in a context that is given, or a new one."""
     model.zero_grad()
     torch.manual_seed(1)
-    context = CheapStep(RowGradients(()), model if ours else None)
+    context = context or CheapStep(RowGradients(()), model if ours else None)
     with context, torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         states = model(**inputs()).last_hidden_state
     weights = torch.linspace(-1, 1, states.numel()).view_as(states) if weights is None else weights

@@ -1,6 +1,10 @@
-"""The parts of a layer and their gradients are what their formulas give, to the last digits that float32 has."""
+"""A layer, its parts and their gradients are what their formulas give, to the last digits that float32 has."""
+
+# ruff: noqa: E741
 
 from __future__ import annotations
+
+import copy
 
 import pytest
 import torch
@@ -11,7 +15,7 @@ from lightning_clf.cpu import blocks, masks, passes
 from lightning_clf.cpu.blocks import Ending, NarrowWeights
 from lightning_clf.cpu.passes import Attending
 
-H, HEADS, I = 16, 4, 24  # noqa: E741
+H, HEADS, I = 16, 4, 24
 P = 0.3
 SHAPES = [(3, 12), (1, 1), (2, 40), (1, 17)]
 
@@ -34,8 +38,30 @@ def normal(*shape):
     return torch.randn(shape, requires_grad=True)
 
 
-def dropped(values, mask):
-    return values * (mask.view(values.shape) != 0) * masks.scale_of(P)
+def dropped(values, mask, p=P):
+    return values * (mask.view(values.shape) != 0) * masks.scale_of(p)
+
+
+def double(values, layer):
+    return functional.linear(values.double(), layer.weight.double(), layer.bias.double())
+
+
+def attended(hidden, to_add, linears, mask, p=P):
+    """Attention by its formula, with scores times 0.4."""
+    query, key, value = (double(hidden, layer).view(*hidden.shape[:2], HEADS, -1).transpose(1, 2) for layer in linears)
+    scores = query @ key.transpose(2, 3) * 0.4 + (0 if to_add is None else to_add)
+    return (dropped(scores.softmax(-1), mask, p) @ value).transpose(1, 2).flatten(2)
+
+
+def normalised(values, norm):
+    return functional.layer_norm(values, (H,), norm.weight.double(), norm.bias.double(), norm.eps)
+
+
+def drawn_norm(epsilon):
+    norm = nn.LayerNorm(H, eps=epsilon)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    return norm
 
 
 def compare(found, expected, leaves):
@@ -55,16 +81,8 @@ def test_self_attention(shape, masked, kept):
     hidden, linears = normal(*shape, H), [nn.Linear(H, H) for _ in range(3)]
     to_add = torch.randn(shape[0], 1, 1, shape[1]) if masked else None
     found = blocks.self_attention(hidden, to_add, linears, NarrowWeights(), Attending(HEADS, P, scale=0.4))
-    query, key, value = (
-        functional.linear(hidden.double(), layer.weight.double(), layer.bias.double())
-        .view(*shape, HEADS, -1)
-        .transpose(1, 2)
-        for layer in linears
-    )
-    scores = query @ key.transpose(2, 3) * 0.4 + (0 if to_add is None else to_add)
-    attended = dropped(scores.softmax(-1), kept[0]) @ value
     leaves = [hidden, *(parameter for layer in linears for parameter in layer.parameters())]
-    compare(found, attended.transpose(1, 2).flatten(2), leaves)
+    compare(found, attended(hidden, to_add, linears, kept[0]), leaves)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -72,23 +90,37 @@ def test_intermediate(shape):
     torch.manual_seed(0)
     hidden, layer = normal(*shape, H), nn.Linear(H, I)
     found = blocks.intermediate(hidden, layer, NarrowWeights())
-    raised = functional.linear(hidden.double(), layer.weight.double(), layer.bias.double())
-    compare(found, functional.gelu(raised), [hidden, *layer.parameters()])
+    compare(found, functional.gelu(double(hidden, layer)), [hidden, *layer.parameters()])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("part_of_a_larger_one", [False, True])
 def test_output(shape, part_of_a_larger_one, kept):
     torch.manual_seed(0)
-    hidden, given, layer, norm = normal(*shape, I), normal(*shape, H), nn.Linear(I, H), nn.LayerNorm(H, eps=1e-3)
-    nn.init.normal_(norm.weight)
-    nn.init.normal_(norm.bias)
+    hidden, given, layer, norm = normal(*shape, I), normal(*shape, H), nn.Linear(I, H), drawn_norm(1e-3)
     states, residual = (hidden[:, :1], given[:, :1]) if part_of_a_larger_one else (hidden, given)
     found = blocks.output(states, residual, Ending(layer, norm, P), NarrowWeights())
-    projected = functional.linear(states.double(), layer.weight.double(), layer.bias.double())
-    added = residual.double() + dropped(projected, kept[0])
-    expected = functional.layer_norm(added, (H,), norm.weight.double(), norm.bias.double(), 1e-3)
+    expected = normalised(residual.double() + dropped(double(states, layer), kept[0]), norm)
     compare(found, expected, [hidden, given, *layer.parameters(), *norm.parameters()])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("strided", [False, True])
+def test_layer(shape, strided, kept):
+    """With three probabilities and two epsilons."""
+    torch.manual_seed(0)
+    leaf = normal(shape[1], shape[0], H) if strided else normal(*shape, H)
+    hidden, to_add = leaf.transpose(0, 1) if strided else leaf, torch.randn(shape[0], 1, 1, shape[1])
+    linears, raising = [nn.Linear(H, H) for _ in range(3)], nn.Linear(H, I)
+    ends = Ending(nn.Linear(H, H), drawn_norm(0.1), 0.2), Ending(nn.Linear(I, H), drawn_norm(1e-3), 0.5)
+    attending = Attending(HEADS, P, scale=0.4)
+    found = blocks.layer(hidden, to_add, (*linears, raising), ends, NarrowWeights(), attending)
+    states = double(attended(hidden, to_add, linears, kept[0]), ends[0].linear)
+    middle = normalised(hidden.double() + dropped(states, kept[1], 0.2), ends[0].norm)
+    states = double(functional.gelu(double(middle, raising)), ends[1].linear)
+    expected = normalised(middle + dropped(states, kept[2], 0.5), ends[1].norm)
+    layers = [*linears, raising, *(layer for linear, norm, _ in ends for layer in (linear, norm))]
+    compare(found, expected, [leaf, *(parameter for layer in layers for parameter in layer.parameters())])
 
 
 def test_a_weight_is_narrowed_once_a_step():
@@ -98,5 +130,18 @@ def test_a_weight_is_narrowed_once_a_step():
     assert torch.equal(narrow.of(layer.weight, layer.weight), torch.cat([layer.weight, layer.weight]))
     with torch.no_grad():
         layer.weight.add_(1)
-    narrow.clear()
-    assert torch.equal(narrow.of(layer.weight), layer.weight)
+    assert torch.equal(narrow.of(layer.weight), layer.weight)  # as it was written to
+
+
+def test_a_copy_of_narrow_weights_has_none_and_is_closed():
+    narrow = NarrowWeights()
+    assert not narrow.is_open
+    narrow.open()
+    narrow.of(nn.Linear(2, 2).weight)
+    copied = copy.deepcopy(narrow)
+    assert narrow.is_open
+    assert not copied.is_open
+    assert not copied._known
+    narrow.close()
+    assert not narrow.is_open
+    assert not narrow._known

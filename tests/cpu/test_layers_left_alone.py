@@ -11,10 +11,8 @@ from torch.nn.utils import parametrizations
 
 from lightning_clf.bert_like import BERT_LIKE
 from lightning_clf.cpu import CheapStep, RowGradients
-from tests.cpu.parts import distance, inputs, step
+from tests.cpu.parts import PARTS, distance, inputs, step
 from tests.tiny import ARCHITECTURES
-
-PARTS = ["self_attention", "output", "intermediate", "output"]
 
 
 def frozen(model):

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from lightning_clf.cpu import masks
+from lightning_clf.cpu.derivative import differentiated_once
 from lightning_clf.cpu.softmax import softmax_, through_softmax, widened
 
 _VERY_LONG = 192
@@ -125,7 +125,7 @@ class _Attention(torch.autograd.Function):
         return attended.view(*ctx.shape, *attended.shape[1:])
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         parts = through_attention(_flat(gradients[0]), *ctx.saved_tensors, scales=ctx.scales)
         return (*(part.view(*ctx.shape, *part.shape[1:]) for part in parts), None, None, None)
@@ -146,7 +146,7 @@ class _WholeAttention(torch.autograd.Function):
         return attended.view(*ctx.shape, *attended.shape[1:])
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         queries, keys, values, weights = ctx.saved_tensors
         gradient = _flat(gradients[0])

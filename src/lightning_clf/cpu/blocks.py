@@ -14,31 +14,48 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from lightning_clf.cpu import passes
+from lightning_clf.cpu.derivative import differentiated_once
 from lightning_clf.cpu.passes import Attending, Linear, Norm
 
 
 class NarrowWeights:
-    """Weights in `passes.NARROW`, each narrowed once a step, as autocast does, however often it is read."""
+    """Weights in `passes.NARROW`, each narrowed once a step, as autocast does, however often it is read.
+
+    Attributes:
+        is_open: Whether a step is being computed, within which they are kept.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Tensor, ...], Tensor] = {}
+        self.is_open = False
+        self._known: dict[tuple[Tensor, ...], tuple[list[int], Tensor]] = {}
+
+    def __deepcopy__(self, memory: object) -> NarrowWeights:
+        """Nothing: a copy has other weights, and nobody to say when its steps end."""
+        return NarrowWeights()
+
+    def open(self) -> None:
+        """Begin a step."""
+        self._known.clear()
+        self.is_open = True
+
+    def close(self) -> None:
+        """End a step, and forget them, as they are about to change."""
+        self._known.clear()
+        self.is_open = False
 
     def of(self, *weights: Tensor) -> Tensor:
         """Weights of one shape `[K,…]`, one below the other `[len(weights)·K,…]`."""
-        if weights not in self._known:
-            self._known[weights] = _joined([weight.detach() for weight in weights])
-        return self._known[weights]
+        versions = [weight._version for weight in weights]
+        known = self._known.get(weights)
+        if known is None or known[0] != versions:
+            self._known[weights] = known = (versions, _joined([weight.detach() for weight in weights]))
+        return known[1]
 
     def linear(self, *layers: nn.Linear) -> Linear:
         """The weights of linear layers of one shape, one below the other."""
         return Linear(self.of(*(layer.weight for layer in layers)), self.of(*(layer.bias for layer in layers)))
-
-    def clear(self) -> None:
-        """Forget them, as they are about to change."""
-        self._known.clear()
 
 
 def _joined(weights: Sequence[Tensor]) -> Tensor:
@@ -52,7 +69,13 @@ def _joined(weights: Sequence[Tensor]) -> Tensor:
 
 
 class Ending(NamedTuple):
-    """What a part ends with: a linear layer, dropout with probability `p`, the residual and its norm."""
+    """What a part ends with: a linear layer, dropout, the residual and its norm.
+
+    Attributes:
+        linear: The layer.
+        norm: The norm.
+        p: The probability of dropout, for which `masks.is_between` holds.
+    """
 
     linear: nn.Linear
     norm: nn.LayerNorm
@@ -98,10 +121,7 @@ def output(hidden: Tensor, given: Tensor, ending: Ending, narrow: NarrowWeights)
     Returns:
         `[N,T,H]`, float32.
     """
-    linear, norm, p = ending
-    normal: Tensor = _Output.apply(  # type: ignore[no-untyped-call]
-        hidden, given, p, norm.eps, narrow.linear(linear), linear.weight, linear.bias, norm.weight, norm.bias
-    )
+    normal: Tensor = _Output.apply(hidden, given, _end(ending, narrow), *_weights_of(ending))  # type: ignore[no-untyped-call]
     return normal
 
 
@@ -127,24 +147,36 @@ def layer(
         `[N,T,H]`, float32.
     """
     *of_attention, raising = linears
-    ends = [(narrow.linear(linear), norm.eps, p) for linear, norm, p in endings]
-    parameters = [(*_weights([linear]), norm.weight, norm.bias) for linear, norm, _ in endings]
-    raised: Tensor = _Layer.apply(  # type: ignore[no-untyped-call]
+    normal: Tensor = _Layer.apply(  # type: ignore[no-untyped-call]
         hidden,
         to_add,
         attending,
         (narrow.linear(*of_attention), narrow.linear(raising)),
-        ends,
+        (_end(endings[0], narrow), _end(endings[1], narrow)),
+        # in the order in which `backward` has their gradients
         *_weights(of_attention),
-        *parameters[0],
+        *_weights_of(endings[0]),
         *_weights([raising]),
-        *parameters[1],
+        *_weights_of(endings[1]),
     )
-    return raised
+    return normal
+
+
+End = tuple[Linear, Norm, float]
+
+
+def _end(ending: Ending, narrow: NarrowWeights) -> End:
+    """How a part ends, as `passes` is told it."""
+    linear, norm, p = ending
+    return narrow.linear(linear), Norm(norm.weight, norm.bias, norm.eps), p
 
 
 def _weights(linears: Sequence[nn.Linear]) -> list[Tensor]:
     return [*(linear.weight for linear in linears), *(linear.bias for linear in linears)]
+
+
+def _weights_of(ending: Ending) -> list[Tensor]:
+    return [*_weights([ending.linear]), ending.norm.weight, ending.norm.bias]
 
 
 class _SelfAttention(torch.autograd.Function):
@@ -158,7 +190,7 @@ class _SelfAttention(torch.autograd.Function):
         return attended
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         to_hidden, *rest = passes.attend_back(gradients[0], ctx.saved_tensors, ctx.attending)
         return to_hidden, None, None, None, *_thirds(*rest)
@@ -172,7 +204,7 @@ class _Intermediate(torch.autograd.Function):
         return raised
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         to_hidden, *rest = passes.raise_back(gradients[0], ctx.saved_tensors)
         return to_hidden, None, *rest
@@ -180,20 +212,17 @@ class _Intermediate(torch.autograd.Function):
 
 class _Output(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, given: Tensor, p: float, epsilon: float, linear: Linear, *parameters: Tensor
-    ) -> Tensor:
-        _, _, scale, shift = parameters
-        normal, kept = passes.end_forth(hidden, given, linear, Norm(scale, shift, epsilon), p)
+    def forward(ctx: Any, hidden: Tensor, given: Tensor, end: End, *parameters: Tensor) -> Tensor:
+        normal, kept = passes.end_forth(hidden, given, *end)
         ctx.save_for_backward(*kept)
-        ctx.p = p
+        *_, ctx.p = end
         return normal
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         to_hidden, to_given, *rest = passes.end_back(gradients[0], ctx.saved_tensors, ctx.p)
-        return to_hidden, to_given, None, None, None, *rest
+        return to_hidden, to_given, None, *rest
 
 
 class _Layer(torch.autograd.Function):
@@ -204,23 +233,20 @@ class _Layer(torch.autograd.Function):
         to_add: Tensor | None,
         attending: Attending,
         linears: tuple[Linear, Linear],
-        ends: Sequence[tuple[Linear, float, float]],
+        ends: tuple[End, End],
         *parameters: Tensor,
     ) -> Tensor:
-        *_, scale, shift, _, _, _, _, last_scale, last_shift = parameters
-        (linear, epsilon, p), (last_linear, last_epsilon, last_p) = ends
-        norm, last_norm = Norm(scale, shift, epsilon), Norm(last_scale, last_shift, last_epsilon)
         attended, kept = passes.attend_forth(hidden.to(passes.NARROW), to_add, linears[0], attending)
-        middle, more = passes.end_forth(attended, hidden, linear, norm, p)
+        middle, more = passes.end_forth(attended, hidden, *ends[0])
         raised, further = passes.raise_forth(middle.to(passes.NARROW), linears[1])
-        normal, last = passes.end_forth(raised, middle, last_linear, last_norm, last_p)
+        normal, last = passes.end_forth(raised, middle, *ends[1])
         ctx.save_for_backward(*kept, *more, *further, *last)
         ctx.lengths = [len(some) for some in (kept, more, further, last)]
-        ctx.attending, ctx.ps = attending, (p, last_p)
+        ctx.attending, ctx.ps = attending, [p for _, _, p in ends]
         return normal
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         saved = iter(ctx.saved_tensors)
         kept, more, further, last = (tuple(islice(saved, length)) for length in ctx.lengths)

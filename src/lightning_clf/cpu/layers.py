@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.modules import module as modules
 from transformers import CONFIG_MAPPING
-from transformers.activations import GELUActivation
 
 from lightning_clf.bert_like import BERT_LIKE
-from lightning_clf.cpu import blocks, masks, passes
+from lightning_clf.cpu import blocks, passes
 from lightning_clf.cpu.attention import additive
 from lightning_clf.cpu.blocks import Ending, NarrowWeights
 from lightning_clf.cpu.passes import Attending
-
-_UNHEARD = frozenset({"output_attentions", "output_hidden_states", "return_dict", "use_cache"})
-"""What comes down to attention by keyword and is not for `sdpa`."""
+from lightning_clf.cpu.stock import (
+    has_hooks,
+    is_own_code,
+    is_stock_attention,
+    is_stock_below,
+    is_stock_intermediate,
+    is_stock_layer,
+    is_stock_output,
+)
 
 
 class Layers:
     """The BERT-like layers within a module, which `blocks.py` computes in training while this is entered.
 
-    A layer is computed at once, or part by part where a part has hooks, which are run, or cannot be computed by
-    `blocks.py`. A part is computed by its own code all the same
+    A layer is one function. Where a part of it is not as it came, or has hooks, each part is a function by itself, and
+    hooks are given what they would be given; but for those of the old kind (`register_backward_hook`), which look at
+    the last operation within a module. A part is computed by its own code
 
     - in evaluation, and in other precisions than bfloat16 by autocast;
     - where a weight of it is frozen, or what it reads wants no gradient;
     - where a layer of it is not PyTorch's own, as adapters put others in its place, or has hooks;
+    - where code was put into the place of its own, on the class too;
     - without dropout, or with another activation than GELU;
-    - with attention that is not `sdpa`, is causal, goes on from a cache, or has a mask that learns.
+    - with attention that is not `sdpa`, is causal, goes on from a cache, lost heads, or has a mask that learns.
 
     Args:
         module: What they are looked for in.
@@ -42,25 +47,37 @@ class Layers:
     def __init__(self, module: nn.Module) -> None:
         ways = {name: way for model_type in BERT_LIKE for name, way in _ways_of(model_type).items()}
         self._narrow = NarrowWeights()
-        named = [(part, ways.get(_name(type(part)))) for part in module.modules()]
-        self._ways = [
-            (part, functools.partial(way, part, self._narrow))
-            for part, way in named
-            if way is not None and type(part).forward.__module__ == type(part).__module__  # not one put into the class
+        self._replaced = [
+            _Replaced(part, functools.partial(way, part, self._narrow), type(part), type(part).forward)
+            for part in module.modules()
+            if (way := ways.get(_name(type(part)))) and is_own_code(type(part).forward, type(part).__module__)
         ]
 
     def enter(self) -> None:
         """From now on, they are computed by `blocks.py` where that is possible."""
-        for part, way in self._ways:
-            # what another has put in the place of a part's own code is left there
-            part.__dict__.setdefault("forward", way)
+        if not is_stock_below():
+            return
+        self._narrow.open()
+        for part, way, kind, own in self._replaced:
+            if type(part) is kind and kind.forward is own:
+                # what another has put in the place of a part's own code is left there
+                part.__dict__.setdefault("forward", way)
 
     def leave(self) -> None:
         """They are computed by their own code again."""
-        self._narrow.clear()
-        for part, way in self._ways:
+        self._narrow.close()
+        for part, way, *_ in self._replaced:
             if part.__dict__.get("forward") is way:
                 del part.__dict__["forward"]
+
+
+class _Replaced(NamedTuple):
+    """A layer or a part, what is put in the place of its own code, and the class and the code it came with."""
+
+    part: nn.Module
+    way: Callable[..., Any]
+    kind: type[nn.Module]
+    own: Callable[..., Any]
 
 
 def _layer(
@@ -74,20 +91,17 @@ def _layer(
     with torch._C.DisableTorchFunction():  # what is looked at here needs no detour over the step's context
         attention, raising, end = layer.attention, layer.intermediate, layer.output
         is_ours = (
-            layer.training
-            and not layer.is_decoder
-            and not layer.chunk_size_feed_forward
-            and all(another is None for another in rest)
-            and _is_narrow_step(hidden_states, torch.float32)
-            and _is_own(attention, layer)
+            all(another is None for another in rest)
+            and _is_narrow_step(narrow, hidden_states, torch.float32)
+            and is_stock_layer(layer)
             and _is_untouched(attention.self, _self_attention)
             and _is_untouched(attention.output, _output)
             and _is_untouched(raising, _intermediate)
             and _is_untouched(end, _output)
-            and _is_common_attention(attention.self, attention_mask, options)
-            and _is_common_intermediate(raising)
-            and _is_common_output(attention.output)
-            and _is_common_output(end)
+            and is_stock_attention(attention.self, attention_mask, options)
+            and is_stock_intermediate(raising)
+            and is_stock_output(attention.output)
+            and is_stock_output(end)
         )
         if is_ours:
             given = attention.self
@@ -106,18 +120,16 @@ def _self_attention(
     **options: Any,
 ) -> Any:
     with torch._C.DisableTorchFunction():
-        is_ours = not rest and _is_narrow_step(hidden_states, torch.float32)
-        if is_ours and _is_common_attention(part, attention_mask, options):
-            linears = (part.query, part.key, part.value)
-            return blocks.self_attention(
-                hidden_states, additive(attention_mask), linears, narrow, _attending(part)
-            ), None
+        is_ours = not rest and _is_narrow_step(narrow, hidden_states, torch.float32)
+        if is_ours and is_stock_attention(part, attention_mask, options):
+            linears, to_add = (part.query, part.key, part.value), additive(attention_mask)
+            return blocks.self_attention(hidden_states, to_add, linears, narrow, _attending(part)), None
     return type(part).forward(part, hidden_states, attention_mask, *rest, **options)
 
 
 def _intermediate(part: Any, narrow: NarrowWeights, hidden_states: Tensor) -> Any:
     with torch._C.DisableTorchFunction():
-        if _is_narrow_step(hidden_states, torch.float32) and _is_common_intermediate(part):
+        if _is_narrow_step(narrow, hidden_states, torch.float32) and is_stock_intermediate(part):
             return blocks.intermediate(hidden_states, part.dense, narrow)
     return type(part).forward(part, hidden_states)
 
@@ -125,7 +137,7 @@ def _intermediate(part: Any, narrow: NarrowWeights, hidden_states: Tensor) -> An
 def _output(part: Any, narrow: NarrowWeights, hidden_states: Tensor, input_tensor: Tensor) -> Any:
     with torch._C.DisableTorchFunction():
         is_residual = input_tensor.dtype == torch.float32 and input_tensor.requires_grad
-        if is_residual and _is_narrow_step(hidden_states, passes.NARROW) and _is_common_output(part):
+        if is_residual and _is_narrow_step(narrow, hidden_states, passes.NARROW) and is_stock_output(part):
             return blocks.output(hidden_states, input_tensor, _ending(part), narrow)
     return type(part).forward(part, hidden_states, input_tensor)
 
@@ -158,84 +170,19 @@ def _ending(part: Any) -> Ending:
     return Ending(part.dense, part.LayerNorm, part.dropout.p)
 
 
-def _is_narrow_step(states: Tensor, dtype: torch.dtype) -> bool:
-    """Whether this is a step in bfloat16, on states `[N,T,…]` of a dtype whose gradient is wanted."""
+def _is_untouched(part: nn.Module, way: Callable[..., Any]) -> bool:
+    """Whether a part of a layer has no hooks, and its own code is replaced by this way."""
+    return getattr(part.__dict__.get("forward"), "func", None) is way and not has_hooks(part)
+
+
+def _is_narrow_step(narrow: NarrowWeights, states: Tensor, dtype: torch.dtype) -> bool:
+    """Whether this is within a step in bfloat16, on states `[N,T,…]` of a dtype whose gradient is wanted."""
     return (
-        states.dtype == dtype
+        narrow.is_open  # which those of a copy made amid a step are not
+        and states.dtype == dtype
         and states.dim() == 3
         and states.requires_grad
         and torch.is_grad_enabled()
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == passes.NARROW
-    )
-
-
-def _is_common_attention(part: Any, mask: Tensor | None, options: dict[str, Any]) -> bool:
-    """Whether attention is as architectures have it for texts, in training, with a mask that learns nothing."""
-    return (
-        part.training
-        and masks.is_between(part.dropout.p)  # all that attention asks its dropout
-        and all(option is None or name in _UNHEARD for name, option in options.items())
-        and not part.is_causal
-        and part.config._attn_implementation == "sdpa"
-        and (mask is None or (not mask.requires_grad and (mask.dtype == torch.bool or mask.is_floating_point())))
-        and _are_plain(nn.Linear, part.query, part.key, part.value)
-        and _have_no_hooks(part.children())
-    )
-
-
-def _is_common_intermediate(part: Any) -> bool:
-    """Whether a part is a plain linear layer and GELU, in training."""
-    activation = part.intermediate_act_fn
-    is_gelu = type(activation) is GELUActivation and activation.act is functional.gelu
-    return part.training and is_gelu and _are_plain(nn.Linear, part.dense) and _have_no_hooks(part.children())
-
-
-def _is_common_output(part: Any) -> bool:
-    """Whether a part is a plain linear layer, dropout and norm, in training."""
-    dropout = part.dropout
-    return (
-        part.training
-        and type(dropout) is nn.Dropout
-        and dropout.training
-        and masks.is_between(dropout.p)
-        and _are_plain(nn.Linear, part.dense)
-        and _are_plain(nn.LayerNorm, part.LayerNorm)
-        and _have_no_hooks(part.children())
-    )
-
-
-def _are_plain(kind: type[nn.Module], *layers: Any) -> bool:
-    """Whether layers are PyTorch's own, with weights in float32 that all move."""
-    for layer in layers:
-        if type(layer) is not kind:  # whose weights may be computed as they are read
-            return False
-        for weight in (layer.weight, layer.bias):
-            if type(weight) is not nn.Parameter or not weight.requires_grad or weight.dtype != torch.float32:
-                return False
-    return True
-
-
-def _is_own(attention: nn.Module, layer: nn.Module) -> bool:
-    """Whether what holds the parts of attention is of the layer's architecture, and nothing looks at it."""
-    room = type(layer).__module__
-    is_of_it = type(attention).__module__ == room == type(attention).forward.__module__
-    return is_of_it and "forward" not in attention.__dict__ and not _has_hooks(attention)
-
-
-def _is_untouched(part: nn.Module, way: Callable[..., Any]) -> bool:
-    """Whether a part of a layer has no hooks, and its own code is replaced by this way."""
-    return getattr(part.__dict__.get("forward"), "func", None) is way and not _has_hooks(part)
-
-
-def _have_no_hooks(layers: Iterable[nn.Module]) -> bool:
-    """Whether none of the layers of a part has hooks, or all modules; nor another's code in the place of its own."""
-    return not modules._has_any_global_hook() and not any(  # type: ignore[no-untyped-call]
-        _has_hooks(layer) or "forward" in layer.__dict__ for layer in layers
-    )
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    return bool(
-        module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     )

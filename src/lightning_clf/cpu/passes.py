@@ -20,17 +20,29 @@ NARROW = torch.bfloat16
 """The dtype of products."""
 
 Kept = tuple[Tensor, ...]
+"""What a way back needs of the way forth."""
 
 
 class Linear(NamedTuple):
-    """The narrow weight `[L,K]` and bias `[L]` of a linear layer of K to L numbers."""
+    """A linear layer of K to L numbers.
+
+    Attributes:
+        weight: `[L,K]`, narrow.
+        bias: `[L]`, narrow.
+    """
 
     weight: Tensor
     bias: Tensor
 
 
 class Norm(NamedTuple):
-    """A norm's scale and shift `[H]`, in float32, and what is added to a variance."""
+    """A norm over the last dimension.
+
+    Attributes:
+        scale: `[H]`, float32.
+        shift: `[H]`, float32.
+        epsilon: What is added to a variance.
+    """
 
     scale: Tensor
     shift: Tensor

@@ -22,10 +22,10 @@ from lightning_clf.cpu.layers import Layers
 class CheapStep(TorchFunctionMode):
     """A context in which what a forward pass calls, and its gradient, is computed in cheaper ways.
 
-    Dropout and attention with dropout draw cheap masks; what several layers read is narrowed once; the parts of
-    BERT-like layers are one function each in bfloat16; and a large embedding's gradient is kept in one place. None of
-    it reaches into `backward`, where a `TorchFunctionMode` is not heard: a network that checkpoints activations must
-    not be computed in it.
+    Dropout and attention with dropout draw cheap masks; what several layers read is narrowed once; BERT-like layers
+    are one function each in bfloat16; and a large embedding's gradient is kept in one place. None of it reaches into
+    `backward`, where a `TorchFunctionMode` is not heard: a network that checkpoints activations must not be computed in
+    it. None of it has a second derivative.
 
     Args:
         rows: Where the gradients of large embeddings are kept.
