@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -130,18 +131,19 @@ def test_a_weight_is_narrowed_once_a_step():
     assert torch.equal(narrow.of(layer.weight, layer.weight), torch.cat([layer.weight, layer.weight]))
     with torch.no_grad():
         layer.weight.add_(1)
-    assert torch.equal(narrow.of(layer.weight), layer.weight)  # as it was written to
+    assert torch.equal(narrow.of(layer.weight, layer.weight), torch.cat([layer.weight, layer.weight]))
 
 
-def test_a_copy_of_narrow_weights_has_none_and_is_closed():
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda narrow: pickle.loads(pickle.dumps(narrow))])
+def test_a_copy_of_narrow_weights_has_none_and_is_closed(copied):
     narrow = NarrowWeights()
     assert not narrow.is_open
     narrow.open()
     narrow.of(nn.Linear(2, 2).weight)
-    copied = copy.deepcopy(narrow)
+    other = copied(narrow)
     assert narrow.is_open
-    assert not copied.is_open
-    assert not copied._known
+    assert not other.is_open
+    assert not other._known
     narrow.close()
     assert not narrow.is_open
     assert not narrow._known

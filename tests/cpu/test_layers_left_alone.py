@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations
+from transformers.activations import GELUActivation
 
 from lightning_clf.bert_like import BERT_LIKE
 from lightning_clf.cpu import CheapStep, RowGradients
@@ -151,6 +152,23 @@ def replaced_attention(model):
     return PARTS
 
 
+def replaced_below(model):
+    part = model.encoder.layer[0].intermediate.dense
+    part.forward = lambda hidden: type(part).forward(part, hidden) * 2
+    return ["self_attention", "output", "output"]
+
+
+def gelu_of_python(model):
+    model.encoder.layer[0].intermediate.intermediate_act_fn = GELUActivation(use_gelu_python=True)
+    return ["self_attention", "output", "output"]
+
+
+def one_token_of_the_part_alone(model):
+    part = model.encoder.layer[0].attention.output
+    part.register_forward_pre_hook(lambda module, given: (given[0][:, :1], given[1]))
+    return ["self_attention", "intermediate", "output"]
+
+
 def replaced(model):
     part = model.encoder.layer[0].intermediate
     part.forward = lambda hidden: type(part).forward(part, hidden) * 2
@@ -169,7 +187,8 @@ def test_other_architectures_are_left_alone(model, computed):
     [frozen, frozen_norm, frozen_below, another_layer, parametrized, hooked, hooked_before, without_attention_dropout,
      without_dropout, another_activation, spectral, with_an_adapter, another_norm, no_dropout_layer,
      dropout_in_evaluation, causal, hooked_backward, in_evaluation, hooked_part, hooked_part_before, in_chunks, decoder,
-     layer_in_evaluation, another_attention, replaced_attention, replaced],
+     layer_in_evaluation, another_attention, replaced_attention, replaced_below, gelu_of_python,
+     one_token_of_the_part_alone, replaced],
 )  # fmt: skip
 @pytest.mark.parametrize("model", ["bert"], indirect=True)
 def test_a_part_that_is_not_as_it_came_is_computed_by_its_own_code(model, computed, change):
@@ -214,6 +233,24 @@ def test_nothing_is_left_in_the_layers(model):
 
 
 @pytest.mark.parametrize("model", ["bert"], indirect=True)
+def test_a_layer_that_has_not_what_is_read_of_it(model, computed):
+    """As one of another version of `transformers`."""
+    del model.encoder.layer[0].chunk_size_feed_forward, model.encoder.layer[1].attention.self.is_causal
+    model.encoder.layer[0].forward = lambda hidden, *given, **options: hidden * 1
+    step(model)
+    assert computed == ["output", "intermediate", "output"]
+
+
+@pytest.mark.parametrize("model", ["bert"], indirect=True)
+def test_a_mixture_in_the_place_of_a_feed_forward_part(model, computed):
+    first = model.encoder.layer[0]
+    first.feed_forward_chunk = lambda hidden: hidden * 2
+    del first.intermediate, first.output
+    step(model)
+    assert computed == ["self_attention", "output", "layer"]
+
+
+@pytest.mark.parametrize("model", ["bert"], indirect=True)
 def test_what_goes_to_attention_besides_is_heard(model, computed):
     part, states = model.encoder.layer[0].attention.self, torch.randn(1, 5, 16, requires_grad=True)
     learned = torch.zeros(1, 1, 5, 5, requires_grad=True)
@@ -243,12 +280,3 @@ def test_hooks_of_all_modules_are_run(model, computed):
         handle.remove()
     assert not computed
     assert model.encoder.layer[0].output.dense in seen
-
-
-@pytest.mark.parametrize("model", ["bert"], indirect=True)
-def test_code_that_was_put_into_a_class_is_left_there(model, computed, monkeypatch):
-    part = type(model.encoder.layer[0].intermediate)
-    own = part.forward
-    monkeypatch.setattr(part, "forward", lambda self, hidden: own(self, hidden))
-    step(model)
-    assert sorted(computed) == sorted(["self_attention", "output", "output"] * 2)

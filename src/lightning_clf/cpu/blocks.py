@@ -31,9 +31,9 @@ class NarrowWeights:
         self.is_open = False
         self._known: dict[tuple[Tensor, ...], tuple[list[int], Tensor]] = {}
 
-    def __deepcopy__(self, memory: object) -> NarrowWeights:
+    def __reduce__(self) -> tuple[type[NarrowWeights], tuple[()]]:
         """Nothing: a copy has other weights, and nobody to say when its steps end."""
-        return NarrowWeights()
+        return NarrowWeights, ()
 
     def open(self) -> None:
         """Begin a step."""
@@ -46,7 +46,7 @@ class NarrowWeights:
         self.is_open = False
 
     def of(self, *weights: Tensor) -> Tensor:
-        """Weights of one shape `[K,…]`, one below the other `[len(weights)·K,…]`."""
+        """Weights of one shape `[K,…]`, one below the other `[len(weights)·K,…]`; anew where they were written to."""
         versions = [weight._version for weight in weights]
         known = self._known.get(weights)
         if known is None or known[0] != versions:
@@ -163,10 +163,10 @@ def layer(
 
 
 End = tuple[Linear, Norm, float]
+"""How a part ends, as `passes` is told it."""
 
 
 def _end(ending: Ending, narrow: NarrowWeights) -> End:
-    """How a part ends, as `passes` is told it."""
     linear, norm, p = ending
     return narrow.linear(linear), Norm(norm.weight, norm.bias, norm.eps), p
 

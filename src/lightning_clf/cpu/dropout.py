@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from lightning_clf.cpu import masks
+from lightning_clf.cpu.derivative import differentiated_once
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -29,7 +29,7 @@ class _Dropout(torch.autograd.Function):
         return masks.keep(values, mask).mul_(ctx.scale)
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (mask,) = ctx.saved_tensors
         return masks.keep(gradients[0], mask).mul_(ctx.scale), None

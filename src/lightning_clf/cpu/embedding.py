@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from lightning_clf.cpu.derivative import differentiated_once
 
 _LARGE = 2**20
 """Elements from which on it pays: 4 MB of float32."""
@@ -140,7 +141,7 @@ class _Embedding(torch.autograd.Function):
         return functional.embedding(ids, weight)
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, ...]:
         (ids,) = ctx.saved_tensors
         rows, places = ids.unique(return_inverse=True)

@@ -23,6 +23,7 @@ from lightning_clf.cpu.stock import (
     is_stock_intermediate,
     is_stock_layer,
     is_stock_output,
+    is_watched_at_all,
 )
 
 
@@ -38,7 +39,9 @@ class Layers:
     - where a layer of it is not PyTorch's own, as adapters put others in its place, or has hooks;
     - where code was put into the place of its own, on the class too;
     - without dropout, or with another activation than GELU;
-    - with attention that is not `sdpa`, is causal, goes on from a cache, lost heads, or has a mask that learns.
+    - with attention that is not `transformers`' `sdpa`, is causal, goes on from a cache, lost heads, or has a mask that
+      learns;
+    - where PyTorch's own layers and functions were exchanged, or all modules have hooks.
 
     Args:
         module: What they are looked for in.
@@ -50,7 +53,9 @@ class Layers:
         self._replaced = [
             _Replaced(part, functools.partial(way, part, self._narrow), type(part), type(part).forward)
             for part in module.modules()
-            if (way := ways.get(_name(type(part)))) and is_own_code(type(part).forward, type(part).__module__)
+            if (way := ways.get(_name(type(part))))
+            and is_own_code(type(part).forward, type(part).__module__)
+            and all(hasattr(part, name) for name in _READ.get(way, ()))
         ]
 
     def enter(self) -> None:
@@ -89,25 +94,24 @@ def _layer(
     **options: Any,
 ) -> Any:
     with torch._C.DisableTorchFunction():  # what is looked at here needs no detour over the step's context
-        attention, raising, end = layer.attention, layer.intermediate, layer.output
-        is_ours = (
-            all(another is None for another in rest)
-            and _is_narrow_step(narrow, hidden_states, torch.float32)
-            and is_stock_layer(layer)
-            and _is_untouched(attention.self, _self_attention)
-            and _is_untouched(attention.output, _output)
-            and _is_untouched(raising, _intermediate)
-            and _is_untouched(end, _output)
-            and is_stock_attention(attention.self, attention_mask, options)
-            and is_stock_intermediate(raising)
-            and is_stock_output(attention.output)
-            and is_stock_output(end)
-        )
-        if is_ours:
-            given = attention.self
-            linears = (given.query, given.key, given.value, raising.dense)
-            endings = (_ending(attention.output), _ending(end))
-            return blocks.layer(hidden_states, additive(attention_mask), linears, endings, narrow, _attending(given))
+        is_step = all(another is None for another in rest) and _is_narrow_step(narrow, hidden_states, torch.float32)
+        if is_step and is_stock_layer(layer):
+            given, middle = layer.attention.self, layer.attention.output
+            raising, end = layer.intermediate, layer.output
+            is_ours = (
+                _is_untouched(given, _self_attention)
+                and _is_untouched(middle, _output)
+                and _is_untouched(raising, _intermediate)
+                and _is_untouched(end, _output)
+                and is_stock_attention(given, attention_mask, options)
+                and is_stock_intermediate(raising)
+                and is_stock_output(middle)
+                and is_stock_output(end)
+            )
+            if is_ours:
+                to_add, linears = additive(attention_mask), (given.query, given.key, given.value, raising.dense)
+                endings = (_ending(middle), _ending(end))
+                return blocks.layer(hidden_states, to_add, linears, endings, narrow, _attending(given))
     return type(layer).forward(layer, hidden_states, attention_mask, *rest, **options)
 
 
@@ -127,19 +131,27 @@ def _self_attention(
     return type(part).forward(part, hidden_states, attention_mask, *rest, **options)
 
 
-def _intermediate(part: Any, narrow: NarrowWeights, hidden_states: Tensor) -> Any:
+def _intermediate(part: Any, narrow: NarrowWeights, hidden_states: Tensor, *rest: Any, **options: Any) -> Any:
     with torch._C.DisableTorchFunction():
-        if _is_narrow_step(narrow, hidden_states, torch.float32) and is_stock_intermediate(part):
+        is_step = not rest and not options and _is_narrow_step(narrow, hidden_states, torch.float32)
+        if is_step and is_stock_intermediate(part):
             return blocks.intermediate(hidden_states, part.dense, narrow)
-    return type(part).forward(part, hidden_states)
+    return type(part).forward(part, hidden_states, *rest, **options)
 
 
-def _output(part: Any, narrow: NarrowWeights, hidden_states: Tensor, input_tensor: Tensor) -> Any:
+def _output(
+    part: Any, narrow: NarrowWeights, hidden_states: Tensor, input_tensor: Tensor, *rest: Any, **options: Any
+) -> Any:
     with torch._C.DisableTorchFunction():
-        is_residual = input_tensor.dtype == torch.float32 and input_tensor.requires_grad
-        if is_residual and _is_narrow_step(narrow, hidden_states, passes.NARROW) and is_stock_output(part):
+        is_step = not rest and not options and _is_narrow_step(narrow, hidden_states, passes.NARROW)
+        is_residual = (
+            input_tensor.dtype == torch.float32
+            and input_tensor.requires_grad
+            and input_tensor.shape[:-1] == hidden_states.shape[:-1]
+        )
+        if is_step and is_residual and is_stock_output(part):
             return blocks.output(hidden_states, input_tensor, _ending(part), narrow)
-    return type(part).forward(part, hidden_states, input_tensor)
+    return type(part).forward(part, hidden_states, input_tensor, *rest, **options)
 
 
 _WAYS: dict[str, Callable[..., Any]] = {
@@ -149,6 +161,11 @@ _WAYS: dict[str, Callable[..., Any]] = {
     "Intermediate": _intermediate,
     "Output": _output,
 }
+_READ: dict[Callable[..., Any], tuple[str, ...]] = {
+    _layer: ("attention", "intermediate", "output", "is_decoder", "chunk_size_feed_forward", "feed_forward_chunk"),
+    _self_attention: ("query", "key", "value", "num_attention_heads", "attention_head_size", "scaling", "dropout"),
+}
+"""What a version of `transformers` may no longer have, which then computes by its own code."""
 
 
 def _ways_of(model_type: str) -> dict[str, Callable[..., Any]]:
@@ -179,6 +196,7 @@ def _is_narrow_step(narrow: NarrowWeights, states: Tensor, dtype: torch.dtype) -
     """Whether this is within a step in bfloat16, on states `[N,T,…]` of a dtype whose gradient is wanted."""
     return (
         narrow.is_open  # which those of a copy made amid a step are not
+        and not is_watched_at_all()
         and states.dtype == dtype
         and states.dim() == 3
         and states.requires_grad

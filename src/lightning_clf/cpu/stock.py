@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -10,37 +12,45 @@ from torch.nn import functional
 from torch.nn.modules import module as modules
 from transformers.activations import GELUActivation
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from lightning_clf.cpu import masks
 
 _UNHEARD = frozenset({"output_attentions", "output_hidden_states", "return_dict", "use_cache"})
 """What comes down to attention by keyword and is not for `sdpa`."""
-_CHECKPOINTING = "transformers.modeling_layers"
+_WRAPPERS = {"transformers.modeling_layers", "transformers.utils.deprecation"}
+"""Where `transformers` wraps code of its own, and hands on what it is given."""
 _BELOW: dict[type[nn.Module], str] = {
     nn.Linear: "torch.nn.modules.linear",
     nn.LayerNorm: "torch.nn.modules.normalization",
     nn.Dropout: "torch.nn.modules.dropout",
     GELUActivation: "transformers.activations",
 }
+"""What layers are made of, and where it is written."""
+_FUNCTIONAL = "torch.nn.functional"
 
 
 def is_own_code(function: Any, room: str) -> bool:
     """Whether a function was written in this module, whatever it says of itself: what wraps another takes its name."""
-    while hasattr(function, "__wrapped__"):
-        if _room(function) != _CHECKPOINTING:  # which wraps each layer's
+    while type(function) is FunctionType and hasattr(function, "__wrapped__"):
+        if function.__globals__["__name__"] not in _WRAPPERS:
             return False
         function = function.__wrapped__
-    return bool(_room(function) == room)
+    return type(function) is FunctionType and function.__globals__["__name__"] == room
 
 
 def is_stock_below() -> bool:
-    """Whether all layers, and attention `sdpa`, are computed by the code they came with, and nothing looks at all."""
+    """Whether what layers are made of is computed by the code it came with."""
     return (
         all(is_own_code(kind.forward, room) for kind, room in _BELOW.items())
-        and ALL_ATTENTION_FUNCTIONS["sdpa"] is sdpa_attention_forward
-        and not modules._has_any_global_hook()  # type: ignore[no-untyped-call]
+        and all(is_own_code(function, _FUNCTIONAL) for function in (functional.layer_norm, functional.dropout))
+        and functional.linear is torch._C._nn.linear
+        and functional.gelu is torch._C._nn.gelu
     )
+
+
+def is_watched_at_all() -> bool:
+    """Whether there are hooks of all modules."""
+    return bool(modules._has_any_global_hook())  # type: ignore[no-untyped-call]
 
 
 def is_stock_layer(layer: Any) -> bool:
@@ -50,13 +60,10 @@ def is_stock_layer(layer: Any) -> bool:
         layer.training
         and not layer.is_decoder
         and not layer.chunk_size_feed_forward
-        and not layer.gradient_checkpointing
         and "feed_forward_chunk" not in layer.__dict__
         and is_own_code(type(layer).feed_forward_chunk, room)
-        and type(attention).__module__ == room
         and is_own_code(type(attention).forward, room)
-        and "forward" not in attention.__dict__
-        and not has_hooks(attention)
+        and _is_itself(attention)
     )
 
 
@@ -68,8 +75,9 @@ def is_stock_attention(part: Any, mask: Tensor | None, options: dict[str, Any]) 
         part.training
         and masks.is_between(part.dropout.p)  # all that attention asks its dropout
         and all(option is None or name in _UNHEARD for name, option in options.items())
-        and not part.is_causal
+        and not getattr(part, "is_causal", True)
         and part.config._attn_implementation == "sdpa"
+        and _sdpa(part) is sdpa_attention_forward
         and (mask is None or (not mask.requires_grad and (mask.dtype == torch.bool or mask.is_floating_point())))
         and _are_plain(nn.Linear, *linears)
         and all(linear.weight.shape == (size, size) for linear in linears)  # no head was pruned
@@ -105,8 +113,14 @@ def has_hooks(module: nn.Module) -> bool:
     )
 
 
-def _room(function: Any) -> Any:
-    return getattr(function, "__globals__", {}).get("__name__")
+def _sdpa(part: Any) -> Any:
+    """What a part finds under the name `sdpa`: each architecture's module has the table, which others may exchange."""
+    return getattr(sys.modules[type(part).__module__], "ALL_ATTENTION_FUNCTIONS", {}).get("sdpa")
+
+
+def _is_itself(module: nn.Module) -> bool:
+    """Whether a module has no hooks, and no other code in the place of its class's."""
+    return not has_hooks(module) and "forward" not in module.__dict__
 
 
 def _are_plain(kind: type[nn.Module], *layers: Any) -> bool:
@@ -121,5 +135,5 @@ def _are_plain(kind: type[nn.Module], *layers: Any) -> bool:
 
 
 def _is_unwatched(part: nn.Module) -> bool:
-    """Whether none of the layers of a part has hooks, or another's code in the place of its own."""
-    return not any(has_hooks(layer) or "forward" in layer.__dict__ for layer in part.children())
+    """Whether nothing looks at the layers of a part, or stands in their place."""
+    return all(_is_itself(layer) for layer in part.children())
