@@ -235,9 +235,15 @@ def test_nothing_is_left_in_the_layers(model):
 @pytest.mark.parametrize("model", ["bert"], indirect=True)
 def test_a_layer_that_has_not_what_is_read_of_it(model, computed):
     """As one of another version of `transformers`."""
-    del model.encoder.layer[0].chunk_size_feed_forward, model.encoder.layer[1].attention.self.is_causal
-    model.encoder.layer[0].forward = lambda hidden, *given, **options: hidden * 1
-    step(model)
+    first, second = model.encoder.layer
+    del first.chunk_size_feed_forward, first.attention.self.scaling, first.intermediate.dense, first.output.dense
+    del second.attention.self.is_causal  # without which `transformers` takes attention to be causal
+    context = CheapStep(RowGradients(()), model)
+    with context:
+        left = {name for name, module in first.named_modules() if "forward" in module.__dict__}
+    assert left == {"attention.output"}
+    model.encoder.layer = model.encoder.layer[1:]
+    step(model, context=context)
     assert computed == ["output", "intermediate", "output"]
 
 

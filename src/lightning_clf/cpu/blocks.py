@@ -37,7 +37,6 @@ class NarrowWeights:
 
     def open(self) -> None:
         """Begin a step."""
-        self._known.clear()
         self.is_open = True
 
     def close(self) -> None:
@@ -46,7 +45,8 @@ class NarrowWeights:
         self.is_open = False
 
     def of(self, *weights: Tensor) -> Tensor:
-        """Weights of one shape `[K,…]`, one below the other `[len(weights)·K,…]`; anew where they were written to."""
+        """Weights of one shape `[K,…]`, one below the other `[len(weights)·K,…]`."""
+        # a weight may be written to amid a step; fused optimisers do so uncounted, but between steps
         versions = [weight._version for weight in weights]
         known = self._known.get(weights)
         if known is None or known[0] != versions:

@@ -55,7 +55,7 @@ class Layers:
             for part in module.modules()
             if (way := ways.get(_name(type(part))))
             and is_own_code(type(part).forward, type(part).__module__)
-            and all(hasattr(part, name) for name in _READ.get(way, ()))
+            and all(hasattr(part, name) for name in _READ[way])
         ]
 
     def enter(self) -> None:
@@ -163,7 +163,12 @@ _WAYS: dict[str, Callable[..., Any]] = {
 }
 _READ: dict[Callable[..., Any], tuple[str, ...]] = {
     _layer: ("attention", "intermediate", "output", "is_decoder", "chunk_size_feed_forward", "feed_forward_chunk"),
-    _self_attention: ("query", "key", "value", "num_attention_heads", "attention_head_size", "scaling", "dropout"),
+    _self_attention: (
+        *("query", "key", "value", "dropout", "config"),
+        *("num_attention_heads", "attention_head_size", "scaling"),
+    ),
+    _intermediate: ("dense", "intermediate_act_fn"),
+    _output: ("dense", "dropout", "LayerNorm"),
 }
 """What a version of `transformers` may no longer have, which then computes by its own code."""
 
