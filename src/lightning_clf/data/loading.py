@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from lightning_clf.batch import Batch
 from lightning_clf.component import Spec
+from lightning_clf.data.ahead import whole_batches
 from lightning_clf.data.batching import (
     BatchRows,
     EvalBatches,
@@ -236,14 +237,4 @@ class Loading:
     def _loader(
         self, rows: BatchRows, batches: TrainBatches | EvalBatches, collate: Callable[[Any], Batch]
     ) -> BatchLoader:
-        return DataLoader(
-            rows,
-            batch_size=None,  # the sampler yields whole batches
-            sampler=batches,
-            collate_fn=collate,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            # of its own, so that making a loader draws nothing from what dropout draws from
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+        return whole_batches(rows, batches, collate, self.num_workers, self.seed)

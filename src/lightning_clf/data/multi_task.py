@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, get_args
 
-import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch.utils.data import DataLoader
 
 from lightning_clf.batch import TaskBatches
+from lightning_clf.data.ahead import whole_batches
 from lightning_clf.data.base import BaseDataModule
 from lightning_clf.data.batching import BatchRows
 from lightning_clf.data.datamodule import DataModule
@@ -148,16 +148,7 @@ class MultiTaskDataModule(DataModule):
             counts = quotas(sizes, [size ** (0.5 if self.mixing == "sqrt_size" else 1) for size in sizes])
         steps = MixedBatches([stream.batches for stream in streams], counts, together=together, position=self._position)
         workers = max(data.loading.num_workers for data in self.tasks.values())
-        return DataLoader(
-            StreamRows(streams, steps),
-            batch_size=None,  # the sampler yields whole steps
-            sampler=steps,
-            collate_fn=StreamCollator(streams),
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator().manual_seed(self.seed),
-        )
+        return whole_batches(StreamRows(streams, steps), steps, StreamCollator(streams), workers, self.seed)
 
     def _streams(self) -> list[Stream]:
         encoded = {name: told_of(name)(data.encoded)("train") for name, data in self.tasks.items()}

@@ -1,0 +1,55 @@
+"""A loader of whole batches, made several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+_SEVERAL = 8  # of which each takes less than half the time of one alone; more gain little
+
+
+class AheadLoader(DataLoader[Any]):
+    """A `DataLoader` that without workers, on a CPU, makes several batches before it hands out the first of them.
+
+    A step of training goes through all weights, and what makes a batch has left the processor's caches by then: so
+    it is fetched into them once for several. An error in one of them is raised before any is handed out.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # who iterates asks for no more
+        """The batches."""
+        batches = super().__iter__()
+        return batches if self.num_workers or self.pin_memory else _ahead(batches)
+
+
+def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    # a generator: nothing is made before the first batch is asked for, when the epoch is known
+    while several := list(islice(batches, _SEVERAL)):
+        yield from several
+
+
+def whole_batches(
+    rows: Dataset[Any], batches: Sampler[Any], collate: Callable[[Any], Any], num_workers: int, seed: int
+) -> AheadLoader:
+    """A loader whose sampler yields whole batches.
+
+    Args:
+        rows: Reads the rows of a batch.
+        batches: Which rows make a batch.
+        collate: Makes a batch of its rows.
+        num_workers: Processes that read and collate.
+        seed: The loader's own, so that making it draws nothing from what dropout draws from.
+    """
+    return AheadLoader(
+        rows,
+        batch_size=None,
+        sampler=batches,
+        collate_fn=collate,
+        num_workers=num_workers,
+        persistent_workers=num_workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator().manual_seed(seed),
+    )
