@@ -15,6 +15,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from lightning_clf.batch import Batch
+from lightning_clf.cpu import take_unlearned_attention
 from lightning_clf.encoding.tokenizer import Tokenizer, check_available, load_config
 from lightning_clf.errors import InputError, reason
 from lightning_clf.fewer_layers import Layers, narrowed_config, with_layers
@@ -42,6 +43,7 @@ class Network(Scorer):
     def __init__(self, encoder: PreTrainedModel, head: Head, labels: LabelSpace) -> None:
         super().__init__(head, labels)
         self.encoder = encoder
+        take_unlearned_attention(encoder)
         self._narrowing: Handles = ()
         self._graphs: StepGraphs | None = None
         if head.reads_first_token:
@@ -253,10 +255,7 @@ def _not_loaded(name: str, head: Head, given: dict[str, Any], error: Exception) 
 
 
 def _refuse_random(encoder: PreTrainedModel, loaded: dict[str, Any], name: str) -> None:
-    """Hold what was loaded against what the encoder is made of.
-
-    A head may be new, and so may a pooler, which many encoders are saved without.
-    """
+    """Hold what was loaded against what the encoder is made of; a head may be new, and a pooler, which many lack."""
     prefix = f"{encoder.base_model_prefix}."
     is_bare = not hasattr(encoder, encoder.base_model_prefix)
     random = [key for key in made_up(loaded) if (is_bare or key.startswith(prefix)) and "pooler" not in key]

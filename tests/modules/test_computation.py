@@ -8,6 +8,7 @@ from lightning.pytorch import seed_everything
 from torch._dynamo.utils import counters
 
 from lightning_clf import SingleLabelClassifier
+from lightning_clf.cpu.unlearned_attention import ATTENTION
 from tests.tiny import CORPUS
 from tests.training import NO_DROPOUT, complaint, make_data, make_module, make_trainer
 
@@ -59,7 +60,7 @@ def test_attention_that_is_not_to_be_had(name, said, encoders, tmp_path):
 def test_a_fit_that_goes_on_computes_attention_as_it_did(encoders, tmp_path):
     fitted(encoders("bert"), tmp_path, attn_implementation="eager").trainer.save_checkpoint(tmp_path / "one.ckpt")
     loaded = SingleLabelClassifier.load_from_checkpoint(tmp_path / "one.ckpt")
-    assert loaded.network.config._attn_implementation == "sdpa"  # as suits the machine it is used on
+    assert loaded.network.config._attn_implementation == ATTENTION  # as suits the machine it is used on
     make_trainer(tmp_path, max_epochs=2).fit(loaded, make_data("single", ROWS), ckpt_path=tmp_path / "one.ckpt")
     assert loaded.network.config._attn_implementation == "eager"
     other = SingleLabelClassifier.load_from_checkpoint(tmp_path / "one.ckpt", attn_implementation="nonsense")

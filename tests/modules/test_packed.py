@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import seed_everything
 
 from lightning_clf import SingleLabelClassifier, load_classifier
+from lightning_clf.cpu.unlearned_attention import ATTENTION as UNLEARNED
 from lightning_clf.finetuning import LoRA
 from lightning_clf.heads import CRFHead, LinearHead
 from lightning_clf.packing import ATTENTION
@@ -72,7 +73,7 @@ def test_what_it_leaves_knows_nothing_of_it(encoders, tmp_path):
     module.trainer.save_checkpoint(tmp_path / "one.ckpt")
     module.artefact.save(tmp_path / "packed")
     loaded = SingleLabelClassifier.load_from_checkpoint(tmp_path / "one.ckpt")
-    assert loaded.network.config._attn_implementation == "sdpa"
+    assert loaded.network.config._attn_implementation == UNLEARNED
     loaded.artefact.save(tmp_path / "plain")
     for name in ("config.json", "model.safetensors"):
         assert (tmp_path / "packed" / name).read_bytes() == (tmp_path / "plain" / name).read_bytes()

@@ -94,11 +94,21 @@ def attend(
         What was attended to `[N·heads,T,H/heads]`; and for the gradient weights and mask `[N·heads,T,T]`, the weights
         as narrow as what came in.
     """
-    scores = widened(_product(queries, keys.transpose(1, 2), scales.scores))
-    _add(to_add, scores, shape)
-    weights = softmax_(scores).to(values.dtype)
+    weights = weigh(queries, keys, to_add, shape, scales.scores).to(values.dtype)
     mask = masks.draw(weights.shape, p)
     return _product(masks.keep(weights, mask), values, scales.kept), weights, mask
+
+
+def weigh(queries: Tensor, keys: Tensor, to_add: Tensor | None, shape: torch.Size, scale: float) -> Tensor:
+    """How much each query attends to each key, `[N·heads,T,T]` in float32 or wider; arguments are those of `attend`."""
+    scores = widened(_product(queries, keys.transpose(1, 2), scale))
+    _add(to_add, scores, shape)
+    return softmax_(scores)
+
+
+def flat(heads: Tensor) -> Tensor:
+    """`[N,heads,T,H/heads]` as `[N·heads,T,H/heads]`, side by side in memory as batched products want it."""
+    return heads.reshape(-1, *heads.shape[2:])
 
 
 def through_attention(
@@ -118,7 +128,7 @@ class _Attention(torch.autograd.Function):
     def forward(
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, p: float, scale: float
     ) -> Tensor:
-        queries, keys, values = _flat(query), _flat(key), _flat(value)
+        queries, keys, values = flat(query), flat(key), flat(value)
         ctx.scales, ctx.shape = Scales(scale, masks.scale_of(p)), query.shape[:2]
         attended, weights, mask = attend(queries, keys, values, to_add=to_add, shape=ctx.shape, p=p, scales=ctx.scales)
         ctx.save_for_backward(queries, keys, values, weights, mask)
@@ -127,7 +137,7 @@ class _Attention(torch.autograd.Function):
     @staticmethod
     @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        parts = through_attention(_flat(gradients[0]), *ctx.saved_tensors, scales=ctx.scales)
+        parts = through_attention(flat(gradients[0]), *ctx.saved_tensors, scales=ctx.scales)
         return (*(part.view(*ctx.shape, *part.shape[1:]) for part in parts), None, None, None)
 
 
@@ -136,7 +146,7 @@ class _WholeAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, scale: float) -> Tensor:
-        queries, keys, values = _flat(query), _flat(key), _flat(value)
+        queries, keys, values = flat(query), flat(key), flat(value)
         scores = _product(widened(queries), widened(keys).transpose(1, 2), scale)
         _add(to_add, scores, query.shape[:2])
         weights = softmax_(scores)
@@ -149,7 +159,7 @@ class _WholeAttention(torch.autograd.Function):
     @differentiated_once
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         queries, keys, values, weights = ctx.saved_tensors
-        gradient = _flat(gradients[0])
+        gradient = flat(gradients[0])
         to_values = torch.bmm(weights.to(values.dtype).transpose(1, 2), gradient)
         to_weights = torch.bmm(widened(gradient), widened(values).transpose(1, 2))
         to_scores = through_softmax(to_weights, weights).to(queries.dtype)
@@ -163,11 +173,6 @@ def _add(mask: Tensor | None, scores: Tensor, shape: torch.Size) -> None:
     """Add a mask of `[N,heads]` to scores `[N·heads,T,T]`."""
     if mask is not None:
         scores.view(*shape, *scores.shape[1:]).add_(mask)
-
-
-def _flat(heads: Tensor) -> Tensor:
-    """`[N,heads,T,H/heads]` as `[N·heads,T,H/heads]`, side by side in memory as batched products want it."""
-    return heads.reshape(-1, *heads.shape[2:])
 
 
 def _product(one: Tensor, other: Tensor, scale: float) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from types import FunctionType
 from typing import Any
 
@@ -14,6 +13,7 @@ from transformers.activations import GELUActivation
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from lightning_clf.cpu import masks
+from lightning_clf.cpu.unlearned_attention import ATTENTION, sdpa_of
 
 _UNHEARD = frozenset({"output_attentions", "output_hidden_states", "return_dict", "use_cache"})
 """What comes down to attention by keyword and is not for `sdpa`."""
@@ -76,8 +76,8 @@ def is_stock_attention(part: Any, mask: Tensor | None, options: dict[str, Any]) 
         and masks.is_between(part.dropout.p)  # all that attention asks its dropout
         and all(option is None or name in _UNHEARD for name, option in options.items())
         and not getattr(part, "is_causal", True)
-        and part.config._attn_implementation == "sdpa"
-        and _sdpa(part) is sdpa_attention_forward
+        and part.config._attn_implementation in ("sdpa", ATTENTION)
+        and sdpa_of(part) is sdpa_attention_forward
         and (mask is None or (not mask.requires_grad and (mask.dtype == torch.bool or mask.is_floating_point())))
         and _are_plain(nn.Linear, *linears)
         and all(linear.weight.shape == (size, size) for linear in linears)  # no head was pruned
@@ -111,11 +111,6 @@ def has_hooks(module: nn.Module) -> bool:
     return bool(
         module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     )
-
-
-def _sdpa(part: Any) -> Any:
-    """What a part finds under the name `sdpa`: each architecture's module has the table, which others may exchange."""
-    return getattr(sys.modules[type(part).__module__], "ALL_ATTENTION_FUNCTIONS", {}).get("sdpa")
 
 
 def _is_itself(module: nn.Module) -> bool:

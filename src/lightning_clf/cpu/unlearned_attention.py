@@ -1,0 +1,116 @@
+"""Attention where no gradient is wanted, in bfloat16: the two products of all heads, with a softmax between them.
+
+PyTorch's own goes through blocks of one head after another. On a CPU with AVX-512 that took twice as long at any length
+of text, and with AMX where texts are short.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from lightning_clf.cpu.attention import additive, flat, weigh
+
+ATTENTION = "lightning_clf_sdpa"
+"""The name `transformers` knows it by."""
+
+_ARCHITECTURES = frozenset(
+    {"albert", "bert", "camembert", "distilbert", "electra", "modernbert", "roberta", "xlm-roberta"}
+)
+"""Those that were verified: some of the others ask for `sdpa` by its name."""
+_AT_ONCE = 2**20
+"""Scores that are computed at once, which caches hold: memory does not grow with the batch."""
+_FEW = 500
+"""Rows of scores below which PyTorch's own was faster."""
+_SHORT = 32
+"""Subwords up to which it was slower with AMX."""
+_HEARD = ("cache", "position_bias", "softcap")
+"""What `sdpa` is told of by keyword that changes what it computes."""
+
+
+def take_unlearned_attention(encoder: PreTrainedModel) -> None:
+    """Have attention that is `sdpa` computed here where no gradient is wanted and that is cheaper, from now on.
+
+    Args:
+        encoder: A `transformers` model. One whose attention is another, or was not verified, is left as it is.
+    """
+    config = encoder.config
+    if config._attn_implementation == "sdpa" and config.model_type in _ARCHITECTURES:
+        encoder.set_attn_implementation(ATTENTION)
+
+
+def sdpa_of(part: Any) -> Any:
+    """What a part finds under the name `sdpa`: each architecture's module has the table, which others may exchange."""
+    return getattr(sys.modules[type(part).__module__], "ALL_ATTENTION_FUNCTIONS", {}).get("sdpa")
+
+
+def _attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    **options: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attention as `transformers` calls it, `[N,heads,T,H/heads]` each: `[N,T,heads,H/heads]`, and no weights."""
+    own: Callable[..., tuple[Tensor, Tensor | None]] = sdpa_of(module)
+    causal = attention_mask is None and (getattr(module, "is_causal", True) if is_causal is None else is_causal)
+    is_plain = not causal and not dropout and all(options.get(name) is None for name in _HEARD)
+    if own is not sdpa_attention_forward or not is_plain or not _is_cheaper(query, key):
+        return own(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **options
+        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return _attend(query, key, value, additive(attention_mask), scale).transpose(1, 2).contiguous(), None
+
+
+def _is_cheaper(query: Tensor, key: Tensor) -> bool:
+    texts, heads, length, _ = query.shape
+    return (
+        query.dtype == torch.bfloat16
+        and query.device.type == "cpu"
+        and key.shape[1] == heads
+        and texts * heads * length >= _FEW
+        and key.shape[2] <= _longest()
+        and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    )
+
+
+@functools.cache
+def _longest() -> float:
+    """The subwords up to which this processor is faster this way."""
+    abilities = torch.cpu.get_capabilities()
+    if not abilities.get("avx512_bf16"):
+        return 0
+    return _SHORT if abilities.get("amx_bf16") else float("inf")
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, scale: float) -> Tensor:
+    """Attention of some texts at a time: what was attended to, `[N,heads,T,H/heads]`."""
+    texts, heads, length, _ = query.shape
+    several = max(1, _AT_ONCE // (heads * length * key.shape[2]))
+    attended = []
+    for start in range(0, texts, several):
+        queries, keys, values = (states[start : start + several] for states in (query, key, value))
+        mask = to_add if to_add is None or len(to_add) == 1 else to_add[start : start + several]
+        weights = weigh(flat(queries), flat(keys), mask, queries.shape[:2], scale)
+        attended.append(torch.bmm(weights.to(value.dtype), flat(values)))
+    whole = attended[0] if len(attended) == 1 else torch.cat(attended)
+    return whole.view(texts, heads, length, -1)
+
+
+AttentionInterface.register(ATTENTION, _attention)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
