@@ -7,9 +7,8 @@ import json
 import pytest
 import torch
 from torch.nn import functional
-from transformers import AttentionInterface, AutoModel
+from transformers import AttentionInterface, AutoModel, BertModel, modeling_utils
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from lightning_clf import SingleLabelClassifier
 from lightning_clf.cpu import take_unlearned_attention, unlearned_attention
@@ -31,7 +30,7 @@ class Part(torch.nn.Module):
     is_causal = False
 
 
-Part.__module__ = "transformers.models.bert.modeling_bert"
+Part.__module__ = BertModel.__module__  # where one looks for what is called sdpa
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def heads(length, *, queries=None, texts=7, dtype=torch.bfloat16):
 
 
 def call(states, mask=None, part=None, **options):
-    return ALL_ATTENTION_FUNCTIONS[ATTENTION](part or Part(), *states, mask, **options)[0]
+    return modeling_utils.ALL_ATTENTION_FUNCTIONS[ATTENTION](part or Part(), *states, mask, **options)[0]
 
 
 @torch.no_grad()
@@ -163,9 +162,27 @@ def cheaper(query, key):
     return unlearned_attention._is_cheaper(query, key)
 
 
+class PartOfOnesOwn(Part):
+    """A part whose class is written somewhere else."""
+
+
+class Whole(torch.nn.Module):
+    """A part that is of no architecture."""
+
+    is_causal = False
+
+
 @torch.no_grad()
+@pytest.mark.parametrize("kind", [PartOfOnesOwn, Whole])
+def test_a_part_of_ones_own(computed, kind):
+    call(heads(16), part=kind())
+    assert computed == [(7, 3, 16, 8)]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", [Part, PartOfOnesOwn])
 @pytest.mark.parametrize("where", ["everywhere", "here"])
-def test_an_sdpa_of_ones_own(computed, monkeypatch, where):
+def test_an_sdpa_of_ones_own(computed, monkeypatch, where, kind):
     called = []
 
     def mine(*given, **options):
@@ -173,12 +190,12 @@ def test_an_sdpa_of_ones_own(computed, monkeypatch, where):
         return sdpa_attention_forward(*given, **options)
 
     if where == "everywhere":
-        monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "sdpa", mine)
+        monkeypatch.setitem(modeling_utils.ALL_ATTENTION_FUNCTIONS, "sdpa", mine)
     else:
         table = AttentionInterface()
         table["sdpa"] = mine
         monkeypatch.setattr("transformers.models.bert.modeling_bert.ALL_ATTENTION_FUNCTIONS", table)
-    call(heads(16))
+    call(heads(16), part=kind())
     assert (computed, called) == ([], [1])
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from lightning_clf.cpu.attention import additive, flat, weigh
 
@@ -49,7 +50,9 @@ def take_unlearned_attention(encoder: PreTrainedModel) -> None:
 
 def sdpa_of(part: Any) -> Any:
     """What a part finds under the name `sdpa`: each architecture's module has the table, which others may exchange."""
-    return getattr(sys.modules[type(part).__module__], "ALL_ATTENTION_FUNCTIONS", {}).get("sdpa")
+    rooms = (sys.modules.get(kind.__module__) for kind in type(part).__mro__)  # of a class of one's own, its base's
+    tables = (getattr(room, "ALL_ATTENTION_FUNCTIONS", None) for room in rooms)
+    return next((table for table in tables if table is not None), ALL_ATTENTION_FUNCTIONS).get("sdpa")
 
 
 def _attention(
