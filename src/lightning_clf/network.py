@@ -43,7 +43,6 @@ class Network(Scorer):
     def __init__(self, encoder: PreTrainedModel, head: Head, labels: LabelSpace) -> None:
         super().__init__(head, labels)
         self.encoder = encoder
-        take_unlearned_attention(encoder)
         self._narrowing: Handles = ()
         self._graphs: StepGraphs | None = None
         if head.reads_first_token:
@@ -74,7 +73,7 @@ class Network(Scorer):
             tokenizer: The encoder's tokenizer, which says what padding is.
             encoder_layers: How many of the encoder's layers are kept, or which; `None` keeps all.
             encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob`.
-            attn_implementation: How attention is computed; `None` leaves the choice to `transformers`.
+            attn_implementation: How attention is computed; `None` takes what suits the machine.
 
         Raises:
             InputError: If the encoder is not to be had, has no such head or configuration key, brings code of its own,
@@ -115,6 +114,8 @@ class Network(Scorer):
         _refuse_random(encoder, loaded, name)
         if encoder_layers is not None:
             encoder = with_layers(encoder, encoder_layers, lambda config: _from_config(head, config))
+        if attn_implementation is None:
+            take_unlearned_attention(encoder)
         return cls(encoder, head, labels)
 
     @classmethod
@@ -130,8 +131,9 @@ class Network(Scorer):
             ValueError: If the configuration is of other labels.
             Exception: Of any class, if transformers cannot make an encoder of the configuration.
         """
-        restored = restore_config(config, head, labels)
-        return cls(_from_config(head, restored), head, labels)
+        encoder = _from_config(head, restore_config(config, head, labels))
+        take_unlearned_attention(encoder)
+        return cls(encoder, head, labels)
 
     @property
     def config(self) -> PretrainedConfig:
@@ -267,11 +269,7 @@ def _refuse_random(encoder: PreTrainedModel, loaded: dict[str, Any], name: str) 
 
 
 def made_up(loaded: dict[str, Any]) -> list[str]:
-    """The tensors that transformers filled with random numbers, since a file has none of the name and shape.
-
-    Args:
-        loaded: What `from_pretrained` says with `output_loading_info`.
-    """
+    """The tensors a file has none of, which are random, by what `from_pretrained` says with `output_loading_info`."""
     return sorted({*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])})
 
 

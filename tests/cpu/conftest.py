@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModel, CamembertConfig, CamembertModel, ElectraConfig, ElectraModel
 
-from lightning_clf.cpu import blocks
+from lightning_clf.cpu import blocks, unlearned_attention
 from tests.cpu.parts import PARTS
 
 _MADE = {"camembert": (CamembertConfig, CamembertModel), "electra": (ElectraConfig, ElectraModel)}
@@ -40,3 +40,19 @@ def model(encoders, request):
     for parameter in model.parameters():  # as they begin, biases and shifts are zero
         nn.init.normal_(parameter, std=0.2)
     return model.train()
+
+
+@pytest.fixture
+def attended(monkeypatch):
+    """What was attended to by two products and not by `sdpa`, whatever the processor and however little there is."""
+    shapes = []
+    attend = unlearned_attention._attend
+
+    def noted(*given):
+        shapes.append(given[0].shape)
+        return attend(*given)
+
+    monkeypatch.setattr(unlearned_attention, "_attend", noted)
+    monkeypatch.setattr(unlearned_attention, "_longest", lambda: float("inf"))
+    monkeypatch.setattr(unlearned_attention, "_FEW", 1)
+    return shapes

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from torch.nn import functional
-from transformers import AttentionInterface, AutoModel, BertModel, modeling_utils
+from transformers import AttentionInterface, BertModel, modeling_utils
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from lightning_clf import SingleLabelClassifier
-from lightning_clf.cpu import take_unlearned_attention, unlearned_attention
+from lightning_clf.cpu import unlearned_attention
 from lightning_clf.cpu.unlearned_attention import ATTENTION
-from tests.training import make_data, make_module, make_trainer
 
 LENGTHS = [1, 5, 16, 40]
 MASKS = {
@@ -33,35 +29,20 @@ class Part(torch.nn.Module):
 Part.__module__ = BertModel.__module__  # where one looks for what is called sdpa
 
 
-@pytest.fixture
-def computed(monkeypatch):
-    """What was computed here rather than by `sdpa`, whatever the processor and however little there is."""
-    calls = []
-    attend = unlearned_attention._attend
-
-    def noted(*given):
-        calls.append(given[0].shape)
-        return attend(*given)
-
-    monkeypatch.setattr(unlearned_attention, "_attend", noted)
-    monkeypatch.setattr(unlearned_attention, "_longest", lambda: float("inf"))
-    monkeypatch.setattr(unlearned_attention, "_FEW", 1)
-    return calls
-
-
-def heads(length, *, queries=None, texts=7, dtype=torch.bfloat16):
-    """Queries, keys and values as projections leave them."""
+def heads(length, *, queries=None, texts=7, dtype=torch.bfloat16, size=1.0, shared=1):
+    """Queries, keys and values as projections leave them, with scores of about a size; several heads may share keys."""
     torch.manual_seed(0)
-    made = [torch.randn(texts, wide, 3, 8).to(dtype).transpose(1, 2) for wide in (queries or length, length, length)]
-    return made[0], made[1], made[2]
+    sizes = ((queries or length, 3, size), (length, 3 // shared, 1.0), (length, 3 // shared, 1.0))
+    return [(torch.randn(texts, wide, many, 8) * big).to(dtype).transpose(1, 2) for wide, many, big in sizes]
 
 
 def call(states, mask=None, part=None, **options):
-    return modeling_utils.ALL_ATTENTION_FUNCTIONS[ATTENTION](part or Part(), *states, mask, **options)[0]
+    part = Part().eval() if part is None else part
+    return modeling_utils.ALL_ATTENTION_FUNCTIONS[ATTENTION](part, *states, mask, **options)[0]
 
 
 @torch.no_grad()
-def check(computed, states, mask, scale=None):
+def check(attended, states, mask, scale=None):
     """As near to the truth as attention that is written out in bfloat16."""
     exact = [one.double() for one in states]
     own = mask.double() if mask is not None and mask.is_floating_point() else mask
@@ -72,7 +53,7 @@ def check(computed, states, mask, scale=None):
         scores = scores + (mask if mask.is_floating_point() else torch.where(mask, 0.0, -torch.inf))
     written_out = (scores.softmax(-1).to(value.dtype) @ value).transpose(1, 2)
     found = call(states, mask, scaling=scale)
-    assert computed == [query.shape]
+    assert attended == [query.shape]
     assert found.dtype == torch.bfloat16
     assert found.is_contiguous()
     assert found.shape == true.shape
@@ -82,20 +63,44 @@ def check(computed, states, mask, scale=None):
 @pytest.mark.parametrize("scale", [None, 0.7])
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("length", LENGTHS)
-def test_it_is_attention(computed, length, mask, scale):
-    check(computed, heads(length), MASKS[mask](7, length), scale)
+def test_it_is_attention(attended, length, mask, scale):
+    check(attended, heads(length), MASKS[mask](7, length), scale)
+
+
+@pytest.mark.parametrize("size", [5.0, 20.0])
+def test_scores_that_are_large(attended, size):
+    check(attended, heads(40, size=size), MASKS["bool"](7, 40))
 
 
 @pytest.mark.parametrize("mask", ["none", "bool", "bool of all texts"])
-def test_fewer_queries_than_keys(computed, mask):
-    check(computed, heads(16, queries=1), MASKS[mask](7, 16))
+def test_fewer_queries_than_keys(attended, mask):
+    check(attended, heads(16, queries=1), MASKS[mask](7, 16))
 
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("at_once", [1, 3 * 16 * 16, 2 * 3 * 16 * 16, 3 * 3 * 16 * 16])
-def test_texts_are_computed_some_at_a_time(computed, monkeypatch, at_once, mask):
+def test_texts_are_computed_some_at_a_time(attended, monkeypatch, at_once, mask):
+    sizes, weigh = [], unlearned_attention.weigh
+
+    def noted(*given):
+        weights = weigh(*given)
+        sizes.append(weights.numel())
+        return weights
+
+    monkeypatch.setattr(unlearned_attention, "weigh", noted)
     monkeypatch.setattr(unlearned_attention, "_AT_ONCE", at_once)
-    check(computed, heads(16), MASKS[mask](7, 16))
+    check(attended, heads(16), MASKS[mask](7, 16))
+    assert max(sizes) == max(at_once, 3 * 16 * 16)
+    assert sum(sizes) == 7 * 3 * 16 * 16
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("mask", [torch.zeros(7, 1, 1, 16).bool(), torch.full((7, 1, 1, 16), -torch.inf)])
+def test_a_text_that_may_attend_to_nothing_attends_to_all_alike(attended, mask):
+    states = heads(16)
+    found = call(states, mask)
+    mean = states[2].float().mean(2, keepdim=True).expand(7, 3, 16, 8).transpose(1, 2)
+    torch.testing.assert_close(found.float(), mean, atol=0.01, rtol=0.01)
 
 
 @torch.no_grad()
@@ -106,60 +111,87 @@ def test_texts_are_computed_some_at_a_time(computed, monkeypatch, at_once, mask)
         pytest.param(heads(16, dtype=torch.float16), {}, id="float16"),
         pytest.param(heads(16), {"is_causal": True}, id="causal"),
         pytest.param(heads(16), {"position_bias": torch.ones(7, 3, 16, 16).bfloat16()}, id="positions with a bias"),
+        pytest.param(heads(16), {"mask": torch.ones(16, 16).bool().tril()}, id="a mask of fewer dimensions"),
     ],
 )
-def test_what_it_is_not_for(computed, states, options):
+def test_what_it_is_not_for(attended, states, options):
     found = call(states, **options)
-    assert computed == []
-    assert torch.equal(found, sdpa_attention_forward(Part(), *states, None, **options)[0])
+    assert attended == []
+    given = {"attention_mask": None, **options}
+    given["attention_mask"] = given.pop("mask", None)
+    assert torch.equal(found, sdpa_attention_forward(Part(), *states, **given)[0])
 
 
 @torch.no_grad()
-def test_a_mask_says_what_is_causal(computed):
+def test_dropout(attended):
+    torch.manual_seed(1)
+    found = call(heads(16), part=Part().train(), dropout=0.5)
+    torch.manual_seed(1)
+    assert torch.equal(found, sdpa_attention_forward(Part(), *heads(16), None, dropout=0.5)[0])
+    assert attended == []
+
+
+@torch.no_grad()
+def test_heads_that_share_keys(attended):
+    part = Part().eval()
+    part.num_key_value_groups = 3
+    states = heads(16, shared=3)
+    assert torch.equal(call(states, part=part), sdpa_attention_forward(part, *states, None)[0])
+    assert attended == []
+
+
+@torch.no_grad()
+def test_what_sdpa_refuses(attended):
+    with pytest.raises(ValueError, match="softcap"):
+        call(heads(16), softcap=30.0)
+
+
+@torch.no_grad()
+def test_a_mask_says_what_is_causal(attended):
     causal = torch.ones(16, 16, dtype=torch.bool).tril()[None, None]
-    part = Part()
+    part = Part().eval()
     part.is_causal = True
     found = call(heads(16), causal, part)
-    assert computed == [(7, 3, 16, 8)]
+    assert attended == [(7, 3, 16, 8)]
     torch.testing.assert_close(found, sdpa_attention_forward(part, *heads(16), None)[0], atol=0.03, rtol=0.03)
 
 
-def test_where_a_gradient_is_wanted(computed):
+def test_where_a_gradient_is_wanted(attended):
     states = [one.requires_grad_() for one in heads(16)]
     call(states).sum().backward()
-    assert computed == []
+    assert attended == []
     assert all(one.grad is not None for one in states)
 
 
 @torch.no_grad()
-def test_few_rows(computed, monkeypatch):
+def test_few_rows(attended, monkeypatch):
     monkeypatch.setattr(unlearned_attention, "_FEW", 7 * 3 * 16)
     call(heads(16))
     call(heads(15))
-    assert computed == [(7, 3, 16, 8)]
+    assert attended == [(7, 3, 16, 8)]
 
 
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("abilities", "lengths"),
     [
-        ({"avx512_bf16": True, "amx_bf16": False}, [32, 33, 512]),
+        ({"avx512_bf16": True, "amx_bf16": False}, [32, 33, 512, 1024]),
         ({"avx512_bf16": True, "amx_bf16": True}, [32]),
         ({"avx512_bf16": False}, []),
         ({"neon": True, "bf16": True}, []),
     ],
 )
-def test_a_processor_that_is_faster_this_way(computed, monkeypatch, abilities, lengths):
+def test_a_processor_that_is_faster_this_way(attended, monkeypatch, abilities, lengths):
     monkeypatch.undo()
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
     unlearned_attention._longest.cache_clear()
-    states = {length: heads(length, texts=20) for length in (32, 33, 512)}
+    states = {length: heads(length, texts=20) for length in (32, 33, 512, 1024, 1025)}
     assert [length for length, (query, key, _) in states.items() if cheaper(query, key)] == lengths
     unlearned_attention._longest.cache_clear()
 
 
 def cheaper(query, key):
-    return unlearned_attention._is_cheaper(query, key)
+    return unlearned_attention._is_cheaper(query, key, None)
 
 
 class PartOfOnesOwn(Part):
@@ -174,15 +206,15 @@ class Whole(torch.nn.Module):
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", [PartOfOnesOwn, Whole])
-def test_a_part_of_ones_own(computed, kind):
-    call(heads(16), part=kind())
-    assert computed == [(7, 3, 16, 8)]
+def test_a_part_of_ones_own(attended, kind):
+    call(heads(16), part=kind().eval())
+    assert attended == [(7, 3, 16, 8)]
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("kind", [Part, PartOfOnesOwn])
 @pytest.mark.parametrize("where", ["everywhere", "here"])
-def test_an_sdpa_of_ones_own(computed, monkeypatch, where, kind):
+def test_an_sdpa_of_ones_own(attended, monkeypatch, where, kind):
     called = []
 
     def mine(*given, **options):
@@ -195,57 +227,5 @@ def test_an_sdpa_of_ones_own(computed, monkeypatch, where, kind):
         table = AttentionInterface()
         table["sdpa"] = mine
         monkeypatch.setattr("transformers.models.bert.modeling_bert.ALL_ATTENTION_FUNCTIONS", table)
-    call(heads(16), part=kind())
-    assert (computed, called) == ([], [1])
-
-
-def inputs():
-    ids = torch.arange(60).view(3, 20) % 35 + 5
-    mask = torch.ones_like(ids)
-    mask[0, 9:] = 0
-    mask[2, 1:] = 0
-    return {"input_ids": ids, "attention_mask": mask}
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("padded", [True, False])
-@pytest.mark.parametrize("architecture", sorted(unlearned_attention._ARCHITECTURES - {"camembert"}))
-def test_an_encoder(encoders, computed, architecture, padded):
-    model = AutoModel.from_pretrained(encoders(architecture)).eval()
-    given = inputs() if padded else {"input_ids": inputs()["input_ids"]}
-    known = inputs()["attention_mask"].bool() if padded else ...
-    narrow, wide = model.to(torch.bfloat16), AutoModel.from_pretrained(encoders(architecture)).eval()
-    wide.load_state_dict(narrow.state_dict())
-    theirs, exact = narrow(**given)[0][known].float(), wide(**given)[0][known]
-    for one in (narrow, wide):
-        take_unlearned_attention(one)
-        assert one.config._attn_implementation == ATTENTION
-    ours = narrow(**given)[0][known].float()
-    assert len(computed) == narrow.config.num_hidden_layers
-    assert (ours - exact).norm() < 1.3 * (theirs - exact).norm()
-    assert torch.equal(wide(**given)[0][known], exact)
-    assert len(computed) == narrow.config.num_hidden_layers
-
-
-@pytest.mark.parametrize(("architecture", "attention"), [("bert", "eager"), ("qwen3", "sdpa"), ("deberta-v2", "eager")])
-def test_what_is_left_alone(encoders, architecture, attention):
-    model = AutoModel.from_pretrained(encoders(architecture), attn_implementation=attention)
-    take_unlearned_attention(model)
-    assert model.config._attn_implementation == attention
-
-
-@pytest.mark.parametrize(("asked", "taken"), [(None, True), ("sdpa", False)])
-def test_validation_of_a_fit(encoders, computed, tmp_path, asked, taken):
-    module = make_module("single", encoders("bert"), attn_implementation=asked)
-    make_trainer(tmp_path, precision="bf16-mixed").fit(module, make_data("single"))
-    assert bool(computed) == taken
-
-
-def test_an_export_knows_nothing_of_it(encoders, computed, tmp_path):
-    module = make_module("single", encoders("bert"))
-    make_trainer(tmp_path).fit(module, make_data("single"))
-    assert isinstance(module, SingleLabelClassifier)
-    assert module.network.config._attn_implementation == ATTENTION
-    module.artefact.save(tmp_path / "export")
-    assert "attn" not in " ".join(json.loads((tmp_path / "export/config.json").read_text()))
-    assert "lightning_clf" not in (tmp_path / "export/config.json").read_text()
+    call(heads(16), part=kind().eval())
+    assert (attended, called) == ([], [1])

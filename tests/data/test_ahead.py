@@ -21,8 +21,9 @@ STOPS = (3, 8, 11, 21, 22, 23, 30)
 class Squares(Dataset[int]):
     """Squares, and what was asked for so far."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, bad: int | None = None) -> None:
         self.count = count
+        self.bad = bad
         self.made: list[int] = []
 
     def __len__(self) -> int:
@@ -30,7 +31,7 @@ class Squares(Dataset[int]):
 
     def __getitem__(self, place: int) -> int:
         self.made.append(place)
-        if place == 13:
+        if place == self.bad:
             raise ValueError("no luck")
         return place**2
 
@@ -40,7 +41,7 @@ def loader(rows: Squares, workers: int = 0) -> AheadLoader:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 12])
+@pytest.mark.parametrize("count", [0, 1, 3, 7, 8, 15, 16])
 def test_what_is_handed_out(count: int, workers: int) -> None:
     found = loader(Squares(count), workers)
     for _ in range(2):
@@ -48,21 +49,21 @@ def test_what_is_handed_out(count: int, workers: int) -> None:
     assert len(found) == count
 
 
-def test_eight_are_made_when_the_first_of_them_is_asked_for() -> None:
-    rows = Squares(12)
+def test_the_more_are_asked_for_the_more_are_made() -> None:
+    rows = Squares(26)
     batches = iter(loader(rows))
     assert rows.made == []
-    assert next(batches) == 0
-    assert rows.made == list(range(8))
-    assert [next(batches) for _ in range(7)] == [-(place**2) for place in range(1, 8)]
-    assert rows.made == list(range(8))
-    assert next(batches) == -64
-    assert rows.made == list(range(12))
+    made = []
+    for place, batch in enumerate(batches):
+        assert batch == -(place**2)
+        made.append(len(rows.made))
+    assert made == [1, 3, 3, 7, 7, 7, 7, *[15] * 8, *[23] * 8, *[26] * 3]
 
 
-def test_an_error_is_raised_before_those_that_are_made_with_it() -> None:
-    batches = iter(loader(Squares(20)))
-    assert [next(batches) for _ in range(8)] == [-(place**2) for place in range(8)]
+@pytest.mark.parametrize("bad", [0, 1, 2, 13])
+def test_an_error_is_raised_where_it_would_have_been_handed_out(bad: int) -> None:
+    batches = iter(loader(Squares(20, bad)))
+    assert [next(batches) for _ in range(bad)] == [-(place**2) for place in range(bad)]
     with pytest.raises(ValueError, match="no luck"):
         next(batches)
 

@@ -1,7 +1,8 @@
 """Attention where no gradient is wanted, in bfloat16: the two products of all heads, with a softmax between them.
 
-PyTorch's own goes through blocks of one head after another. On a CPU with AVX-512 that took twice as long at any length
-of text, and with AMX where texts are short.
+PyTorch's own goes through blocks of one head after another. On a CPU with AVX-512 that took about twice as long up to
+some 512 subwords, and with AMX where texts are short. Its scores stay in float32, and these are rounded to bfloat16, as
+those of `eager` are: queries and keys of which they are computed are rounded before.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ _ARCHITECTURES = frozenset(
 )
 """Those that were verified: some of the others ask for `sdpa` by its name."""
 _AT_ONCE = 2**20
-"""Scores that are computed at once, which caches hold: memory does not grow with the batch."""
+"""Scores that are computed at once, which caches hold, or those of one text."""
+_MOST = 3 * 2**20
+"""Scores of one text, of all heads, above which PyTorch's own was faster: those of 512 subwords and twelve heads."""
 _FEW = 500
 """Rows of scores below which PyTorch's own was faster."""
 _SHORT = 32
-"""Subwords up to which it was slower with AMX."""
+"""Subwords up to which PyTorch's own was slower with AMX."""
 _HEARD = ("cache", "position_bias", "softcap")
 """What `sdpa` is told of by keyword that changes what it computes."""
 
@@ -69,26 +72,27 @@ def _attention(
     """Attention as `transformers` calls it, `[N,heads,T,H/heads]` each: `[N,T,heads,H/heads]`, and no weights."""
     own: Callable[..., tuple[Tensor, Tensor | None]] = sdpa_of(module)
     causal = attention_mask is None and (getattr(module, "is_causal", True) if is_causal is None else is_causal)
-    is_plain = not causal and not dropout and all(options.get(name) is None for name in _HEARD)
-    if own is not sdpa_attention_forward or not is_plain or not _is_cheaper(query, key):
-        return own(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **options
-        )
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return _attend(query, key, value, additive(attention_mask), scale).transpose(1, 2).contiguous(), None
+    is_plain = not causal and not module.training and all(options.get(name) is None for name in _HEARD)
+    if is_plain and own is sdpa_attention_forward and _is_cheaper(query, key, attention_mask):
+        return _attend(query, key, value, attention_mask, query.shape[-1] ** -0.5 if scaling is None else scaling), None
+    return own(
+        module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **options
+    )
 
 
-def _is_cheaper(query: Tensor, key: Tensor) -> bool:
+def _is_cheaper(query: Tensor, key: Tensor, mask: Tensor | None) -> bool:
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return False  # before anything is asked of shapes, which may be of any size there
     texts, heads, length, _ = query.shape
     return (
         query.dtype == torch.bfloat16
         and query.device.type == "cpu"
-        and key.shape[1] == heads
-        and texts * heads * length >= _FEW
-        and key.shape[2] <= _longest()
         and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        and key.shape[1] == heads
+        and (mask is None or (mask.dim() == 4 and (mask.dtype == torch.bool or mask.is_floating_point())))
+        and texts * heads * length >= _FEW
+        and heads * length * key.shape[2] <= _MOST
+        and key.shape[2] <= _longest()
     )
 
 
@@ -101,18 +105,22 @@ def _longest() -> float:
     return _SHORT if abilities.get("amx_bf16") else float("inf")
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, to_add: Tensor | None, scale: float) -> Tensor:
-    """Attention of some texts at a time: what was attended to, `[N,heads,T,H/heads]`."""
-    texts, heads, length, _ = query.shape
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """Attention of some texts at a time: what was attended to, `[N,T,heads,H/heads]`.
+
+    A text that may attend to nothing, as one that is all padding, attends to all alike.
+    """
+    (texts, heads, length, _), width = query.shape, value.shape[-1]
     several = max(1, _AT_ONCE // (heads * length * key.shape[2]))
-    attended = []
+    attended = value.new_empty(texts, length, heads, width)
     for start in range(0, texts, several):
-        queries, keys, values = (states[start : start + several] for states in (query, key, value))
-        mask = to_add if to_add is None or len(to_add) == 1 else to_add[start : start + several]
-        weights = weigh(flat(queries), flat(keys), mask, queries.shape[:2], scale)
-        attended.append(torch.bmm(weights.to(value.dtype), flat(values)))
-    whole = attended[0] if len(attended) == 1 else torch.cat(attended)
-    return whole.view(texts, heads, length, -1)
+        some = slice(start, start + several)
+        queries, keys, values = query[some], key[some], value[some]
+        to_add = additive(mask if mask is None or len(mask) == 1 else mask[some])
+        weights = weigh(flat(queries), flat(keys), to_add, queries.shape[:2], scale)
+        found = torch.bmm(weights.to(value.dtype), flat(values))
+        attended[some] = found.view(-1, heads, length, width).transpose(1, 2)
+    return attended
 
 
 AttentionInterface.register(ATTENTION, _attention)

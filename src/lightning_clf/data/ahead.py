@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-_SEVERAL = 8  # of which each takes less than half the time of one alone; more gain little
+_AT_ONCE = 8  # of which each takes less than half the time of one alone; more gain little
 
 
 class AheadLoader(DataLoader[Any]):
-    """A `DataLoader` that without workers, on a CPU, makes several batches before it hands out the first of them.
+    """A `DataLoader` that makes several batches before it hands out the first of them.
 
-    A step of training goes through all weights, and what makes a batch has left the processor's caches by then: so
-    it is fetched into them once for several. An error in one of them is raised before any is handed out.
+    A step of training goes through all weights, and what makes a batch has left the processor's caches by then: so it
+    is fetched into them once for several, of which there are more the longer one iterates. With workers, or into
+    memory that is pinned for a GPU, each batch is made as it is asked for.
     """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # who iterates asks for no more
@@ -27,8 +28,20 @@ class AheadLoader(DataLoader[Any]):
 
 def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
     # a generator: nothing is made before the first batch is asked for, when the epoch is known
-    while several := list(islice(batches, _SEVERAL)):
-        yield from several
+    count = 1  # who wants few batches is to wait for few
+    while True:
+        made: list[Any] = []
+        error: Exception | None = None
+        try:
+            made.extend(islice(batches, count))
+        except Exception as caught:
+            error = caught  # which is of the batch after those that were made
+        yield from made
+        if error is not None:
+            raise error
+        if len(made) < count:
+            return
+        count = min(2 * count, _AT_ONCE)
 
 
 def whole_batches(

@@ -54,7 +54,7 @@ class ClassifierModule(TaughtModule):
         monitor: The metric that decides which epoch is best, such as `val/accuracy`; `None` takes the task's own.
         encoder_options: Keys of the encoder's configuration to set, such as `attention_probs_dropout_prob: 0.0`.
         attn_implementation: How `transformers` computes attention in training: `eager`, `sdpa`, `flash_attention_2`
-            (which needs its package and a GPU), or another name it knows; `None` leaves the choice to it.
+            (which needs its package and a GPU), or another name it knows; `None` takes what suits the machine.
         compile: Whether `torch.compile` compiles the encoder, which takes minutes at the start. Lengths should then
             fall on few values: set `data.pad_to_multiple_of`.
         packed: Whether the texts of a batch are computed one after another in one row, without padding between them,

@@ -41,7 +41,7 @@ class BuiltModule(TrainedModule):
         loss: What is minimised; `None` if the head brings its loss.
         encoder_layers: How many of the encoder's layers are kept, or which; `None` keeps all.
         encoder_options: Keys of the encoder's configuration to set.
-        attn_implementation: How attention is computed; `None` leaves the choice to `transformers`.
+        attn_implementation: How attention is computed; `None` takes what suits the machine.
         labels: The label space as `LabelSpace.to_dict` writes it, for use without one of our datamodules.
 
     Raises:

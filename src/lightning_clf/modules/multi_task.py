@@ -60,7 +60,7 @@ class MultiTaskClassifier(TrainedModule):
         finetuning: What of the encoder moves and how fast, or `LoRA`; `None` moves all of it at `learning_rate`.
         monitor: The metric that decides which epoch is best.
         encoder_options: Keys of the encoder's configuration to set.
-        attn_implementation: How `transformers` computes attention; `None` leaves the choice to it.
+        attn_implementation: How `transformers` computes attention; `None` takes what suits the machine.
         compile: Whether `torch.compile` compiles the encoder, as `SingleLabelClassifier` says.
         packed: Whether the texts of a batch are computed in one row, without padding, as `SingleLabelClassifier` says.
 
