@@ -97,8 +97,6 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool | None = None) -> Self:
         """The same batch with every tensor on a device; unless told, a GPU is not waited for, as Lightning has it."""
-        if torch.device(device) == self.example_ids.device:
-            return self
         aside = torch.device(device).type == "cuda" if non_blocking is None else non_blocking
         return self._map(lambda tensor: tensor.to(device, non_blocking=aside))
 

@@ -62,3 +62,23 @@ def test_rates_that_round_to_none_or_all(p, between):
 
 def test_the_scale_is_that_of_the_rounded_rate():
     assert masks.scale_of(0.1) == 1 / (1 - 6554 / 65536)
+
+
+def test_a_context_within_another_leaves_it_its_masks():
+    def drawn(*, nested):
+        torch.manual_seed(0)
+        with masks.seeded_once():
+            torch.manual_seed(0)
+            first = masks.draw(torch.Size((100,)), 0.5)
+            if nested:
+                with masks.seeded_once():
+                    masks.draw(torch.Size((100,)), 0.5)
+            return first, masks.draw(torch.Size((100,)), 0.5)
+
+    assert torch.equal(drawn(nested=True)[1], drawn(nested=False)[1])
+    assert not torch.equal(*drawn(nested=True))
+
+
+def test_the_first_numbers_of_a_seed_have_all_bits():
+    high = torch.cat([masks.draw(torch.Size((4,)), 0.5) for _ in range(4000)]).view(-1, 4) == 0
+    assert ((high.float().mean(0) - 0.5).abs() < 5 * 0.5 / math.sqrt(4000)).all()

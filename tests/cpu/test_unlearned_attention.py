@@ -123,9 +123,10 @@ def test_what_it_is_not_for(attended, states, options):
 
 
 @torch.no_grad()
-def test_dropout(attended):
+@pytest.mark.parametrize("training", [True, False])
+def test_dropout(attended, training):
     torch.manual_seed(1)
-    found = call(heads(16), part=Part().train(), dropout=0.5)
+    found = call(heads(16), part=Part().train(training), dropout=0.5)
     torch.manual_seed(1)
     assert torch.equal(found, sdpa_attention_forward(Part(), *heads(16), None, dropout=0.5)[0])
     assert attended == []
@@ -138,6 +139,30 @@ def test_heads_that_share_keys(attended):
     states = heads(16, shared=3)
     assert torch.equal(call(states, part=part), sdpa_attention_forward(part, *states, None)[0])
     assert attended == []
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("which", ["one query", "one text with keys", "values in float32", "no keys"])
+def test_states_of_other_shapes(attended, which):
+    query, key, value = heads(16)
+    states = {
+        "one query": [query[:1], key, value],
+        "one text with keys": [query, key[:1], value[:1]],
+        "values in float32": [query, key, value.float()],
+        "no keys": [query, key[:, :, :0], value[:, :, :0]],
+    }[which]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = call(states)
+        assert torch.equal(found, sdpa_attention_forward(Part(), *states, None)[0])
+    assert attended == []
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("dtype", "taken"), [(torch.bfloat16, True), (torch.float16, False)])
+def test_autocast(attended, dtype, taken):
+    with torch.autocast("cpu", dtype):
+        assert call(heads(16)).dtype == dtype
+    assert bool(attended) == taken
 
 
 @torch.no_grad()
@@ -191,7 +216,7 @@ def test_a_processor_that_is_faster_this_way(attended, monkeypatch, abilities, l
 
 
 def cheaper(query, key):
-    return unlearned_attention._is_cheaper(query, key, None)
+    return unlearned_attention._is_cheaper(query, key, key, None)
 
 
 class PartOfOnesOwn(Part):

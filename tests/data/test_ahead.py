@@ -45,6 +45,7 @@ def loader(rows: Squares, workers: int = 0) -> AheadLoader:
 def test_what_is_handed_out(count: int, workers: int) -> None:
     found = loader(Squares(count), workers)
     for _ in range(2):
+        assert len(iter(found)) == count  # type: ignore[arg-type]  # as that of any `DataLoader` has a length
         assert list(found) == [-(place**2) for place in range(count)]
     assert len(found) == count
 
@@ -65,6 +66,9 @@ def test_an_error_is_raised_where_it_would_have_been_handed_out(bad: int) -> Non
     batches = iter(loader(Squares(20, bad)))
     assert [next(batches) for _ in range(bad)] == [-(place**2) for place in range(bad)]
     with pytest.raises(ValueError, match="no luck"):
+        next(batches)
+    assert list(batches) == [-(place**2) for place in range(bad + 1, 20)]  # as with any `DataLoader`
+    with pytest.raises(StopIteration):
         next(batches)
 
 

@@ -7,7 +7,6 @@ compared in four lanes. What is computed stays the same but for the probability,
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -65,17 +64,5 @@ def keep(values: Tensor, mask: Tensor) -> Tensor:
     return (values.view(whole) & mask.to(whole)).view(values.dtype)
 
 
-class _Own(threading.local):
-    """The generator of a thread, which is made once: making one takes longer than a mask."""
-
-    def __init__(self) -> None:
-        self.generator = np.random.SFC64(0)
-
-
-_own = _Own()
-
-
 def _generator() -> np.random.SFC64:
-    words = torch.randint(-(2**63), 2**63 - 1, (4,)).numpy().view(np.uint64)  # all bits, as its first numbers show
-    _own.generator.state = {"bit_generator": "SFC64", "state": {"state": words}, "has_uint32": 0, "uinteger": 0}
-    return _own.generator
+    return np.random.SFC64(int(torch.randint(2**63 - 1, ())))

@@ -72,28 +72,34 @@ def _attention(
     """Attention as `transformers` calls it, `[N,heads,T,H/heads]` each: `[N,T,heads,H/heads]`, and no weights."""
     own: Callable[..., tuple[Tensor, Tensor | None]] = sdpa_of(module)
     causal = attention_mask is None and (getattr(module, "is_causal", True) if is_causal is None else is_causal)
-    is_plain = not causal and not module.training and all(options.get(name) is None for name in _HEARD)
-    if is_plain and own is sdpa_attention_forward and _is_cheaper(query, key, attention_mask):
+    is_plain = not (causal or dropout or module.training) and all(options.get(name) is None for name in _HEARD)
+    if is_plain and own is sdpa_attention_forward and _is_cheaper(query, key, value, attention_mask):
         return _attend(query, key, value, attention_mask, query.shape[-1] ** -0.5 if scaling is None else scaling), None
     return own(
         module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **options
     )
 
 
-def _is_cheaper(query: Tensor, key: Tensor, mask: Tensor | None) -> bool:
+def _is_cheaper(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> bool:
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
         return False  # before anything is asked of shapes, which may be of any size there
     texts, heads, length, _ = query.shape
     return (
-        query.dtype == torch.bfloat16
+        query.dtype == key.dtype == value.dtype == _computed_in(query)
         and query.device.type == "cpu"
         and not torch.is_grad_enabled()
-        and key.shape[1] == heads
+        and query.shape[:2] == key.shape[:2] == value.shape[:2]
         and (mask is None or (mask.dim() == 4 and (mask.dtype == torch.bool or mask.is_floating_point())))
         and texts * heads * length >= _FEW
-        and heads * length * key.shape[2] <= _MOST
+        and 0 < heads * length * key.shape[2] <= _MOST
         and key.shape[2] <= _longest()
     )
+
+
+def _computed_in(query: Tensor) -> torch.dtype | None:
+    """Bfloat16 where that is what PyTorch would compute in."""
+    narrow = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
+    return narrow if narrow == torch.bfloat16 else None
 
 
 @functools.cache
@@ -108,7 +114,7 @@ def _longest() -> float:
 def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """Attention of some texts at a time: what was attended to, `[N,T,heads,H/heads]`.
 
-    A text that may attend to nothing, as one that is all padding, attends to all alike.
+    A text that may attend to nothing, as one that is all padding, attends to all alike, where `sdpa` has zeros.
     """
     (texts, heads, length, _), width = query.shape, value.shape[-1]
     several = max(1, _AT_ONCE // (heads * length * key.shape[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -23,25 +24,41 @@ class AheadLoader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # who iterates asks for no more
         """The batches."""
         batches = super().__iter__()
-        return batches if self.num_workers or self.pin_memory else _ahead(batches)
+        return batches if self.num_workers or self.pin_memory else _Ahead(batches)
 
 
-def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
-    # a generator: nothing is made before the first batch is asked for, when the epoch is known
-    count = 1  # who wants few batches is to wait for few
-    while True:
-        made: list[Any] = []
-        error: Exception | None = None
+class _Ahead(Iterator[Any]):
+    """Makes some batches whenever those made before are handed out; nothing is made before one is asked for."""
+
+    def __init__(self, batches: Any) -> None:
+        self._batches = batches
+        self._made: deque[Any] = deque()
+        self._error: Exception | None = None  # of the batch after those
+        self._count = 1  # who wants few batches is to wait for few
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __next__(self) -> Any:
+        if not self._made and self._error is None:
+            self._make()
+        if self._made:
+            return self._made.popleft()
+        if self._error is None:
+            raise StopIteration
+        error, self._error = self._error, None
         try:
-            made.extend(islice(batches, count))
-        except Exception as caught:
-            error = caught  # which is of the batch after those that were made
-        yield from made
-        if error is not None:
             raise error
-        if len(made) < count:
-            return
-        count = min(2 * count, _AT_ONCE)
+        finally:
+            del error  # whose traceback knows this frame
+
+    def _make(self) -> None:
+        try:
+            for batch in islice(self._batches, self._count):
+                self._made.append(batch)
+        except Exception as error:
+            self._error = error
+        self._count = min(2 * self._count, _AT_ONCE)
 
 
 def whole_batches(
