@@ -79,11 +79,6 @@ class Network(Scorer):
             InputError: If the encoder is not to be had, has no such head or configuration key, brings code of its own,
                 or its weights are not those its configuration asks for.
         """
-        if attn_implementation is not None and "/" in attn_implementation:
-            raise InputError(
-                f"model.attn_implementation {attn_implementation!r} names code on the hub, which is not run: use "
-                "eager, sdpa, flash_attention_2, or another that is installed"
-            )
         name = check_available(name)
         config = load_config(name)
         with quiet_transformers():
@@ -98,7 +93,6 @@ class Network(Scorer):
                     ignore_mismatched_sizes=True,  # a head saved for another number of labels is made anew
                     trust_remote_code=False,
                     output_loading_info=True,
-                    attn_implementation=attn_implementation,
                     **model_options(head, config),
                 )
             except InputError:
@@ -109,13 +103,14 @@ class Network(Scorer):
                     "read, since loading it could run code; save the encoder again with save_pretrained"
                 ) from error
             except Exception as error:  # a setting an architecture cannot take makes it raise anything
-                given = {"encoder_options": encoder_options, "attn_implementation": attn_implementation}
-                raise _not_loaded(name, head, {key: value for key, value in given.items() if value}, error) from error
+                raise _not_loaded(name, head, encoder_options, error) from error
         _refuse_random(encoder, loaded, name)
         if encoder_layers is not None:
             encoder = with_layers(encoder, encoder_layers, lambda config: _from_config(head, config))
         if attn_implementation is None:
             take_unlearned_attention(encoder)
+        else:
+            set_attention(encoder, attn_implementation)
         return cls(encoder, head, labels)
 
     @classmethod
@@ -211,8 +206,13 @@ def set_attention(encoder: PreTrainedModel, name: str) -> None:
         name: One that `transformers` knows, such as `eager` or `sdpa`.
 
     Raises:
-        InputError: If the encoder cannot, or it is not installed.
+        InputError: If the encoder cannot, it is not installed, or it is code on the hub.
     """
+    if "/" in name:
+        raise InputError(
+            f"model.attn_implementation {name!r} names code on the hub, which is not run: use eager, sdpa, "
+            "flash_attention_2, or another that is installed"
+        )
     if encoder.config._attn_implementation == name:
         return
     try:
@@ -247,9 +247,8 @@ def _configure(
         config.pad_token_id = tokenizer.pad_token_id
 
 
-def _not_loaded(name: str, head: Head, given: dict[str, Any], error: Exception) -> InputError:
-    asked = "".join(f" with {key} {value}" for key, value in given.items())
-    remedy = "".join(f"correct {key}, " for key in given)
+def _not_loaded(name: str, head: Head, options: dict[str, Any] | None, error: Exception) -> InputError:
+    asked, remedy = (f" with encoder_options {options}", "correct encoder_options, ") if options else ("", "")
     return InputError(
         f"encoder {name!r} cannot be loaded{asked} under {type(head).__name__} ({reason(error)}): {remedy}save "
         "the encoder again with save_pretrained, or choose another"

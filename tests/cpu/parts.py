@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
 from lightning_clf.cpu import CheapStep, RowGradients
 
@@ -44,3 +48,20 @@ def distance(found, expected):
     largest = max(gradient.norm() for gradient in expected[1].values())
     assert all(found[1][name].norm() < 0.01 * largest for name in expected[1] if "key.bias" in name)
     return {name: (found[1][name] - expected[1][name]).norm() / expected[1][name].norm() for name in names}
+
+
+def exchange_sdpa(monkeypatch, kind, where):
+    """Have `sdpa` be another function `everywhere`, or where a class is written alone; its calls are noted."""
+    called = []
+
+    def mine(*given, **options):
+        called.append(1)
+        return sdpa_attention_forward(*given, **options)
+
+    if where == "everywhere":
+        monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "sdpa", mine)
+    else:  # as `transformers` has it for one architecture alone
+        table = AttentionInterface()
+        table["sdpa"] = mine
+        monkeypatch.setattr(sys.modules[kind.__module__], "ALL_ATTENTION_FUNCTIONS", table)
+    return called

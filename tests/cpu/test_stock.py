@@ -5,17 +5,14 @@ from __future__ import annotations
 import copy
 import functools
 import pickle
-import sys
 
 import pytest
 import torch
 from torch import nn
 from transformers.activations import GELUActivation
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS, AttentionInterface
 
 from lightning_clf.cpu import CheapStep, RowGradients
-from tests.cpu.parts import PARTS, distance, step
+from tests.cpu.parts import PARTS, distance, exchange_sdpa, step
 
 BY_PARTS = [*PARTS, "layer"]
 
@@ -95,19 +92,7 @@ def test_a_class_that_was_exchanged_amid_a_fit(model, computed, name):
 @pytest.mark.parametrize("model", ["bert"], indirect=True)
 @pytest.mark.parametrize("where", ["everywhere", "here"])
 def test_an_sdpa_of_ones_own(model, computed, monkeypatch, where):
-    called = []
-
-    def mine(*given, **options):
-        called.append(1)
-        return sdpa_attention_forward(*given, **options)
-
-    if where == "everywhere":
-        monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "sdpa", mine)
-    else:  # as `transformers` has it for one architecture alone
-        table = AttentionInterface()
-        table["sdpa"] = mine
-        room = sys.modules[type(model.encoder.layer[0]).__module__]
-        monkeypatch.setattr(room, "ALL_ATTENTION_FUNCTIONS", table)
+    called = exchange_sdpa(monkeypatch, type(model.encoder.layer[0]), where)
     step(model)
     assert computed == ["output", "intermediate", "output"] * 2
     assert len(called) == 2

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.nn import functional
-from transformers import AttentionInterface, BertModel, modeling_utils
+from transformers import BertModel, modeling_utils
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from lightning_clf.cpu import unlearned_attention
 from lightning_clf.cpu.unlearned_attention import ATTENTION
+from tests.cpu.parts import exchange_sdpa
 
 LENGTHS = [1, 5, 16, 40]
 MASKS = {
@@ -240,17 +241,6 @@ def test_a_part_of_ones_own(attended, kind):
 @pytest.mark.parametrize("kind", [Part, PartOfOnesOwn])
 @pytest.mark.parametrize("where", ["everywhere", "here"])
 def test_an_sdpa_of_ones_own(attended, monkeypatch, where, kind):
-    called = []
-
-    def mine(*given, **options):
-        called.append(1)
-        return sdpa_attention_forward(*given, **options)
-
-    if where == "everywhere":
-        monkeypatch.setitem(modeling_utils.ALL_ATTENTION_FUNCTIONS, "sdpa", mine)
-    else:
-        table = AttentionInterface()
-        table["sdpa"] = mine
-        monkeypatch.setattr("transformers.models.bert.modeling_bert.ALL_ATTENTION_FUNCTIONS", table)
+    called = exchange_sdpa(monkeypatch, BertModel, where)
     call(heads(16), part=kind().eval())
     assert (attended, called) == ([], [1])

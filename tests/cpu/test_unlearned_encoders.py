@@ -11,15 +11,8 @@ from transformers import AutoModel
 from lightning_clf import SingleLabelClassifier
 from lightning_clf.cpu import take_unlearned_attention, unlearned_attention
 from lightning_clf.cpu.unlearned_attention import ATTENTION
+from tests.cpu.parts import inputs
 from tests.training import make_data, make_module, make_trainer
-
-
-def inputs():
-    ids = torch.arange(60).view(3, 20) % 35 + 5
-    mask = torch.ones_like(ids)
-    mask[0, 9:] = 0
-    mask[2, 1:] = 0
-    return {"input_ids": ids, "attention_mask": mask}
 
 
 @torch.no_grad()

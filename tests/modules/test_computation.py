@@ -45,8 +45,8 @@ def test_the_same_is_learned(options, encoders, tmp_path):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("sdpaa", "with attn_implementation sdpaa"),
-        ("flash_attention_2", "with attn_implementation flash_attention_2"),
+        ("sdpaa", "model.attn_implementation 'sdpaa' cannot be used"),
+        ("flash_attention_2", "model.attn_implementation 'flash_attention_2' cannot be used"),
         ("someone/kernel", "names code on the hub, which is not run"),
     ],
 )
@@ -55,6 +55,13 @@ def test_attention_that_is_not_to_be_had(name, said, encoders, tmp_path):
     message = complaint(lambda: make_trainer(tmp_path).fit(module, make_data("single")))
     assert said in message
     assert "attn_implementation" in message
+
+
+def test_code_on_the_hub_is_refused_for_a_checkpoint_too(encoders, tmp_path):
+    fitted(encoders("bert"), tmp_path).trainer.save_checkpoint(tmp_path / "one.ckpt")
+    loaded = SingleLabelClassifier.load_from_checkpoint(tmp_path / "one.ckpt", attn_implementation="someone/kernel")
+    said = complaint(lambda: make_trainer(tmp_path).fit(loaded, make_data("single", ROWS)))
+    assert "names code on the hub, which is not run" in said
 
 
 def test_a_fit_that_goes_on_computes_attention_as_it_did(encoders, tmp_path):

@@ -53,9 +53,13 @@ def attention(
 
 
 def _is_slow_without_dropout(query: Tensor, key: Tensor) -> bool:
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
-    is_narrow = dtype.itemsize == 2 and query.dtype != torch.float64  # which autocast leaves alone
+    is_narrow = computed_in(query).itemsize == 2 and query.dtype != torch.float64  # which autocast leaves alone
     return is_narrow and torch.is_grad_enabled() and query.requires_grad and key.shape[2] <= _VERY_LONG
+
+
+def computed_in(query: Tensor) -> torch.dtype:
+    """What PyTorch computes attention in."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
 
 
 def additive(mask: Tensor | None) -> Tensor | None:

@@ -19,7 +19,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from lightning_clf.cpu.attention import additive, flat, weigh
+from lightning_clf.cpu.attention import additive, computed_in, flat, weigh
 
 ATTENTION = "lightning_clf_sdpa"
 """The name `transformers` knows it by."""
@@ -85,7 +85,7 @@ def _is_cheaper(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) 
         return False  # before anything is asked of shapes, which may be of any size there
     texts, heads, length, _ = query.shape
     return (
-        query.dtype == key.dtype == value.dtype == _computed_in(query)
+        query.dtype == key.dtype == value.dtype == computed_in(query) == torch.bfloat16
         and query.device.type == "cpu"
         and not torch.is_grad_enabled()
         and query.shape[:2] == key.shape[:2] == value.shape[:2]
@@ -94,12 +94,6 @@ def _is_cheaper(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) 
         and 0 < heads * length * key.shape[2] <= _MOST
         and key.shape[2] <= _longest()
     )
-
-
-def _computed_in(query: Tensor) -> torch.dtype | None:
-    """Bfloat16 where that is what PyTorch would compute in."""
-    narrow = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
-    return narrow if narrow == torch.bfloat16 else None
 
 
 @functools.cache
